@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes the manual page nsrun.1 (man(7) macros) to standard output, at build time: options, errors and steps come from the tables
+ * that the tool itself runs on, so that the page cannot differ from it.
+ */
+#include <nsrun/base/strings.h>
+#include <nsrun/cli/commands.h>
+#include <nsrun/cli/help.h>
+#include <nsrun/launch/step.h>
+
+#include <string.h>
+
+/* In roff a backslash begins an escape, "-" is a hyphen that cannot be pasted into a shell, and a dot or a quote at the
+ * beginning of a line makes it a request. */
+static void put(const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", stdout);
+	for (; *text; text++)
+		switch (*text) {
+		case '\\':
+			fputs("\\e", stdout);
+			break;
+		case '-':
+			fputs("\\-", stdout);
+			break;
+		case '"':
+			fputs("\\(dq", stdout);
+			break;
+		case '\'':
+			fputs("\\(aq", stdout);
+			break;
+		case '`':
+			fputs("\\(ga", stdout);
+			break;
+		case '^':
+			fputs("\\(ha", stdout);
+			break;
+		case '~':
+			fputs("\\(ti", stdout);
+			break;
+		default:
+			putchar(*text);
+		}
+}
+
+static void put_line(const char *text)
+{
+	put(text);
+	putchar('\n');
+}
+
+static void put_bold(const char *text)
+{
+	fputs("\\fB", stdout);
+	put(text);
+	fputs("\\fR", stdout);
+}
+
+static void put_tag(const char *text)
+{
+	fputs(".TP\n", stdout);
+	put_bold(text);
+	putchar('\n');
+}
+
+static void put_words(const char *before, const char *const *words)
+{
+	put(before);
+	for (; *words; words++) {
+		put_bold(*words);
+		fputs(words[1] ? ", " : ".\n", stdout);
+	}
+}
+
+static void put_option(const struct option_row *row)
+{
+	char text[128];
+	const char *trimmed = help_option_text(row, text, sizeof(text));
+
+	put_tag(trimmed + strspn(trimmed, " "));
+	put(row->help);
+	fputs(".\n", stdout);
+	if (row->kind == OPTION_OPTIONAL)
+		put_words("The value is one of: ", row->values);
+	if (row->example) {
+		fputs("Example: ", stdout);
+		put_bold(row->example);
+		fputs(".\n", stdout);
+	}
+	if (row->planned_values)
+		put_words("Planned and not built yet: ", row->planned_values);
+}
+
+static void put_options(void)
+{
+	fputs(".SH OPTIONS\n"
+	      "Long options take their value after \\(lq=\\(rq or as the next word, letters may be joined "
+	      "(\\fB\\-it\\fR), and the last "
+	      "letter may\ncarry a value (\\fB\\-eA=B\\fR). An option that says yes or no means yes when it stands "
+	      "alone and takes\n"
+	      "\\fBtrue\\fR or \\fBfalse\\fR after \\(lq=\\(rq only (\\fB\\-t=false\\fR). Names are not abbreviated. "
+	      "An empty value is an error.\n"
+	      "An option with one value may be said again with the same value only; lists add up.\n"
+	      "Options end at \\fIROOTFS\\fR; all that follows is \\fICMD\\fR and its arguments. One \\(lq\\-\\-\\(rq "
+	      "between them is dropped, and is "
+	      "needed\nwhen the name of \\fICMD\\fR begins with \\(lq\\-\\(rq.\n",
+	      stdout);
+	for (enum option_group group = 0; group < GROUP_COUNT; group++) {
+		fputs(".SS ", stdout);
+		put_line(option_groups[group].title);
+		fputs(".PP\n.RS 4\n", stdout);
+		put_bold(option_groups[group].example);
+		fputs("\n.RE\n", stdout);
+		for (size_t i = 0; i < option_rows_count; i++)
+			if (option_rows[i].group == group && option_rows[i].status == OPTION_BUILT)
+				put_option(&option_rows[i]);
+	}
+	fputs(".SS Planned\nKnown and not built yet; using one is an error:\n", stdout);
+	for (size_t i = 0, n = 0; i < option_rows_count; i++)
+		if (option_rows[i].status == OPTION_PLANNED) {
+			fputs(n++ ? ",\n" : "", stdout);
+			fputs("\\fB\\-\\-", stdout);
+			put(option_rows[i].name);
+			fputs("\\fR", stdout);
+		}
+	fputs(".\n", stdout);
+}
+
+static void put_commands(void)
+{
+	fputs(".SH COMMANDS\nThe first word is a command when it is the name of one; a rootfs of that name is "
+	      "\\fB./gc\\fR or \\fBgc/\\fR.\n",
+	      stdout);
+	for (const struct command_row *row = commands; row->name; row++) {
+		put_tag(row->name);
+		put(row->help);
+		fputs(": processes, control groups, state and id ranges of containers whose nsrun was killed.\nThe "
+		      "next launch does the same for "
+		      "what it meets.\n",
+		      stdout);
+	}
+}
+
+static void put_steps(void)
+{
+	fputs(".SH STEPS OF A LAUNCH\nWhat \\fB\\-\\-trace\\fR tells and errors name, in order. Steps that a container "
+	      "does not need are left out.\n",
+	      stdout);
+	for (int id = STEP_NONE + 1; id < STEP_COUNT; id++) {
+		const struct step *step = &score[id];
+
+		if (!step->name)
+			continue;
+		fputs(".TP\n", stdout);
+		put_bold(step->name);
+		fputs(" (", stdout);
+		put(role_name(step->role));
+		fputs(", ", stdout);
+		put(step->manual ? step->manual : "");
+		fputs(")\n", stdout);
+		put_line(step->why ? step->why : "");
+	}
+}
+
+static void put_errors(void)
+{
+	fputs(".SH ERRORS\n"
+	      "A message names the step of the launch that failed, the process that ran it, the object and the "
+	      "kernel's reason; then the\n"
+	      "kernel interface with its manual page, and, where the cause is known, the remedy and a stable word for "
+	      "scripts:\n",
+	      stdout);
+	for (int id = ERR_ID_NONE + 1; id < ERR_ID_COUNT; id++) {
+		put_tag(err_id_word((enum err_id)id));
+		put(err_id_remedy((enum err_id)id));
+		fputs(".\n", stdout);
+	}
+}
+
+static void put_exit_status(void)
+{
+	static const struct {
+		const char *status, *meaning;
+	} rows[] = {
+		{ "0\\-255", "that of CMD, when it ended by itself" },
+		{ "128+N", "CMD was ended by signal N" },
+		{ "125", "nsrun itself failed; nothing is left" },
+		{ "126", "CMD was found and cannot be executed" },
+		{ "127", "CMD was not found in the container" },
+	};
+
+	fputs(".SH EXIT STATUS\n", stdout);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		printf(".TP\n\\fB%s\\fR\n%s.\n", rows[i].status, rows[i].meaning);
+}
+
+static void put_files(void)
+{
+	static const struct {
+		const char *path, *meaning;
+	} rows[] = {
+		{ "/etc/subuid, /etc/subgid", "the ranges that users may map (subuid(5), subgid(5))" },
+		{ "/run/nsrun", "state of containers that root started" },
+		{ "$XDG_RUNTIME_DIR/nsrun, /tmp/nsrun-UID", "state of containers of an ordinary user" },
+	};
+
+	fputs(".SH FILES\n", stdout);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		put_tag(rows[i].path);
+		put(rows[i].meaning);
+		fputs(".\n", stdout);
+	}
+}
+
+int main(void)
+{
+	/* No date: two builds of the same source give the same page. */
+	fputs(".TH NSRUN 1 \"\" \"nsrun " NSRUN_VERSION "\" \"User Commands\"\n"
+	      ".SH NAME\nnsrun \\- run a command in a container of its own\n"
+	      ".SH SYNOPSIS\n"
+	      "\\fBnsrun\\fR [\\fIOPTIONS\\fR] \\fIROOTFS\\fR [\\fB\\-\\-\\fR] [\\fICMD\\fR [\\fIARG\\fR...]]\n.br\n"
+	      "\\fBnsrun gc\\fR\n"
+	      ".SH DESCRIPTION\n"
+	      "Runs \\fICMD\\fR, or the shell of the user, in new namespaces whose root directory is \\fIROOTFS\\fR, a "
+	      "directory of the host.\n"
+	      "Root inside is an unprivileged id outside: every container has a user namespace, and as root, with "
+	      "nothing said, a range of\n"
+	      "ids that no other container has (\\fB\\-\\-userns\\-remap\\fR). There is no daemon and no image store; "
+	      "\\fBrootfs\\-scripts/\\fR "
+	      "makes a rootfs.\n"
+	      "The first process is \\fICMD\\fR itself. It has a network with loopback alone, few capabilities, a "
+	      "system call filter and\n"
+	      "no_new_privs. When it ends, everything ends and is removed.\n",
+	      stdout);
+	put_options();
+	put_commands();
+	put_exit_status();
+	put_errors();
+	put_steps();
+	put_files();
+	fputs(".SH SEE ALSO\n.BR namespaces (7),\n.BR user_namespaces (7),\n.BR capabilities (7),\n.BR cgroups "
+	      "(7),\n.BR seccomp (2),\n"
+	      ".BR pivot_root (2),\n.BR subuid (5),\n.BR newuidmap (1)\n",
+	      stdout);
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ERR_ID(symbol, word, remedy): every cause nsrun can name. Included several times: no include guard. */
+ERR_ID(NONE, "", "")
+ERR_ID(NO_SUBID_RANGE, "no-subid-range",
+       "give the user a range: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER, or use "
+       "--userns-remap auto as root")
+ERR_ID(SUBID_MALFORMED, "subid-malformed",
+       "correct the line; each is NAME-OR-UID:FIRST:COUNT with decimal numbers below 4294967295 (subuid(5))")
+ERR_ID(SUBID_OVERLAP, "subid-overlap",
+       "give each user a range of its own: two users that share host ids are not isolated from each other")
+ERR_ID(SUBID_EXHAUSTED, "subid-exhausted",
+       "end containers that are no longer needed, run nsrun gc, or give user nsremap a larger range in "
+       "/etc/subuid and /etc/subgid")
+ERR_ID(UNKNOWN_USER, "unknown-user", "name a user of /etc/passwd, or give a number")
+ERR_ID(RANGE_NOT_OWNED, "range-not-owned",
+       "only root, or the user who owns the subordinate range, may use it; leave --userns-remap away to use your own")
+ERR_ID(MAP_HOST_ROOT, "map-host-root",
+       "a container whose map reaches host id 0 is not remapped; say --userns=host when that is meant")
+ERR_ID(NEWIDMAP_MISSING, "newidmap-missing", "install the package uidmap (Debian) or shadow-utils")
+ERR_ID(NEWIDMAP_NOT_SETUID, "newidmap-not-setuid",
+       "newuidmap and newgidmap need the set-uid bit or file capabilities, on a file system without nosuid: "
+       "chmod u+s $(command -v newuidmap newgidmap)")
+ERR_ID(USERNS_DISABLED, "userns-disabled",
+       "user namespaces are switched off: see user.max_user_namespaces and kernel.unprivileged_userns_clone "
+       "(sysctl(8)), and the boot parameter user_namespace.enable")
+ERR_ID(USERNS_APPARMOR, "userns-apparmor",
+       "AppArmor forbids user namespaces to unprivileged programs: give nsrun a profile with `userns,`, or set "
+       "kernel.apparmor_restrict_unprivileged_userns=0")
+ERR_ID(USERNS_CHROOT, "userns-chroot",
+       "a process inside a chroot may not make a user namespace (user_namespaces(7)): enter the tree by pivot_root instead")
+ERR_ID(ROOTFS_MISSING, "rootfs-missing", "make one with rootfs-scripts/busybox DIR, or name an existing directory; there "
+       "is no image store")
+ERR_ID(ROOTFS_OWNER, "rootfs-owner", "one of: a rootfs owned by the range (rootfs-scripts/busybox --owner USER DIR); a "
+       "rootfs below a directory that other users cannot search (chmod 700 PARENT); --read-only; "
+       "--trust-rootfs if every user of this host may be trusted with what the container writes")
+ERR_ID(ROOTFS_FOREIGN, "rootfs-foreign",
+       "the tree belongs to ids outside of the container's map: make it for the range (rootfs-scripts/busybox "
+       "--owner USER DIR), or choose the range that owns it with --userns-remap")
+ERR_ID(NOT_IDMAPPABLE, "not-idmappable",
+       "this file system has no idmapped mounts (mount_setattr(2)): use a tree that the range owns, or keep it on ext4, xfs or btrfs")
+ERR_ID(VOLUME_OWNER, "volume-owner",
+       "mount it read-only (:ro), or keep it below a directory that other users cannot search")
+ERR_ID(PROC_OVERMOUNTED, "proc-overmounted",
+       "something is mounted over parts of /proc, so the kernel refuses a new procfs in a user namespace "
+       "(mount_too_revealing, user_namespaces(7)): run nsrun as root, or outside of the container that masks /proc")
+ERR_ID(NO_DELEGATION, "no-delegation",
+       "an ordinary user needs a delegated cgroup: as root, systemctl edit user@.service with [Service] "
+       "Delegate=cpu cpuset io memory pids; then log in again and start with systemd-run --user --scope")
+ERR_ID(NO_CONTROLLER, "no-controller",
+       "the kernel offers no such controller here: see /proc/cgroups and the boot parameters cgroup_disable= and cgroup_enable=")
+ERR_ID(CMD_NOT_FOUND, "cmd-not-found", "CMD is looked up in the container's PATH: name a file that exists inside the rootfs")
+ERR_ID(CMD_NOT_EXECUTABLE, "cmd-not-executable", "chmod +x the file inside the rootfs")
+ERR_ID(INTERPRETER_MISSING, "interpreter-missing", "the interpreter after #! does not exist inside the rootfs: install it there")
+ERR_ID(LOADER_MISSING, "loader-missing",
+       "the program is dynamically linked and its ELF loader does not exist inside the rootfs: install the C "
+       "library there, or use a static program")
+ERR_ID(SCRIPT_CRLF, "script-crlf", "the first line ends in CR LF, so the kernel looks for an interpreter whose name ends in CR: convert the file with dos2unix")
+ERR_ID(MOUNT_NOEXEC, "mount-noexec", "the program lies on a mount with noexec: copy it elsewhere, or mount without noexec")
+ERR_ID(WRONG_ARCH, "wrong-arch", "the program is made for another architecture or is no program: see file(1)")
+ERR_ID(SECCOMP_ORDER, "seccomp-order", "without no_new_privs the filter must permit capset(2), which removes CAP_SYS_ADMIN after loading it: allow capset in the profile, or leave no_new_privs on")
+ERR_ID(CAP_NOT_HELD, "cap-not-held", "nsrun cannot give what its caller does not have: see capsh --print, or run without --userns=host")
+ERR_ID(LIMIT_ABOVE_HARD, "limit-above-hard", "raising a hard limit needs CAP_SYS_RESOURCE in the initial user namespace (setrlimit(2)): ask for less, or raise the caller's limit first")
+ERR_ID(SETUID_BINARY, "setuid-binary", "nsrun must not be set-uid or carry file capabilities: chmod u-s, setcap -r; ordinary users need neither")
+ERR_ID(NAME_TAKEN, "name-taken", "end that container first, or run nsrun gc if it is dead")
+ERR_ID(NOT_BUILT, "not-built", "README.md has the table of what is built and what is planned")
+ERR_ID(UNKNOWN_OPTION, "unknown-option", "nsrun --help lists the options")
+ERR_ID(OPTION_VALUE, "option-value", "nsrun(1) has an example of every option")
+ERR_ID(OPTION_ORDER, "option-order", "options come before ROOTFS; write -- between ROOTFS and a CMD whose name begins with -")
+ERR_ID(CGROUP_NOT_MOUNTED, "cgroup-not-mounted", "mount the control groups: mount -t cgroup2 none /sys/fs/cgroup (cgroups(7))")
+ERR_ID(CGROUP_READONLY, "cgroup-readonly",
+       "the control groups are mounted read-only, as inside most containers: set limits on the outer container, or give it a writable cgroup mount")
+ERR_ID(CGROUP_BUSY, "cgroup-busy",
+       "a group that holds processes cannot give controllers to groups below it (cgroups(7), no internal processes): start nsrun from "
+       "another group, as systemd-run --user --scope does")
+ERR_ID(LIMIT_NOT_APPLIED, "limit-not-applied",
+       "the kernel keeps another value than the one asked for: ask for one that it can represent, and not above the limit of the groups around")
+ERR_ID(NO_INTERPRETER_LINE, "no-interpreter-line",
+       "begin the script with a line such as #!/bin/sh, or run it as `sh FILE`: a shell falls back to interpreting such a file "
+       "itself, the kernel and container runtimes do not")
+ERR_ID(OPTION_REPEATED, "option-repeated", "an option with one value may be repeated with the same value only: remove one of them")

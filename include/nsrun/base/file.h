@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of the host (never of a rootfs: those go through kernel/root.h). */
+#ifndef NSRUN_BASE_FILE_H
+#define NSRUN_BASE_FILE_H
+
+#include <nsrun/base/err.h>
+
+#include <sys/types.h>
+
+/* Reads at most `max` bytes of a regular file into a new, NUL-terminated buffer that the caller frees. A longer
+ * file is -EFBIG, anything but a regular file -EINVAL (a FIFO would block). dirfd as in openat(2). */
+int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err);
+
+/* The same for files of procfs, sysfs and cgroupfs, whose size is 0. */
+int file_read_virtual_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err);
+
+/* One write(2) of the whole text to an existing file: kernel files take a value in one call or not at all. */
+int file_write_at(int dirfd, const char *path, const char *text, struct err *err);
+
+/* Writes a new file atomically: temporary name in the same directory, then renameat(2). */
+int file_replace_at(int dirfd, const char *name, mode_t mode, const void *data, size_t size, struct err *err);
+
+/* mkdir -p on the host, mode for the directories that it makes. */
+int dir_make_all(const char *path, mode_t mode, struct err *err);
+
+/* write(2) until all is written; retries EINTR. Returns 0 or -errno. */
+int write_all(int fd, const void *data, size_t size);
+
+#endif

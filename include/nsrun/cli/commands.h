@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The faces' entry points: each takes main()'s words and returns the exit status. */
+#ifndef NSRUN_CLI_COMMANDS_H
+#define NSRUN_CLI_COMMANDS_H
+
+struct command_row {
+	const char *name;
+	int (*run)(int argc, char *const *argv); /* argv[0] is the command's name */
+	const char *help;
+};
+
+/* Ends with a row without name. */
+extern const struct command_row commands[];
+
+/* nsrun [OPTIONS] ROOTFS [--] [CMD [ARG...]] */
+int command_run(int argc, char *const *argv);
+/* nsrun gc */
+int command_gc(int argc, char *const *argv);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line, from one table: parsing, usage, --help and the manual page are all made from option_rows[]. An option that
+ * is planned and not built is in it too, so that using it is a clear error and never "unknown".
+ *
+ * The rules, which are those of getopt_long(3) and of docker run where both agree:
+ *   - options end at ROOTFS, the first word that is not an option, or at "--"; what follows ROOTFS is CMD and its arguments, as it
+ *     stands. One "--" between ROOTFS and CMD is dropped; without it CMD may not begin with "-", which is a forgotten order
+ *     of words far more often than a program's name;
+ *   - "--name=value" and "--name value"; a yes-or-no option and one whose value is optional take their value after "=" alone;
+ *   - letters cluster ("-it"), and the last of a cluster may take a value: "-eA=B", "-e=A=B", "-e A=B", "-it=false";
+ *   - names are not abbreviated: a script must not break when an option is added;
+ *   - an empty value is an error: a limit that an unset variable was meant to give must not vanish;
+ *   - an option with one value may be said again with the same value only: which of two maps or limits was meant is not
+ *     guessed (docker takes the last one). Lists add up.
+ */
+#ifndef NSRUN_CLI_OPTIONS_H
+#define NSRUN_CLI_OPTIONS_H
+
+#include <nsrun/base/err.h>
+#include <nsrun/plan/request.h>
+
+#include <stddef.h>
+
+/* What one command line says. Pointers go into argv; the vectors are malloc'd. */
+struct command_line {
+	struct plan_request request;
+	const char *network;	/* "none": the only one built */
+	const char *trace;	/* "text", "json"; NULL: none */
+	const char *trace_file; /* NULL: standard error */
+	enum tristate dry_run;
+	enum tristate help, version;
+	bool dashes; /* "--" stood before CMD */
+};
+
+enum option_kind {
+	OPTION_FLAG,	 /* no value; enum tristate becomes YES */
+	OPTION_TRISTATE, /* [=true|false] */
+	OPTION_STRING,	 /* one value */
+	OPTION_OPTIONAL, /* [=VALUE]; alone it means values[0] */
+	OPTION_LIST,	 /* one value each time, collected */
+};
+
+enum option_status { OPTION_BUILT, OPTION_PLANNED };
+
+enum option_group {
+	GROUP_IDENTITY,
+	GROUP_TERMINAL,
+	GROUP_PROCESS,
+	GROUP_FILES,
+	GROUP_LIMITS,
+	GROUP_CONFINEMENT,
+	GROUP_NETWORK,
+	GROUP_OBSERVE,
+	GROUP_COUNT,
+};
+
+struct option_row {
+	const char *name;     /* long name, without dashes */
+	char letter;	      /* 0: none */
+	const char *argument; /* "SIZE"; NULL without a value */
+	enum option_kind kind;
+	enum option_group group;
+	enum option_status status;
+	size_t offset; /* in struct command_line: const char *, const char *const * or enum tristate by kind */
+	const char *const *values; /* what it may be (NULL: anything); one that ends in "=" or ":" is a beginning */
+	const char *const *planned_values;
+	const char *help;    /* one line, at most 72 columns */
+	const char *example; /* for the manual page; NULL for planned ones */
+};
+
+struct option_group_row {
+	const char *title;
+	const char *example;
+};
+
+extern const struct option_row option_rows[];
+extern const size_t option_rows_count;
+extern const struct option_group_row option_groups[GROUP_COUNT];
+
+/* argv[0] is the program. Time and memory grow with argc, not with its square. On failure *ret is untouched. */
+int command_line_parse(int argc, char *const *argv, struct command_line *ret, struct err *err);
+void command_line_done(struct command_line *line);
+
+/* ROOTFS is no existing directory and is the word of a planned command, of docker or of an image: says what to do instead.
+ * 0 when there is nothing to say. */
+int rootfs_word_check(const char *rootfs, struct err *err);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding and executing CMD in the container: execve(2), script(7), elf(5). */
+#ifndef NSRUN_KERNEL_EXEC_H
+#define NSRUN_KERNEL_EXEC_H
+
+#include <nsrun/base/err.h>
+
+/* CMD as execvp(3) finds it: with a slash as it is (relative to `cwd`), otherwise along `path_variable`. Called after pivot_root, so
+ * plain paths are the container's. *ret is malloc'd. Not found: ERR_NOT_FOUND; only non-executable ones: ERR_NOT_EXECUTABLE. */
+int exec_find(const char *cmd, const char *path_variable, char **ret, struct err *err);
+
+/* Looks at the file and says why execve failed with `errnum`: interpreter or ELF loader missing, CR LF, noexec, wrong
+ * architecture, a directory. Fills err (ERR_NOT_FOUND or ERR_NOT_EXECUTABLE with the ERR_ID). Returns -errnum. Async-signal-safe
+ * enough to run after the filter is loaded: it only opens and reads; when that is denied it words the bare errno. */
+int exec_explain_failure(const char *file, int errnum, struct err *err);
+
+/* Every descriptor from `first` on becomes close-on-exec (close_range(2), or a walk of /proc/self/fd before 5.11): a
+ * directory descriptor of the host left open is a way out (CVE-2024-21626). */
+int exec_mark_cloexec_from(int first, struct err *err);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hostile rootfs. Every path in it is resolved by openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS from
+ * one descriptor: a symbolic link in it, also one that is exchanged meanwhile, never leads out of it, and what was
+ * checked is what is used, since everything after is done by descriptor.
+ */
+#ifndef NSRUN_KERNEL_ROOT_H
+#define NSRUN_KERNEL_ROOT_H
+
+#include <nsrun/base/err.h>
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* openat2 of an existing object. `flags` as in open(2), O_CLOEXEC is added. Errors name the container's path. */
+int root_open(int root_fd, const char *path, int flags, int *ret_fd, struct err *err);
+
+/* The object to mount on, as O_PATH: found, or made component by component (mkdirat, then O_NOFOLLOW), the last one
+ * a directory or an empty file. */
+enum root_kind { ROOT_DIRECTORY, ROOT_FILE };
+int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t mode, int *ret_fd, struct err *err);
+
+/* A regular file of the rootfs, whole: O_NONBLOCK (a FIFO would hang), checked to be regular, at most `max` bytes
+ * (-EFBIG). The buffer is NUL-terminated and belongs to the caller. -ENOENT leaves `err` alone: callers decide. */
+int root_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err);
+
+/* Moves the detached rootfs mount onto "/" of this mount namespace, makes it the working directory and returns an fd on its root. */
+int root_attach(int mount_fd, int *ret_root_fd, struct err *err);
+/* fchdir(root_fd), pivot_root(".", "."): the old root lies on top of the new one, see pivot_root(2), notes. */
+int root_pivot(int root_fd, struct err *err);
+/* umount2(".", MNT_DETACH) of the old root, then chdir("/"). No path of the host is left reachable. */
+int root_detach_old(struct err *err);
+
+/*
+ * Both take those of `paths` that begin with `prefix` ("/proc") and resolve what follows it from base_fd, the root of the mount that
+ * nsrun itself put there: a rootfs that is changed meanwhile cannot lead a mask elsewhere. What does not exist is passed over.
+ */
+/* Covers a directory by an empty read-only tmpfs (one, shared), a file by the verified null device `null_fd` (character device 1:3). */
+int root_mask_paths(int base_fd, const char *prefix, const char *const *paths, int null_fd, struct err *err);
+/* Clones each path onto itself, read-only, recursively. */
+int root_readonly_paths(int base_fd, const char *prefix, const char *const *paths, struct err *err);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
+/*
+ * The score: every row of a launch, in global time order. Included several times: no include guard.
+ *
+ * STEP(symbol, "name", role, peer, kind, wanted, run, undo, NEEDS(...), "interface", "manual", "why")
+ *
+ * A row runs in the process of its role. A row that is not wanted by the plan is not there at all. A sync is wanted when a row
+ * after it, in the process that waits, needs a row before it in the process that sends; nobody adds one by hand.
+ * Rows of the runtime that acquire something have an undo, and those run in reverse when the launch fails or the container ends.
+ */
+
+/* ---- the runtime makes what init will be put into ---- */
+STEP(STATE_RECORD, "state.record", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_record, NULL, NEEDS(STEP_NONE),
+     "rename", "rename(2)",
+     "Writes what will be made into the state directory before it is made, so that it is found after a SIGKILL at any later row.")
+STEP(CGROUP_CREATE, "cgroup.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup, runtime_cgroup_create, runtime_cgroup_remove,
+     NEEDS(STEP_STATE_RECORD), "mkdirat", "cgroups(7)",
+     "The group must exist before clone3 can place init into it; moving a process later waits for an RCU grace period.")
+STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits, runtime_cgroup_limits, NULL,
+     NEEDS(STEP_CGROUP_CREATE), "openat write", "cgroups(7)",
+     "Limits hold from the first instruction of init only if they are written before it is there. Removed with the group.")
+STEP(ROOTFS_OPEN, "rootfs.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens, runtime_rootfs_open, runtime_rootfs_close,
+     NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
+     "Clones the rootfs' mount with the caller's right to search the way to it; the clone crosses into init's namespaces, its path does not matter any more.")
+STEP(VOLUMES_OPEN, "volumes.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens_volumes, runtime_volumes_open, runtime_volumes_close,
+     NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
+     "Volume sources are pinned as descriptors: an exchange of the path after the check changes nothing.")
+STEP(VOLUMES_OWNER, "volumes.owner", ROLE_RUNTIME, 0, STEP_ACTION, wants_owner_volumes, runtime_volumes_owner, NULL,
+     NEEDS(STEP_VOLUMES_OPEN), "mount_setattr", "mount_setattr(2)",
+     "An ordinary user's volume shows its owner as container root and grants no other id: its map is not the container's, so a user namespace of its own carries it.")
+STEP(CHANNEL_OPEN, "channel.open", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_channel_open, runtime_channel_close,
+     NEEDS(STEP_NONE), "socketpair", "unix(7)",
+     "SOCK_SEQPACKET keeps messages whole and tells the death of the other side as end of file.")
+STEP(INIT_CLONE, "init.clone", ROLE_RUNTIME, ROLE_INIT, STEP_FORK, NULL, runtime_init_clone, runtime_init_kill,
+     NEEDS(STEP_CHANNEL_OPEN), "clone3", "clone(2)",
+     "All namespaces at once; the user namespace is made first and owns the others. The pidfd cannot be confused with a later process.")
+/* ---- both go on from here; init waits at sync.placed for what only the runtime may do ---- */
+STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, wants_init_recorded, runtime_state_init, NULL,
+     NEEDS(STEP_INIT_CLONE), "rename", "rename(2)",
+     "Without a cgroup of its own, init's pid and start time are what recovery has to find what survived.")
+STEP(IDS_SETGROUPS, "ids.setgroups", ROLE_RUNTIME, 0, STEP_ACTION, wants_setgroups_denied, runtime_ids_setgroups, NULL,
+     NEEDS(STEP_INIT_CLONE), "openat write", "user_namespaces(7)",
+     "An unprivileged gid_map is EPERM until setgroups is denied: a process could otherwise drop a group that a file denies access to.")
+STEP(IDS_UIDS, "ids.uids", ROLE_RUNTIME, 0, STEP_ACTION, wants_userns, runtime_ids_uids, NULL,
+     NEEDS(STEP_INIT_CLONE), "openat write", "user_namespaces(7)",
+     "uid_map is written once; by newuidmap where the caller is not privileged over the range.")
+STEP(IDS_GIDS, "ids.gids", ROLE_RUNTIME, 0, STEP_ACTION, wants_userns, runtime_ids_gids, NULL,
+     NEEDS(STEP_INIT_CLONE), "openat write", "user_namespaces(7)",
+     "gid_map likewise, by newgidmap.")
+STEP(ROOTFS_IDMAP, "rootfs.idmap", ROLE_RUNTIME, 0, STEP_ACTION, wants_rootfs_idmap, runtime_rootfs_idmap, NULL,
+     NEEDS(STEP_ROOTFS_OPEN, STEP_IDS_UIDS, STEP_IDS_GIDS), "mount_setattr", "mount_setattr(2)",
+     "Only now: the user namespace must have its maps (EINVAL before), and the mount must not be attached yet.")
+STEP(VOLUMES_IDMAP, "volumes.idmap", ROLE_RUNTIME, 0, STEP_ACTION, wants_volumes_idmap, runtime_volumes_idmap, NULL,
+     NEEDS(STEP_VOLUMES_OPEN, STEP_IDS_UIDS, STEP_IDS_GIDS), "mount_setattr", "mount_setattr(2)",
+     "The same for volumes that belong to host root.")
+STEP(RLIMITS_SET, "rlimits.set", ROLE_RUNTIME, 0, STEP_ACTION, wants_rlimits, runtime_rlimits_set, NULL,
+     NEEDS(STEP_INIT_CLONE), "prlimit", "prlimit(2)",
+     "Raising a hard limit needs CAP_SYS_RESOURCE in the initial user namespace, which init has lost.")
+STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_v1, runtime_cgroup_attach, NULL,
+     NEEDS(STEP_INIT_CLONE, STEP_CGROUP_LIMITS), "openat write", "cgroups(7)",
+     "A v1 hierarchy cannot be cloned into: init is placed by pid, while it waits.")
+STEP(PARENT_BIND, "parent.bind", ROLE_INIT, 0, STEP_ACTION, NULL, init_parent_bind, NULL, NEEDS(STEP_INIT_CLONE),
+     "prctl", "prctl(2)",
+     "First of all: when the runtime dies, init dies (PR_SET_PDEATHSIG), also when it died before this row.")
+STEP(ROOTFS_OPEN_INSIDE, "rootfs.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens, init_rootfs_open, NULL,
+     NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
+     "An ordinary user may clone mounts only in a mount namespace that its user namespace owns; before ids change, which would lose the right to search the way.")
+STEP(VOLUMES_OPEN_INSIDE, "volumes.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens_volumes, init_volumes_open, NULL,
+     NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
+     "The same for volumes.")
+STEP(SYNC_PLACED, "sync.placed", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "Maps, idmapped mounts, limits and groups are in place: init may become the container's root.")
+/* ---- init builds the container's view ---- */
+STEP(IDS_BECOME_ROOT, "ids.become-root", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_become_root, NULL,
+     NEEDS(STEP_IDS_UIDS, STEP_IDS_GIDS, STEP_RLIMITS_SET), "setresuid", "setresuid(2)",
+     "Files that init makes must belong to the container's root. Clears the parent-death signal and dumpable (commit_creds in the kernel).")
+STEP(PARENT_REBIND, "parent.rebind", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_parent_rebind, NULL,
+     NEEDS(STEP_IDS_BECOME_ROOT), "prctl", "prctl(2)",
+     "Sets both again: the bond to the runtime, and dumpable, without which init could not open its own files in /proc.")
+STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_new, NULL, NEEDS(STEP_NONE),
+     "keyctl", "session-keyring(7)",
+     "The caller's session keyring is inherited across clone and would be readable inside.")
+STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
+     NEEDS(STEP_CGROUP_ATTACH), "unshare", "cgroup_namespaces(7)",
+     "The namespace's root is the group at the moment of its making: on v1 that is final only after sync.placed.")
+STEP(MOUNTS_PRIVATE, "mounts.private", ROLE_INIT, 0, STEP_ACTION, NULL, init_mounts_private, NULL, NEEDS(STEP_NONE),
+     "mount", "mount_namespaces(7)",
+     "Nothing mounted from here on may propagate to the host, and nothing of the host into the container.")
+STEP(ROOTFS_PROTECT, "rootfs.protect", ROLE_INIT, 0, STEP_ACTION, NULL, init_rootfs_protect, NULL,
+     NEEDS(STEP_ROOTFS_OPEN, STEP_ROOTFS_OPEN_INSIDE, STEP_ROOTFS_IDMAP), "mount_setattr", "mount_setattr(2)",
+     "nodev and, with no_new_privs, nosuid; read-only from the start where it was asked for, so that nsrun itself cannot write either.")
+STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_attach, NULL,
+     NEEDS(STEP_MOUNTS_PRIVATE, STEP_ROOTFS_PROTECT), "move_mount", "move_mount(2)",
+     "The clone is moved onto the old root: no path of the host is resolved, so what the way to it allows does not matter.")
+STEP(ROOT_OVERLAY, "root.overlay", ROLE_INIT, 0, STEP_ACTION, wants_overlay, init_root_overlay, NULL,
+     NEEDS(STEP_ROOT_ATTACH), "fsmount", "mount(2)",
+     "--ephemeral: an overlay whose upper directory is a tmpfs takes every write; it needs its lower directory attached.")
+STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_proc_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
+     "fsmount", "proc(5)",
+     "A procfs of this pid namespace; while the host's is still visible, since the kernel compares with it (mount_too_revealing).")
+STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
+     "fsmount", "sysfs(5)",
+     "Read-only, and of this network namespace.")
+STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
+     NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE), "fsmount", "cgroups(7)",
+     "Read-only: programs read their limits there; writing is for the host (CVE-2022-0492).")
+STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
+     "fsmount", "tmpfs(5)",
+     "A /dev of its own: whatever the rootfs has there stays covered.")
+STEP(DEV_NODES, "dev.nodes", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_nodes, NULL, NEEDS(STEP_DEV_MOUNT),
+     "open_tree", "null(4)",
+     "The host's nodes are bound by descriptor after their numbers were verified: mknod(2) is EPERM in a user namespace.")
+STEP(DEV_LINKS, "dev.links", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_links, NULL, NEEDS(STEP_DEV_MOUNT),
+     "symlinkat", "fd(4)",
+     "The links that programs expect: fd, stdin, stdout, stderr, ptmx.")
+STEP(PTS_MOUNT, "pts.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_pts_mount, NULL, NEEDS(STEP_DEV_MOUNT),
+     "fsmount", "pts(4)",
+     "A devpts instance of its own: the host's terminals are not in it.")
+STEP(SHM_MOUNT, "shm.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_shm_mount, NULL, NEEDS(STEP_DEV_MOUNT),
+     "fsmount", "shm_overview(7)",
+     "POSIX shared memory.")
+STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_mount, NULL, NEEDS(STEP_DEV_MOUNT),
+     "fsmount", "mq_overview(7)",
+     "POSIX message queues of this ipc namespace.")
+STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
+     NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_DEV_MOUNT), "move_mount", "move_mount(2)",
+     "Each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else.")
+STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, NULL, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT),
+     "mount_setattr", "mount_setattr(2)",
+     "Kernel settings that are not namespaced stay readable and cannot be written.")
+STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, NULL, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT),
+     "move_mount", "move_mount(2)",
+     "What tells about the host's hardware, keys and timing is covered.")
+STEP(HOSTNAME_SET, "hostname.set", ROLE_INIT, 0, STEP_ACTION, NULL, init_hostname_set, NULL, NEEDS(STEP_INIT_CLONE),
+     "sethostname", "sethostname(2)",
+     "By the system call: /proc/sys is read-only by now.")
+STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, NULL, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
+     "ioctl", "netdevice(7)",
+     "A new network namespace has a loopback device that is down.")
+STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT),
+     "ioctl", "ioctl_tty(2)",
+     "The pair is made in the container's devpts; its peer comes from the master (TIOCGPTPEER), never from a path (CVE-2025-52565).")
+STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN),
+     "open_tree", "console(4)",
+     "/dev/console is the same terminal, bound from its descriptor.")
+STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "Carries the pty's master to the runtime.")
+STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_terminal, runtime_terminal_guard, runtime_terminal_unguard,
+     NEEDS(STEP_NONE), "clone", "termios(3)",
+     "A process that restores the terminal if the runtime is killed: it must exist before the terminal is changed.")
+STEP(TERMINAL_RAW, "terminal.raw", ROLE_RUNTIME, 0, STEP_ACTION, wants_terminal, runtime_terminal_raw, runtime_terminal_restore,
+     NEEDS(STEP_TERMINAL_OPEN, STEP_TERMINAL_GUARD), "ioctl", "termios(3)",
+     "Keys belong to the container's own line discipline from now on.")
+/* ---- the host's tree goes ---- */
+STEP(ROOT_PIVOT, "root.pivot", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_pivot, NULL,
+     NEEDS(STEP_ROOT_ATTACH, STEP_ROOT_OVERLAY, STEP_PROC_MOUNT, STEP_SYS_MOUNT), "pivot_root", "pivot_root(2)",
+     "After everything that needs the host's tree; unlike chroot(2) there is nothing left to climb out to.")
+STEP(ROOT_DETACH, "root.detach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_detach, NULL, NEEDS(STEP_ROOT_PIVOT),
+     "umount2", "pivot_root(2)",
+     "The old root lies over the new one and is detached with all its mounts.")
+STEP(USER_RESOLVE, "user.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_user_resolve, NULL, NEEDS(STEP_ROOT_DETACH),
+     "openat2", "passwd(5)",
+     "Names are the container's own, read without NSS, which would load code of the container.")
+STEP(ARGV_RESOLVE, "argv.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_argv_resolve, NULL, NEEDS(STEP_ROOT_DETACH, STEP_USER_RESOLVE),
+     "faccessat2", "execve(2)",
+     "CMD is looked up in the container's PATH; the shell of the user when there is none.")
+STEP(WORKLOAD_FORK, "workload.fork", ROLE_INIT, ROLE_WORKLOAD, STEP_FORK, wants_reaper, init_workload_fork, NULL,
+     NEEDS(STEP_ARGV_RESOLVE), "clone", "pid_namespaces(7)",
+     "--init: this process stays PID 1, reaps orphans and forwards signals; it is made undumpable first, the workload must not look into it.")
+/* ---- the workload gives up what it has ---- */
+STEP(TERMINAL_ATTACH, "terminal.attach", ROLE_WORKLOAD, 0, STEP_ACTION, wants_terminal, workload_terminal_attach, NULL,
+     NEEDS(STEP_TERMINAL_OPEN, STEP_USER_RESOLVE), "ioctl", "ioctl_tty(2)",
+     "A new session whose controlling terminal is the pty, on 0, 1 and 2.")
+STEP(SESSION_NEW, "session.new", ROLE_WORKLOAD, 0, STEP_ACTION, wants_no_terminal, workload_session_new, NULL, NEEDS(STEP_INIT_CLONE),
+     "setsid", "setsid(2)",
+     "Without a terminal of its own the workload must not have the caller's: TIOCSTI would type into it.")
+STEP(STDIN_NULL, "stdin.null", ROLE_WORKLOAD, 0, STEP_ACTION, wants_stdin_null, workload_stdin_null, NULL, NEEDS(STEP_DEV_NODES),
+     "dup3", "null(4)",
+     "-i=false: reads are at the end at once.")
+STEP(FDS_CLOSE, "fds.close", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_fds_close, NULL, NEEDS(STEP_NONE),
+     "close_range", "close_range(2)",
+     "Everything above 2 closes at execve: a directory descriptor of the host would be a way out (CVE-2024-21626).")
+STEP(SIGNALS_RESET, "signals.reset", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_signals_reset, NULL, NEEDS(STEP_NONE),
+     "rt_sigaction", "signal(7)",
+     "Ignored signals and the mask survive execve: the workload starts with neither.")
+STEP(CAPS_BOUND, "caps.bound", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_bound, NULL, NEEDS(STEP_ROOT_DETACH),
+     "prctl", "capabilities(7)",
+     "While CAP_SETPCAP is still there.")
+STEP(CAPS_KEEP, "caps.keep", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_keep, NULL, NEEDS(STEP_NONE),
+     "prctl", "capabilities(7)",
+     "setresuid from 0 would clear the permitted set, of which the last rows need a part.")
+STEP(CREDS_SET, "creds.set", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_creds_set, NULL,
+     NEEDS(STEP_USER_RESOLVE, STEP_CAPS_BOUND, STEP_CAPS_KEEP), "setresuid", "credentials(7)",
+     "Groups before the user id, which takes away the right to set them.")
+STEP(PARENT_KEEP, "parent.keep", ROLE_WORKLOAD, 0, STEP_ACTION, wants_direct_workload, workload_parent_keep, NULL, NEEDS(STEP_CREDS_SET),
+     "prctl", "prctl(2)",
+     "The change of ids cleared the bond to the runtime once more.")
+STEP(CWD_ENTER, "cwd.enter", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_cwd_enter, NULL, NEEDS(STEP_CREDS_SET, STEP_ROOT_DETACH),
+     "chdir", "chdir(2)",
+     "With the workload's own rights, after the pivot: it cannot be a directory of the host.")
+STEP(CAPS_SET, "caps.set", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_set, NULL, NEEDS(STEP_CREDS_SET, STEP_CWD_ENTER),
+     "capset", "capabilities(7)",
+     "The final sets; where the filter is loaded without no_new_privs, CAP_SYS_ADMIN stays until caps.final.")
+STEP(PRIVS_BOUND, "privs.bound", ROLE_WORKLOAD, 0, STEP_ACTION, wants_no_new_privs, workload_no_new_privs, NULL, NEEDS(STEP_CAPS_SET),
+     "prctl", "prctl(2)",
+     "no_new_privs: set-uid and file capabilities grant nothing any more; also what permits loading a filter without CAP_SYS_ADMIN.")
+STEP(SECCOMP_LOAD, "seccomp.load", ROLE_WORKLOAD, 0, STEP_ACTION, wants_seccomp, workload_seccomp_load, NULL,
+     NEEDS(STEP_CAPS_SET, STEP_PRIVS_BOUND), "seccomp", "seccomp(2)",
+     "As late as can be: the filter sees only what the workload itself calls, and execve.")
+STEP(CAPS_FINAL, "caps.final", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_final, workload_caps_final, NULL, NEEDS(STEP_SECCOMP_LOAD),
+     "capset", "capabilities(7)",
+     "Gives up the CAP_SYS_ADMIN that loading the filter needed.")
+STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL, NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET),
+     "execve", "execve(2)",
+     "The close-on-exec channel ends, which tells the runtime that it succeeded.")
+/* clang-format on */

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the rows of score_table.h do. A function is named after the role that runs it. */
+#ifndef NSRUN_LAUNCH_STEPS_H
+#define NSRUN_LAUNCH_STEPS_H
+
+#include <nsrun/launch/launch.h>
+
+/* Predicates: of the plan alone, so that every process decides alike. */
+bool wants_cgroup(const struct plan *plan);
+bool wants_limits(const struct plan *plan);
+bool wants_cgroup_v1(const struct plan *plan);
+bool wants_cgroupns_later(const struct plan *plan);
+bool wants_cgroup_mount(const struct plan *plan);
+bool wants_userns(const struct plan *plan);
+bool wants_setgroups_denied(const struct plan *plan);
+bool wants_init_recorded(const struct plan *plan);
+bool runtime_opens(const struct plan *plan);
+bool runtime_opens_volumes(const struct plan *plan);
+bool init_opens(const struct plan *plan);
+bool init_opens_volumes(const struct plan *plan);
+bool wants_rootfs_idmap(const struct plan *plan);
+bool wants_volumes(const struct plan *plan);
+bool wants_volumes_idmap(const struct plan *plan);
+bool wants_owner_volumes(const struct plan *plan);
+bool wants_overlay(const struct plan *plan);
+bool wants_rlimits(const struct plan *plan);
+bool wants_terminal(const struct plan *plan);
+bool wants_no_terminal(const struct plan *plan);
+bool wants_stdin_null(const struct plan *plan);
+bool wants_reaper(const struct plan *plan);
+bool wants_direct_workload(const struct plan *plan);
+bool wants_no_new_privs(const struct plan *plan);
+bool wants_seccomp(const struct plan *plan);
+bool wants_caps_final(const struct plan *plan);
+
+#define ROW(name) int name(struct launch *launch, struct err *err)
+
+/* steps_runtime.c */
+ROW(runtime_state_record);
+ROW(runtime_state_init);
+ROW(runtime_cgroup_create);
+ROW(runtime_cgroup_remove);
+ROW(runtime_cgroup_limits);
+ROW(runtime_cgroup_attach);
+ROW(runtime_channel_open);
+ROW(runtime_channel_close);
+ROW(runtime_init_clone);
+ROW(runtime_init_kill);
+ROW(runtime_ids_setgroups);
+ROW(runtime_ids_uids);
+ROW(runtime_ids_gids);
+ROW(runtime_rlimits_set);
+ROW(runtime_terminal_guard);
+ROW(runtime_terminal_unguard);
+ROW(runtime_terminal_raw);
+ROW(runtime_terminal_restore);
+
+/* steps_sources.c: rootfs and volumes on their way into the container */
+ROW(runtime_rootfs_open);
+ROW(runtime_rootfs_close);
+ROW(runtime_volumes_open);
+ROW(runtime_volumes_close);
+ROW(runtime_volumes_owner);
+ROW(runtime_rootfs_idmap);
+ROW(runtime_volumes_idmap);
+ROW(init_rootfs_open);
+ROW(init_volumes_open);
+
+/* steps_files.c: the container's view, built by init */
+ROW(init_mounts_private);
+ROW(init_rootfs_protect);
+ROW(init_root_attach);
+ROW(init_root_overlay);
+ROW(init_proc_mount);
+ROW(init_sys_mount);
+ROW(init_cgroup_mount);
+ROW(init_dev_mount);
+ROW(init_dev_nodes);
+ROW(init_dev_links);
+ROW(init_pts_mount);
+ROW(init_shm_mount);
+ROW(init_mqueue_mount);
+ROW(init_volumes_mount);
+ROW(init_paths_readonly);
+ROW(init_paths_mask);
+ROW(init_console_bind);
+ROW(init_root_pivot);
+ROW(init_root_detach);
+
+/* steps_init.c */
+ROW(init_parent_bind);
+ROW(init_become_root);
+ROW(init_parent_rebind);
+ROW(init_keyring_new);
+ROW(init_cgroupns_unshare);
+ROW(init_hostname_set);
+ROW(init_loopback_up);
+ROW(init_terminal_open);
+ROW(init_user_resolve);
+ROW(init_argv_resolve);
+ROW(init_workload_fork);
+
+/* steps_workload.c */
+ROW(workload_terminal_attach);
+ROW(workload_session_new);
+ROW(workload_stdin_null);
+ROW(workload_fds_close);
+ROW(workload_signals_reset);
+ROW(workload_caps_bound);
+ROW(workload_caps_keep);
+ROW(workload_creds_set);
+ROW(workload_parent_keep);
+ROW(workload_cwd_enter);
+ROW(workload_caps_set);
+ROW(workload_no_new_privs);
+ROW(workload_seccomp_load);
+ROW(workload_caps_final);
+ROW(workload_exec);
+#undef ROW
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan: the complete, immutable description of one container. plan_resolve() makes it from a request (every default
+ * applied, every path resolved, every conflict refused), plan_reserve() takes what must be unique and writes the exact values in,
+ * and from then on it is const: the runtime process and init share it by fork and cannot disagree.
+ *
+ * Names that live in the hostile rootfs (user, shell, CMD) stay names here; the rows user.resolve and argv.resolve look
+ * them up inside, with the care that hostile input needs.
+ */
+#ifndef NSRUN_PLAN_PLAN_H
+#define NSRUN_PLAN_PLAN_H
+
+#include <nsrun/base/arena.h>
+#include <nsrun/base/err.h>
+#include <nsrun/kernel/caps.h>
+#include <nsrun/kernel/cgroup.h>
+#include <nsrun/kernel/idmap.h>
+#include <nsrun/kernel/rlimit.h>
+#include <nsrun/kernel/seccomp.h>
+#include <nsrun/plan/privilege.h>
+#include <nsrun/plan/request.h>
+
+#define PLAN_ID_LEN 12 /* hexadecimal digits */
+
+/* How a tree of the host appears inside (the table "Who owns what on disk" in docs/architecture.md). */
+enum tree_view {
+	VIEW_AS_IS,	 /* bound as it is */
+	VIEW_IDMAPPED,	 /* through the container's own map: host root's files are container root's */
+	VIEW_OWNER_ONLY, /* its owner appears as container root, and no other id is granted */
+};
+
+struct plan_tree {
+	const char *source;	/* as the caller said it */
+	const char *target;	/* absolute path in the container; "/" for the rootfs */
+	enum tree_view view;
+	bool readonly;
+	bool is_directory;
+	const char *why;	/* one clause: which row of the ownership rule decided */
+	struct idmap owner_uids, owner_gids; /* VIEW_OWNER_ONLY: disk id -> host id of container root */
+	dev_t device;		/* of the source when it was checked: the row that opens it compares, */
+	ino_t inode;		/* so that an exchange in between is noticed */
+};
+
+/* Where subordinate ids come from; "auto" is decided by plan_reserve(). */
+enum remap_source { REMAP_NONE, REMAP_USER, REMAP_EXPLICIT, REMAP_AUTO, REMAP_OWN_RANGES, REMAP_SINGLE };
+
+struct plan {
+	struct arena *arena;	/* owns everything the plan points to, the plan too */
+	char id[PLAN_ID_LEN + 1];
+
+	/* Identity */
+	enum caller caller;
+	uid_t caller_uid;
+	gid_t caller_gid;
+	enum performer performer[WORK_COUNT];
+	uint64_t namespaces;	/* CLONE_NEW* made by clone3(2) at once */
+	uint64_t namespaces_later; /* CLONE_NEW* that init makes itself (cgroup on v1) */
+	enum remap_source remap;
+	const char *remap_word; /* for messages and --dry-run: "dummy", "auto", ... */
+	bool auto_pending;	/* REMAP_AUTO: the range is not taken yet; REMAP_USER: `default`, and its user is not made yet */
+	struct idmap uids, gids; /* empty while auto_pending; all ids onto themselves with REMAP_NONE */
+	bool deny_setgroups;
+	uid_t root_uid;		/* host ids of the container's root; (uid_t)-1 while auto_pending */
+	gid_t root_gid;
+
+	/* Files */
+	struct plan_tree rootfs;
+	bool ephemeral;
+	bool root_nosuid;
+	size_t n_volumes;
+	struct plan_tree *volumes; /* sorted so that a parent is mounted before what lies below */
+	const char *const *masked_paths, *const *readonly_paths;
+	const char *shm_size;	/* tmpfs option text */
+
+	/* Process */
+	const char *const *argv; /* NULL: the user's shell */
+	const char *const *env;	 /* NAME=VALUE; HOME is added by user.resolve unless it is here */
+	const char *workdir;
+	const char *user;	 /* "0:0" */
+	const char *hostname;
+	bool terminal;
+	bool stdin_null;
+	bool reaper;		 /* --init */
+	size_t n_rlimits;
+	const struct rlimit_setting *rlimits;
+
+	/* Confinement */
+	struct cap_sets caps;	 /* for a workload whose uid is 0; for others effective, permitted become 0 */
+	bool no_new_privs;
+	const char *seccomp_name; /* "default", a file, "unconfined" */
+	const struct seccomp_program *seccomp; /* NULL: none */
+
+	/* Limits */
+	const struct cgroup_host *cgroup_host;
+	const char *cgroup_path; /* relative to each hierarchy; NULL: no group of its own (an ordinary user without delegation) */
+	struct cgroup_limits limits;
+	bool cgroup_v1;		 /* some limit is on a v1 hierarchy: placed by pid, after clone */
+
+	/* State */
+	const char *state_dir;	 /* .../UID.GID/ID, below the state root; NULL while auto_pending */
+	const char *state_root;
+};
+
+/* Phase 1. Nothing is made. On failure *ret is untouched. */
+int plan_resolve(const struct plan_request *request, struct plan **ret, struct err *err);
+
+/* Phases 2 and 3: takes id, range and state directory under locks that die with this process, and freezes the plan. The
+ * reservation is released by reservation_end(). See plan/reserve.h. */
+
+void plan_free(struct plan *plan);
+static inline void plan_freep(struct plan **p)
+{
+	plan_free(*p);
+}
+
+#endif

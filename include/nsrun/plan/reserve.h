@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must be unique, and what outlives a killed runtime.
+ *
+ *   STATE_ROOT/                 /run/nsrun as root, $XDG_RUNTIME_DIR/nsrun or /tmp/nsrun-UID otherwise; 0711 resp. 0700, owned by us
+ *     ranges/ids                empty; its bytes stand for host ids, and each runtime holds an open file description lock on its own (ids_auto.h)
+ *     ranges/FIRST              one file an `auto` range in use: its text is the container's directory, UID.GID/ID
+ *     UID.GID/                  one directory a remap (host ids of the container's root), 0700
+ *       ID/lock                 flock(2)ed by the owning runtime for as long as it lives
+ *       ID/state.json           what was made and must be undone; written before it is made
+ *
+ * A lock that can be taken means that its owner is dead: the next launch that meets it, and `nsrun gc`, kill what is left in
+ * its cgroup, remove the groups and the directory, and free the range.
+ */
+#ifndef NSRUN_PLAN_RESERVE_H
+#define NSRUN_PLAN_RESERVE_H
+
+#include <nsrun/plan/plan.h>
+
+struct reservation {
+	int lock_fd;	/* STATE/lock */
+	int range_fd;	/* ranges/ids with the locks on the host ids of this container; FD_NONE for an ordinary user and --userns=host */
+	char *dir;	/* the container's state directory; malloc'd, as the next */
+	char *marker;	/* ranges/FIRST; NULL unless auto */
+};
+#define RESERVATION_NONE ((struct reservation){ .lock_fd = FD_NONE, .range_fd = FD_NONE })
+
+/* Takes the id (a fresh random one in plan->id), an `auto` range (never one that overlaps a range in use, that /etc/subuid gives to
+ * another user, or that lies outside of what may be mapped here), makes and locks the state directory, and writes the exact values into the plan:
+ * afterwards it is frozen. `default` makes its user here when it is missing. plan->state_root is found when it is NULL; plan->cgroup_path, unless
+ * NULL, is the parent before and PARENT/ID after; plan->hostname becomes the id when it is NULL. */
+int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err);
+/* Removes the state directory and lets go of the locks. Errors are reported, everything is tried. */
+int reservation_end(struct reservation *reservation, struct err *err);
+
+/* Record of what is about to be made: cgroup path, pid of the runtime and init, ids, rootfs, command, time. */
+int state_record(const struct plan *plan, const struct reservation *reservation, pid_t init, struct err *err);
+
+/* Removes what dead owners left, in the whole state root. on_removed (may be NULL) hears the id and the reason of each. */
+int state_collect(const char *state_root, void (*on_removed)(const char *id, const char *what, void *data), void *data, struct err *err);
+/* The state root for this caller; makes it (0711 or 0700) and refuses one that belongs to somebody else. */
+int state_root_open(char *ret_path, size_t size, struct err *err);
+
+#endif

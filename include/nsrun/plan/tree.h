@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ownership rule: how a tree of the host may appear in the container. docs/architecture.md, "Who owns what on disk". */
+#ifndef NSRUN_PLAN_TREE_H
+#define NSRUN_PLAN_TREE_H
+
+#include <nsrun/plan/plan.h>
+
+/* Opens source, decides tree->view, readonly, why, device and inode; refuses with the ways out. wants_readonly is what the caller said. */
+int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted, bool idmap_root,
+		      struct plan_tree *ret, struct err *err);
+
+/* True when some directory on the way from "/" to the open directory is root's and can be searched by root alone: then no other user
+ * reaches anything below it. Walks up by ".." from the descriptor, so symbolic links and renames do not matter. */
+int tree_is_private(int dir_fd, bool *ret, struct err *err);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NSRUN_PLAN_VOLUMES_H
+#define NSRUN_PLAN_VOLUMES_H
+
+#include <nsrun/plan/plan.h>
+
+/* SRC:DST[:OPTION,...] each, with the ownership rule; sorted by target. Two volumes on one target are refused. */
+int plan_resolve_volumes(struct plan *plan, const struct plan_request *request, struct err *err);
+
+/* An absolute path of the container without ".", ".." and doubled slashes, in the arena; "/" for an empty rest. -EINVAL: not
+ * absolute, or with a ".." component, which would not mean the same after a change of the rootfs. */
+int plan_container_path(struct arena *arena, const char *what, const char *path, const char **ret, struct err *err);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/base/file.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Reads to the end, at most `max` bytes. `guess` is the size to begin with. */
+static int read_to_end(int fd, const char *path, size_t guess, size_t max, char **ret_data, size_t *ret_size, struct err *err)
+{
+	size_t capacity = guess < max ? guess + 1 : max + 1, used = 0;
+	_cleanup_free_ char *data = malloc(capacity + 1);
+
+	if (!data)
+		return err_oom(err);
+	for (;;) {
+		const ssize_t n = read(fd, data + used, capacity - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_system(err, "%s", path);
+		if (n == 0)
+			break;
+		used += (size_t)n;
+		if (used > max)
+			return err_set(err, ERR_INPUT, ERR_ID_NONE, EFBIG, "%s: larger than %zu bytes", path, max);
+		if (used == capacity) {
+			capacity = capacity < max / 2 ? capacity * 2 : max + 1;
+			char *more = realloc(data, capacity + 1);
+			if (!more)
+				return err_oom(err);
+			data = more;
+		}
+	}
+	data[used] = '\0';
+	*ret_data = TAKE_PTR(data);
+	if (ret_size)
+		*ret_size = used;
+	return 0;
+}
+
+int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err)
+{
+	/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
+	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_system(err, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EINVAL, "%s: not a regular file", path);
+	if (st.st_size < 0 || (uintmax_t)st.st_size > max)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EFBIG, "%s: larger than %zu bytes", path, max);
+	return read_to_end(fd, path, (size_t)st.st_size, max, ret_data, ret_size, err);
+}
+
+int file_read_virtual_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err)
+{
+	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_system(err, "%s", path);
+	return read_to_end(fd, path, 4095, max, ret_data, ret_size, err);
+}
+
+int file_write_at(int dirfd, const char *path, const char *text, struct err *err)
+{
+	_cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_system(err, "%s", path);
+
+	const size_t size = strlen(text);
+	const ssize_t n = write(fd, text, size);
+	if (n < 0)
+		return err_system(err, "%s", path);
+	if ((size_t)n != size)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EIO, "%s: only %zd of %zu bytes taken", path, n, size);
+	return 0;
+}
+
+int write_all(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+
+	while (size > 0) {
+		const ssize_t n = write(fd, p, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_replace_at(int dirfd, const char *name, mode_t mode, const void *data, size_t size, struct err *err)
+{
+	char temporary[NAME_MAX + 1];
+
+	if (snprintf(temporary, sizeof(temporary), ".%s.%d", name, (int)getpid()) >= (int)sizeof(temporary))
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "%s", name);
+	(void)unlinkat(dirfd, temporary, 0); /* of a process of the same number that was killed */
+
+	_cleanup_close_ int fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0)
+		return err_system(err, "%s", temporary);
+
+	int r = write_all(fd, data, size);
+	if (r == 0 && renameat(dirfd, temporary, dirfd, name) < 0)
+		r = -errno;
+	if (r < 0) {
+		(void)unlinkat(dirfd, temporary, 0);
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s", name);
+	}
+	return 0;
+}
+
+int dir_make_all(const char *path, mode_t mode, struct err *err)
+{
+	char partial[PATH_MAX];
+	const size_t length = strlen(path);
+
+	if (length == 0 || length >= sizeof(partial))
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "%s", path);
+	for (size_t i = 1; i <= length; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(partial, path, i);
+		partial[i] = '\0';
+		if (mkdir(partial, mode) < 0 && errno != EEXIST)
+			return err_system(err, "%s", partial);
+	}
+	return 0;
+}

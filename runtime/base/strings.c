@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/base/strings.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *str_after(const char *s, const char *prefix)
+{
+	const size_t n = strlen(prefix);
+
+	return strncmp(s, prefix, n) == 0 ? s + n : NULL;
+}
+
+/* The digits at the beginning of `s`; *ret_end is what follows them. */
+static int parse_digits(const char *s, uint64_t *ret, const char **ret_end)
+{
+	uint64_t value = 0;
+	const char *p = s;
+
+	for (; *p >= '0' && *p <= '9'; p++)
+		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+			return -ERANGE;
+	if (p == s)
+		return -EINVAL;
+	*ret = value;
+	*ret_end = p;
+	return 0;
+}
+
+int parse_u64(const char *s, uint64_t *ret)
+{
+	const char *end;
+	uint64_t value;
+	const int r = parse_digits(s, &value, &end);
+
+	if (r < 0)
+		return r;
+	if (*end)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+int parse_u32(const char *s, uint32_t *ret)
+{
+	uint64_t value;
+	const int r = parse_u64(s, &value);
+
+	if (r < 0)
+		return r;
+	if (value > UINT32_MAX)
+		return -ERANGE;
+	*ret = (uint32_t)value;
+	return 0;
+}
+
+int parse_size(const char *s, uint64_t *ret)
+{
+	const char *end;
+	uint64_t value;
+	unsigned shift = 0;
+	const int r = parse_digits(s, &value, &end);
+
+	if (r < 0)
+		return r;
+	if (*end) {
+		static const char units[] = "bkmgt";
+		const char *unit = strchr(units, tolower((unsigned char)*end));
+
+		if (!unit)
+			return -EINVAL;
+		shift = (unsigned)(unit - units) * 10;
+		end++;
+		if (shift && tolower((unsigned char)*end) == 'i')
+			end++;
+		if (shift && tolower((unsigned char)*end) == 'b')
+			end++;
+		if (*end)
+			return -EINVAL;
+	}
+	if (shift && value > UINT64_MAX >> shift)
+		return -ERANGE;
+	*ret = value << shift;
+	return 0;
+}
+
+/* The length of the valid UTF-8 sequence at `p`, 0 when it is none. Overlong forms, surrogates and C1 controls are none. */
+static size_t utf8_length(const unsigned char *p)
+{
+	uint32_t code;
+	size_t n;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		n = 2, code = p[0] & 0x1fU;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		n = 3, code = p[0] & 0x0fU;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		n = 4, code = p[0] & 0x07U;
+	else
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3fU);
+	}
+	if ((n == 3 && code < 0x800) || (n == 4 && (code < 0x10000 || code > 0x10ffff)))
+		return 0;
+	if ((code >= 0x80 && code < 0xa0) || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	return n;
+}
+
+void escape_text(const char *in, char *out, size_t size)
+{
+	const unsigned char *p = (const unsigned char *)in;
+	size_t used = 0;
+
+	while (*p) {
+		size_t n = utf8_length(p);
+
+		if (n == 0 || (n == 1 && (*p < 0x20 || *p == 0x7f))) {
+			if (used + 5 > size)
+				break;
+			snprintf(out + used, 5, "\\x%02x", *p);
+			used += 4;
+			p++;
+			continue;
+		}
+		if (used + n + 1 > size)
+			break;
+		memcpy(out + used, p, n);
+		used += n;
+		p += n;
+	}
+	if (size)
+		out[used] = '\0';
+}
+
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t row[64];
+	const size_t n = strlen(b);
+
+	if (n + 1 > sizeof(row) / sizeof(row[0]))
+		return SIZE_MAX;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < n; j++) {
+			const size_t replaced = diagonal + (a[i] != b[j]);
+			const size_t shorter = row[j] < row[j + 1] ? row[j] : row[j + 1];
+
+			diagonal = row[j + 1];
+			row[j + 1] = replaced < shorter + 1 ? replaced : shorter + 1;
+		}
+	}
+	return row[n];
+}
+
+const char *nearest_word(const char *word, const char *const *known)
+{
+	const char *best = NULL;
+	size_t best_distance = strlen(word) / 3 + 1;
+
+	if (strlen(word) > 256)
+		return NULL;
+	for (; *known; known++) {
+		const size_t distance = edit_distance(word, *known);
+
+		if (distance < best_distance) {
+			best = *known;
+			best_distance = distance;
+		}
+	}
+	return best;
+}

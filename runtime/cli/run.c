@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/cli/commands.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/cli/help.h>
+#include <nsrun/cli/options.h>
+#include <nsrun/cli/report.h>
+#include <nsrun/launch/launch.h>
+#include <nsrun/launch/trace.h>
+#include <nsrun/plan/dump.h>
+
+#include <fcntl.h>
+
+const struct command_row commands[] = {
+	{ "gc", command_gc, "remove what dead containers left" },
+	{ NULL },
+};
+
+static int trace_open(const struct command_line *line, FILE **ret, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	FILE *file;
+
+	if (!line->trace_file)
+		return 0;
+	fd = open(line->trace_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	if (fd < 0)
+		return err_system(err, "--trace-file %s: open", line->trace_file);
+	file = fdopen(fd, "w");
+	if (!file)
+		return err_system(err, "--trace-file %s: stream", line->trace_file);
+	TAKE_FD(fd);
+	*ret = file;
+	return 0;
+}
+
+static enum trace_format trace_format_of(const struct command_line *line)
+{
+	if (line->trace)
+		return streq(line->trace, "json") ? TRACE_JSON : TRACE_TEXT;
+	return line->trace_file ? TRACE_TEXT : TRACE_NONE;
+}
+
+static int dry_run(const struct plan *plan)
+{
+	if (plan_dump(plan, stdout) == 0) {
+		fputs("\n", stdout);
+		trace_print_plan(plan, stdout);
+	}
+	return report_flush(stdout, "standard output");
+}
+
+static void print_trace(enum trace_format format, const struct tape *tape, FILE *out)
+{
+	if (format == TRACE_TEXT)
+		trace_print_text(tape, out);
+	else if (format == TRACE_JSON)
+		trace_print_json(tape, out);
+	fflush(out);
+}
+
+static void tape_freep(struct tape **tape)
+{
+	if (*tape)
+		tape_free(*tape);
+}
+
+/* A workload that ends by signal 9 for no visible reason has its reason here. */
+static void print_oom(const struct launch_result *result)
+{
+	if (result->oom_kills)
+		fprintf(stderr,
+			"nsrun: memory: the kernel killed %ju process%s of the container at its limit (--memory)\n",
+			(uintmax_t)result->oom_kills, result->oom_kills == 1 ? "" : "es");
+}
+
+/* The plan is mutable up to plan_reserve(), const behind it. */
+static int launch_planned(struct plan *plan, enum trace_format format, FILE *trace)
+{
+	_cleanup_(tape_freep) struct tape *tape = NULL;
+	struct reservation reservation = RESERVATION_NONE;
+	struct err err = ERR_INIT, cleanup_err = ERR_INIT, end_err = ERR_INIT;
+	struct launch_result result = { 0 };
+	int status, r;
+
+	r = tape_new(format != TRACE_NONE, &tape, &err);
+	if (r < 0)
+		return report_error(stderr, &err);
+	r = plan_reserve(plan, &reservation, &err);
+	if (r < 0)
+		return report_error(stderr, &err);
+
+	r = launch_run(plan, &reservation, tape, &result, &err, &cleanup_err);
+	print_trace(format, tape, trace ? trace : stderr);
+	print_oom(&result);
+	status = r < 0 ? report_error(stderr, &err) : result.exit_status;
+	if (err_is_set(&cleanup_err))
+		report_cleanup(stderr, &cleanup_err);
+	if (reservation_end(&reservation, &end_err) < 0)
+		report_cleanup(stderr, &end_err);
+	/* The trace was asked for: one that could not be written is not passed over. */
+	if (trace && r == 0) {
+		const int flushed = report_flush(trace, "--trace-file");
+
+		status = flushed ? flushed : status;
+	}
+	return status;
+}
+
+static int run_line(const struct command_line *line)
+{
+	_cleanup_(plan_freep) struct plan *plan = NULL;
+	_cleanup_fclose_ FILE *trace = NULL;
+	struct err err = ERR_INIT;
+
+	if (rootfs_word_check(line->request.rootfs, &err) < 0 || plan_resolve(&line->request, &plan, &err) < 0)
+		return report_error(stderr, &err);
+	if (line->dry_run == YES)
+		return dry_run(plan);
+	/* Opened before anything is made, so that a wrong name costs nothing. */
+	if (trace_open(line, &trace, &err) < 0)
+		return report_error(stderr, &err);
+	return launch_planned(plan, trace_format_of(line), trace);
+}
+
+int command_run(int argc, char *const *argv)
+{
+	_cleanup_(command_line_done) struct command_line line = { 0 };
+	struct err err = ERR_INIT;
+
+	if (command_line_parse(argc, argv, &line, &err) < 0)
+		return report_error(stderr, &err);
+	if (line.help == YES) {
+		help_print(stdout);
+		return report_flush(stdout, "standard output");
+	}
+	if (line.version == YES) {
+		puts("nsrun " NSRUN_VERSION);
+		return report_flush(stdout, "standard output");
+	}
+	if (!line.request.rootfs) {
+		if (argc > 1)
+			fputs("nsrun: ROOTFS is missing\n", stderr);
+		help_usage(stderr);
+		return 125;
+	}
+	return run_line(&line);
+}

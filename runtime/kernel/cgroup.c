@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/kernel/cgroup.h>
+
+#include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define MOUNTINFO_MAX (16 * 1024 * 1024) /* a host of a thousand containers has some megabytes */
+#define SMALL_FILE_MAX (64 * 1024)
+#define PROCS_MAX (4 * 1024 * 1024) /* PID_MAX_LIMIT lines of 8 bytes do not fit; what is left out is seen by the next round */
+
+const char *cgroup_controller_name(enum cgroup_ctl controller)
+{
+	static const char *const names[] = {
+		[CGROUP_CPU] = "cpu",
+		[CGROUP_MEMORY] = "memory",
+		[CGROUP_PIDS] = "pids",
+	};
+
+	return controller < CGROUP_CONTROLLER_COUNT ? names[controller] : "?";
+}
+
+/* ---- probe ---- */
+
+/* Is `word` one of the comma-separated words? "cpu" must not be found in "cpuacct". */
+static bool list_has(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = list; *p;) {
+		size_t n = strcspn(p, ",");
+
+		if (n == len && memcmp(p, word, len) == 0)
+			return true;
+		p += n;
+		if (*p == ',')
+			p++;
+	}
+	return false;
+}
+
+/* mountinfo writes space, tab, newline and backslash as \ooo (proc(5)). */
+static void decode_octal(char *s)
+{
+	char *out = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			s += 4;
+		} else {
+			*out++ = *s++;
+		}
+	}
+	*out = '\0';
+}
+
+static int copy_path(char *to, const char *from, struct err *err)
+{
+	size_t len = strlen(from);
+
+	if (len >= PATH_MAX)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENAMETOOLONG, "%.64s...: path of a control group", from);
+	memcpy(to, from, len + 1);
+	return 0;
+}
+
+static int parse_mount_line(char *line, struct cgroup_host *host, struct cgroup_roots *roots, struct err *err)
+{
+	/* Fields: id parent device root mount-point options [optional ...] - type source super-options. Spaces inside of a field are
+	 * escaped, so the first " - " is the separator. */
+	char *tail = strstr(line, " - "), *save = NULL, *field[5];
+	const char *type, *options;
+
+	if (!tail)
+		return 0;
+	*tail = '\0';
+	type = strtok_r(tail + 3, " ", &save);
+	if (!type || (!streq(type, "cgroup") && !streq(type, "cgroup2")) || !strtok_r(NULL, " ", &save))
+		return 0;
+	options = strtok_r(NULL, " ", &save); /* NULL where the source is empty: then nothing names the controllers */
+	for (size_t i = 0; i < ARRAY_LEN(field); i++) {
+		field[i] = strtok_r(i ? NULL : line, " ", &save);
+		if (!field[i])
+			return 0;
+	}
+	decode_octal(field[3]);
+	decode_octal(field[4]);
+	/* Of several mounts of one hierarchy the first is taken: so does libcgroup, which builds its own paths. */
+	if (streq(type, "cgroup2")) {
+		if (host->v2_mount[0])
+			return 0;
+		if (copy_path(roots->v2, field[3], err) < 0)
+			return -ENAMETOOLONG;
+		return copy_path(host->v2_mount, field[4], err);
+	}
+	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+		if (!options || host->v1_mount[c][0] || !list_has(options, cgroup_controller_name(c)))
+			continue;
+		if (copy_path(roots->v1[c], field[3], err) < 0 || copy_path(host->v1_mount[c], field[4], err) < 0)
+			return -ENAMETOOLONG;
+	}
+	return 0;
+}
+
+int cgroup_parse_mounts(char *text, struct cgroup_host *host, struct cgroup_roots *roots, struct err *err)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		int r = parse_mount_line(line, host, roots, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * /proc/self/cgroup counts from the root of the hierarchy (or of the cgroup namespace), a path below the mount point from what the mount
+ * shows, its root field. A mount made outside of this cgroup namespace has a root of "/..": then our own group has no path below it.
+ */
+static int self_below_mount(const char *self, const char *root, char *to, struct err *err)
+{
+	const char *rest;
+
+	if (streq(root, "/"))
+		return copy_path(to, self, err);
+	rest = str_after(self, root);
+	if (rest && (*rest == '\0' || *rest == '/'))
+		return copy_path(to, *rest ? rest : "/", err);
+	to[0] = '\0';
+	return 0;
+}
+
+int cgroup_parse_self(char *text, struct cgroup_host *host, const struct cgroup_roots *roots, struct err *err)
+{
+	char *save = NULL;
+
+	/* hierarchy-id:controllers:path; the path may hold colons itself. */
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
+		int r = 0;
+
+		if (!path)
+			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EBADMSG, "/proc/self/cgroup: a line without two colons");
+		*list++ = '\0';
+		*path++ = '\0';
+		if (streq(line, "0") && host->v2_mount[0])
+			r = self_below_mount(path, roots->v2, host->v2_self, err);
+		for (unsigned c = 0; r == 0 && c < CGROUP_CONTROLLER_COUNT; c++)
+			if (host->v1_mount[c][0] && list_has(list, cgroup_controller_name(c)))
+				r = self_below_mount(path, roots->v1[c], host->v1_self[c], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int cgroup_probe(struct cgroup_host *ret, struct err *err)
+{
+	_cleanup_free_ char *mounts = NULL, *self = NULL, *controllers = NULL, *memory = NULL;
+	struct { struct cgroup_host host; struct cgroup_roots roots; } *p;
+	char path[PATH_MAX + 32];
+	bool all_v1 = true;
+	int r;
+
+	r = file_read_virtual_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &mounts, NULL, err);
+	if (r < 0)
+		return r;
+	r = file_read_virtual_at(AT_FDCWD, "/proc/self/cgroup", SMALL_FILE_MAX, &self, NULL, err);
+	if (r < 0)
+		return r;
+	memory = calloc(1, sizeof(*p)); /* some 60 KiB: too much for a stack */
+	if (!memory)
+		return err_oom(err);
+	p = (void *)memory;
+	r = cgroup_parse_mounts(mounts, &p->host, &p->roots, err);
+	if (r == 0)
+		r = cgroup_parse_self(self, &p->host, &p->roots, err);
+	if (r < 0)
+		return r;
+
+	/* A controller belongs to one hierarchy only, so there is nothing to look for when v1 has them all. */
+	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+		all_v1 = all_v1 && p->host.v1_mount[c][0];
+	if (p->host.v2_mount[0] && !all_v1) {
+		snprintf(path, sizeof(path), "%s/cgroup.controllers", p->host.v2_mount);
+		r = file_read_virtual_at(AT_FDCWD, path, SMALL_FILE_MAX, &controllers, NULL, err);
+		if (r < 0)
+			return r;
+		for (char *s = controllers; *s; s++)
+			if (*s == ' ' || *s == '\n')
+				*s = ',';
+		for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+			p->host.v2_controller[c] = list_has(controllers, cgroup_controller_name(c));
+	}
+	*ret = p->host;
+	return 0;
+}
+
+/* ---- where groups go ---- */
+
+static bool v2_writable(const struct cgroup_host *host, const char *group)
+{
+	static const char *const files[] = { "", "/cgroup.procs", "/cgroup.subtree_control" };
+	char path[2 * PATH_MAX + 32];
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		snprintf(path, sizeof(path), "%s%s%s", host->v2_mount, group, files[i]);
+		if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool v2_without_processes(const struct cgroup_host *host, const char *group)
+{
+	_cleanup_free_ char *procs = NULL;
+	char path[2 * PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s%s/cgroup.procs", host->v2_mount, group);
+	return file_read_virtual_at(AT_FDCWD, path, PROCS_MAX, &procs, NULL, NULL) == 0 && procs[0] == '\0';
+}
+
+/*
+ * An ordinary user owns a delegated sub-tree of v2. Walking up from our own group: the nearest one that is writable and holds no process
+ * itself, since only such a group can give controllers to its children (cgroups(7), "no internal processes"; a scope of systemd-run holds
+ * us, the slice around it does not). Where none is empty, the nearest writable one: it serves without limits. The chosen group is an
+ * ancestor of ours or ours, so that its cgroup.procs is the one on which CLONE_INTO_CGROUP checks write permission.
+ */
+static int choose_delegated(const struct cgroup_host *host, char *ret_parent, size_t size, struct err *err)
+{
+	char group[PATH_MAX], chosen[PATH_MAX + 2] = "";
+
+	if (!host->v2_self[0])
+		return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,
+			       "%s: this process' control group lies outside of what is mounted there", host->v2_mount);
+	memcpy(group, host->v2_self, sizeof(group));
+	for (;;) {
+		char *slash;
+
+		if (streq(group, "/"))
+			group[0] = '\0';
+		if (v2_writable(host, group)) {
+			bool empty = v2_without_processes(host, group);
+
+			if (empty || !chosen[0])
+				snprintf(chosen, sizeof(chosen), "%s/", group);
+			if (empty)
+				break;
+		}
+		slash = strrchr(group, '/');
+		if (!slash)
+			break;
+		*slash = '\0';
+	}
+	if (!chosen[0])
+		return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,
+			       "%s%s: neither this control group nor one around it is delegated to this user", host->v2_mount,
+			       host->v2_self);
+	if ((size_t)snprintf(NULL, 0, "%snsrun", chosen) >= size)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENAMETOOLONG, "%s: control group", chosen);
+	snprintf(ret_parent, size, "%snsrun", chosen);
+	return 0;
+}
+
+int cgroup_choose_parent(const struct cgroup_host *host, char *ret_parent, size_t size, struct err *err)
+{
+	const char *mount = host->v2_mount;
+
+	for (unsigned c = 0; !mount[0] && c < CGROUP_CONTROLLER_COUNT; c++)
+		mount = host->v1_mount[c];
+	if (!mount[0])
+		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES, "no control groups are mounted here");
+	/* Not the user id is asked but the file system: root of a container has the id and often not the right. */
+	if (faccessat(AT_FDCWD, mount, W_OK, AT_EACCESS) == 0) {
+		if (size < sizeof("/nsrun"))
+			return err_bug(err, "cgroup_choose_parent: buffer of %zu bytes", size);
+		memcpy(ret_parent, "/nsrun", sizeof("/nsrun"));
+		return 0;
+	}
+	if (errno == EROFS)
+		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_READONLY, EACCES, "%s: read-only", mount);
+	if (host->v2_mount[0])
+		return choose_delegated(host, ret_parent, size, err);
+	return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,
+		       "%s: cgroup v1 groups cannot be delegated safely, only root makes them", mount);
+}
+
+static int open_v2_mount(const struct cgroup_host *host, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	struct statfs fs;
+
+	if (!host->v2_mount[0])
+		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES, "no cgroup2 is mounted here");
+	fd = open(host->v2_mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, "%s", host->v2_mount);
+	/* mountinfo lists mounts that a later one covers: plain directories would be made there. */
+	if (fstatfs(fd, &fs) < 0)
+		return err_system(err, "%s", host->v2_mount);
+	if (fs.f_type != CGROUP2_SUPER_MAGIC)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENODEV, "%s: something else is mounted over the cgroup2 there",
+			       host->v2_mount);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	const char *p = path;
+	int r;
+
+	r = open_v2_mount(host, &fd, err);
+	if (r < 0)
+		return r;
+	while (*(p += strspn(p, "/"))) {
+		char name[NAME_MAX + 1];
+		size_t n = strcspn(p, "/");
+		bool made;
+		int next;
+
+		if (n > NAME_MAX || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+			return err_bug(err, "%s: not the path of a control group", path);
+		memcpy(name, p, n);
+		name[n] = '\0';
+		made = mkdirat(fd, name, 0755) == 0;
+		if (!made && errno != EEXIST)
+			return err_system(err, "%s%s: make control group %s", host->v2_mount, path, name);
+		next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0) {
+			r = err_system(err, "%s%s: open control group %s", host->v2_mount, path, name);
+			if (made)
+				(void)unlinkat(fd, name, AT_REMOVEDIR);
+			return r;
+		}
+		close(fd);
+		fd = next;
+		p += n;
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}

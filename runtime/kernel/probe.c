@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/kernel/probe.h>
+
+#include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The inode of the initial user namespace in nsfs: a constant of the kernel (PROC_USER_INIT_INO, include/linux/proc_ns.h). The map
+ * would not tell: a namespace may have been given the identity map too, and then has no power over the host. */
+#define INITIAL_USERNS_INODE UINT32_C(0xEFFFFFFD)
+
+bool probe_in_initial_userns(void)
+{
+	struct stat st;
+
+	/* Without procfs the cautious answer: no power over the host is assumed. */
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INITIAL_USERNS_INODE;
+}
+
+/* Field 5 of mountinfo is the mount point, with space, tab, newline and backslash in octal (proc(5)): no mount point of interest
+ * here changes by that, since only the prefix is compared. */
+bool probe_proc_overmounted(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+
+	if (!f)
+		return true; /* no procfs to be seen: a new one will not be allowed either */
+	while (getline(&line, &size, f) > 0) {
+		const char *p = line;
+
+		for (int i = 0; i < 4 && p; i++) {
+			p = strchr(p, ' ');
+			if (p)
+				p++;
+		}
+		/* binfmt_misc's automount lies on a directory that procfs keeps empty for it; the kernel ignores such mounts
+		 * (mnt_already_visible, is_empty_dir_inode). */
+		if (p && str_after(p, "/proc/") && !str_after(p, "/proc/sys/fs/binfmt_misc "))
+			return true;
+	}
+	return false;
+}
+
+/* -1 when there is no such switch. */
+static long read_switch(const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	char *end;
+	long value;
+
+	if (file_read_virtual_at(AT_FDCWD, path, 64, &text, &size, NULL) < 0)
+		return -1;
+	value = strtol(text, &end, 10);
+	return end == text ? -1 : value;
+}
+
+/* The root directory of a process outside of any chroot is the root of its mount namespace, whose mount then has the mount point "/"
+ * in mountinfo. Inside a chroot mountinfo shows the mounts below it alone, and none at "/" unless it happens to be a mount itself. */
+static bool in_chroot(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	struct stat self, init;
+
+	if (stat("/", &self) == 0 && stat("/proc/1/root/", &init) == 0 && self.st_dev == init.st_dev && self.st_ino == init.st_ino)
+		return false;
+	if (!f)
+		return false;
+	while (getline(&line, &size, f) > 0) {
+		char point[3];
+
+		if (sscanf(line, "%*s %*s %*s %*s %2s", point) == 1 && streq(point, "/"))
+			return false;
+	}
+	return true;
+}
+
+enum err_id probe_userns_refusal(int errnum)
+{
+	long value;
+
+	if (errnum < 0)
+		errnum = -errnum;
+	/* ENOSPC: the limit is reached, or is 0 (user_namespaces(7)); EINVAL: the kernel has none; EUSERS: nested 32 deep. */
+	if (errnum == ENOSPC)
+		return ERR_ID_USERNS_DISABLED;
+	if (errnum == EINVAL && access("/proc/self/ns/user", F_OK) < 0)
+		return ERR_ID_USERNS_DISABLED;
+	if (errnum != EPERM && errnum != EACCES)
+		return ERR_ID_NONE;
+	if (!(probe_effective_caps() & (UINT64_C(1) << CAP_SYS_ADMIN))) {
+		value = read_switch("/proc/sys/kernel/unprivileged_userns_clone");
+		if (value == 0)
+			return ERR_ID_USERNS_DISABLED;
+		value = read_switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+		if (value > 0)
+			return ERR_ID_USERNS_APPARMOR;
+	}
+	if (read_switch("/proc/sys/user/max_user_namespaces") == 0)
+		return ERR_ID_USERNS_DISABLED;
+	return in_chroot() ? ERR_ID_USERNS_CHROOT : ERR_ID_NONE;
+}
+
+uint64_t probe_effective_caps(void)
+{
+	/* libcap would allocate a set and ask for every capability in turn; glibc has no capget. */
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return 0;
+	return data[0].effective | (uint64_t)data[1].effective << 32;
+}
+
+bool probe_is_secure_exec(void)
+{
+	return getauxval(AT_SECURE) != 0;
+}

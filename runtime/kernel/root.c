@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/kernel/root.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/kernel/mount.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+
+/* RESOLVE_IN_ROOT answers EAGAIN when a rename or mount anywhere on the system raced with ".." (openat2(2)). */
+#define RESOLVE_RETRIES 128
+
+static int open_in_root(int root_fd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)flags | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = -1;
+
+	for (int i = 0; i < RESOLVE_RETRIES; i++) {
+		fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+int root_open(int root_fd, const char *path, int flags, int *ret_fd, struct err *err)
+{
+	const int fd = open_in_root(root_fd, path, flags);
+
+	if (fd < 0)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int check_kind(int fd, const char *path, enum root_kind kind, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_system(err, "%s in the container", path);
+	if (S_ISDIR(st.st_mode) == (kind == ROOT_DIRECTORY))
+		return 0;
+	return err_set(err, ERR_INPUT, ERR_ID_NONE, kind == ROOT_DIRECTORY ? ENOTDIR : EISDIR,
+		       kind == ROOT_DIRECTORY ? "%s in the container: a directory cannot be mounted on a file" :
+						"%s in the container: a file cannot be mounted on a directory",
+		       path);
+}
+
+/* Makes `name` below parent_fd and opens what was made, not what a link put there meanwhile. */
+static int make_component(int parent_fd, const char *name, const char *path, enum root_kind kind, mode_t mode, struct err *err)
+{
+	int fd;
+
+	if (kind == ROOT_DIRECTORY) {
+		if (mkdirat(parent_fd, name, mode) < 0)
+			goto fail;
+		fd = openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	} else {
+		fd = openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	}
+	if (fd >= 0)
+		return fd;
+fail:
+	if (errno == EEXIST) /* openat2 did not find it and yet it is there */
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ELOOP, "%s in the container: a link that leads nowhere", path);
+	if (errno == EROFS)
+		return err_system(err, "%s in the container: the mount point does not exist and cannot be made", path);
+	return err_system(err, "%s in the container: making the mount point", path);
+}
+
+int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t mode, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = open_in_root(root_fd, path, O_PATH);
+	char partial[PATH_MAX];
+	const size_t length = strlen(path);
+
+	if (fd >= 0) {
+		const int r = check_kind(fd, path, kind, err);
+		if (r < 0)
+			return r;
+		*ret_fd = TAKE_FD(fd);
+		return 0;
+	}
+	if (fd != -ENOENT)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
+	if (length >= sizeof(partial))
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "%s in the container", path);
+
+	_cleanup_close_ int parent = open_in_root(root_fd, "/", O_PATH | O_DIRECTORY);
+	if (parent < 0)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -parent, "/ in the container");
+	for (size_t start = 0, end; start < length; start = end) {
+		while (path[start] == '/')
+			start++;
+		if (!path[start])
+			break;
+		end = start + strcspn(path + start, "/");
+		memcpy(partial, path, end);
+		partial[end] = '\0';
+
+		const bool last = path[end + strspn(path + end, "/")] == '\0';
+		/* Each prefix is resolved from the root anew, so that absolute links among the components stay inside. */
+		_cleanup_close_ int next = open_in_root(root_fd, partial, O_PATH);
+		if (next == -ENOENT)
+			next = make_component(parent, partial + start, partial, last ? kind : ROOT_DIRECTORY, last ? mode : 0755, err);
+		if (next < 0)
+			return err_is_set(err) ? next : err_set(err, ERR_SYSTEM, ERR_ID_NONE, -next, "%s in the container", partial);
+		closep(&parent);
+		parent = TAKE_FD(next);
+	}
+
+	const int r = check_kind(parent, path, kind, err);
+	if (r < 0)
+		return r;
+	*ret_fd = TAKE_FD(parent);
+	return 0;
+}
+
+int root_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err)
+{
+	_cleanup_close_ int fd = open_in_root(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd == -ENOENT)
+		return -ENOENT;
+	if (fd < 0)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
+	if (fstat(fd, &st) < 0)
+		return err_system(err, "%s in the container", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EINVAL, "%s in the container: not a regular file", path);
+	if (st.st_size < 0 || (uint64_t)st.st_size > max)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EFBIG, "%s in the container: larger than %zu bytes", path, max);
+
+	/* One byte more than its size: a file that grows meanwhile is cut at what was promised. */
+	const size_t size = (size_t)st.st_size;
+	_cleanup_free_ char *data = malloc(size + 1);
+	size_t used = 0;
+
+	if (!data)
+		return err_oom(err);
+	while (used < size) {
+		const ssize_t n = read(fd, data + used, size - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_system(err, "%s in the container", path);
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	data[used] = '\0';
+	*ret_data = TAKE_PTR(data);
+	*ret_size = used;
+	return 0;
+}
+
+int root_attach(int mount_fd, int *ret_root_fd, struct err *err)
+{
+	if (move_mount(mount_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_system(err, "the rootfs: moving its mount onto /");
+
+	_cleanup_close_ int fd = openat(mount_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, "/ in the container");
+	*ret_root_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int root_pivot(int root_fd, struct err *err)
+{
+	if (fchdir(root_fd) < 0)
+		return err_system(err, "/ in the container");
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return err_system(err, "/ in the container: making it the root");
+	return 0;
+}
+
+int root_detach_old(struct err *err)
+{
+	/* "." is the new root, over which pivot_root stacked the old one: a look-up follows to the top of the stack. */
+	if (umount2(".", MNT_DETACH) < 0)
+		return err_system(err, "the host's root: detaching it");
+	if (chdir("/") < 0)
+		return err_system(err, "/ in the container");
+	return 0;
+}
+
+/* The part of `path` below `prefix`, NULL when it is not below it. */
+static const char *below(const char *path, const char *prefix)
+{
+	const char *rest = str_after(path, prefix);
+
+	return rest && *rest == '/' ? rest : NULL;
+}
+
+/* Finds an existing path; *ret_fd is FD_NONE where there is none. */
+static int open_if_exists(int base_fd, const char *rest, const char *path, int *ret_fd, struct err *err)
+{
+	const int fd = open_in_root(base_fd, rest, O_PATH);
+
+	if (fd == -ENOENT || fd == -ENOTDIR) {
+		*ret_fd = FD_NONE;
+		return 0;
+	}
+	if (fd < 0)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+/* What covers a directory; the first one is a new file system, the others are clones of it once it is attached (a detached mount
+ * can be cloned since Linux 6.15 only). */
+static int empty_directory(int attached, int *ret_fd, struct err *err)
+{
+	static const struct mount_option options[] = { { "size", "0" }, { "nr_inodes", "1" }, { "mode", "0555" }, { NULL, NULL } };
+
+	if (attached >= 0)
+		return mount_clone_tree(attached, "", false, ret_fd, err);
+	return mount_new_fs("tmpfs", "tmpfs", options,
+			    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, ret_fd, err);
+}
+
+int root_mask_paths(int base_fd, const char *prefix, const char *const *paths, int null_fd, struct err *err)
+{
+	_cleanup_close_ int empty = FD_NONE;
+
+	for (; *paths; paths++) {
+		_cleanup_close_ int target = FD_NONE, cover = FD_NONE;
+		const char *rest = below(*paths, prefix);
+		struct stat st;
+		int r;
+
+		if (!rest)
+			continue;
+		r = open_if_exists(base_fd, rest, *paths, &target, err);
+		if (r < 0)
+			return r;
+		if (target < 0)
+			continue;
+		if (fstat(target, &st) < 0)
+			return err_system(err, "%s in the container", *paths);
+		r = S_ISDIR(st.st_mode) ? empty_directory(empty, &cover, err) : mount_clone_tree(null_fd, "", false, &cover, err);
+		if (r < 0)
+			return r;
+		r = mount_attach(cover, target, *paths, err);
+		if (r < 0)
+			return r;
+		if (S_ISDIR(st.st_mode) && empty < 0)
+			empty = TAKE_FD(cover);
+	}
+	return 0;
+}
+
+int root_readonly_paths(int base_fd, const char *prefix, const char *const *paths, struct err *err)
+{
+	for (; *paths; paths++) {
+		_cleanup_close_ int target = FD_NONE, clone = FD_NONE;
+		const char *rest = below(*paths, prefix);
+		int r;
+
+		if (!rest)
+			continue;
+		r = open_if_exists(base_fd, rest, *paths, &target, err);
+		if (r < 0)
+			return r;
+		if (target < 0)
+			continue;
+		r = mount_clone_tree(target, "", true, &clone, err);
+		if (r < 0)
+			return r;
+		r = mount_set_attr(clone, "", MOUNT_ATTR_RDONLY, 0, 0, true, *paths, err);
+		if (r < 0)
+			return r;
+		r = mount_attach(clone, target, *paths, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

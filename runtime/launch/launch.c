@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/launch/launch.h>
+
+#include <nsrun/launch/channel.h>
+#include <nsrun/launch/runner.h>
+#include <nsrun/launch/supervise.h>
+
+#include <nsrun/kernel/reaper.h>
+
+#include <string.h>
+#include <time.h>
+
+/* The row at which a child was when it died, for a message. */
+static const struct step *last_row_of_child(const struct tape *tape, enum role *ret_role)
+{
+	static const enum role roles[] = { ROLE_WORKLOAD, ROLE_INIT };
+
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+		const uint32_t at = atomic_load_explicit(&tape->at[role_index(roles[i])], memory_order_acquire);
+
+		if (at > STEP_NONE && at < STEP_COUNT) {
+			*ret_role = roles[i];
+			return &score[at];
+		}
+	}
+	*ret_role = ROLE_INIT;
+	return &score[STEP_INIT_CLONE];
+}
+
+/* Init ended before it executed the workload: says why, from the tape or from how it was killed. */
+static int explain_end_of_child(struct launch *launch, struct err *err)
+{
+	const struct tape *tape = launch->tape;
+	siginfo_t info;
+
+	if (atomic_load_explicit(&tape->child_failed, memory_order_acquire)) {
+		*err = tape->child_error;
+		return err->errnum ? -err->errnum : -EINVAL;
+	}
+	*err = ERR_INIT;
+	int r = pidref_wait(&launch->init, &info, WEXITED | WNOWAIT, err);
+	if (r < 0)
+		return r;
+
+	enum role role;
+	const struct step *step = last_row_of_child(tape, &role);
+	if (info.si_code == CLD_EXITED)
+		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "%s ended with status %d before it executed the workload", role_name(role),
+			    info.si_status);
+	else
+		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "%s was killed by signal %d (SIG%s) before it executed the workload",
+			    role_name(role), info.si_status, sigabbrev_np(info.si_status) ? sigabbrev_np(info.si_status) : "?");
+	err->step = step->id;
+	err->role = role;
+	return r;
+}
+
+/* Returns 0 once the workload is executing. */
+static int await_exec(struct launch *launch, struct err *err)
+{
+	struct tape *tape = launch->tape;
+	struct tape_record *exec = &tape->records[STEP_WORKLOAD_EXEC];
+
+	const int r = channel_wait_end(launch->channel, &launch->init, err);
+	if (r < 0)
+		return r;
+	if (atomic_load_explicit(&tape->child_failed, memory_order_acquire) ||
+	    atomic_load_explicit(&exec->state, memory_order_acquire) != TAPE_BEGUN)
+		return explain_end_of_child(launch, err);
+
+	/* execve closed the channel, or the process was killed within it: then its wait status says so like any other's. */
+	if (tape->timed) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		exec->end_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	}
+	atomic_store_explicit(&exec->state, TAPE_OK, memory_order_release);
+	return 0;
+}
+
+/* A child's walk has ended: it failed, or it is the reaper. */
+static _Noreturn void child_ends(struct launch *launch, int result, const struct err *err)
+{
+	struct tape *tape = launch->tape;
+
+	if (result < 0) {
+		tape->child_error = *err;
+		atomic_store_explicit(&tape->child_failed, 1, memory_order_release);
+		_exit(err_exit_status(err));
+	}
+	_exit(reaper_run(launch->workload));
+}
+
+static int walk_and_supervise(struct launch *launch, const struct signals *signals, struct launch_result *ret, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	int r = runner_walk(launch, err);
+	if (!(launch->roles & ROLE_RUNTIME))
+		child_ends(launch, r, err);
+	/* When init has ended, that is the cause, whatever the runtime's own row met because of it. */
+	if (r < 0 && launch->init.fd >= 0 && pidref_ended(&launch->init))
+		return explain_end_of_child(launch, err);
+	if (r < 0)
+		return r;
+
+	r = await_exec(launch, err);
+	if (r < 0)
+		return r;
+	launch->current = STEP_NONE;
+
+	const struct supervision supervision = {
+		.init = &launch->init,
+		.signals = signals,
+		.pty_master = launch->pty_master,
+		.stdin_fd = STDIN_FILENO,
+		.stdout_fd = STDOUT_FILENO,
+	};
+	r = supervise(&supervision, &ret->exit_status, err);
+	if (r < 0)
+		return r;
+	pidref_close(&launch->init); /* reaped: nothing to kill any more */
+	if (plan->limits.memory_max != CGROUP_NO_LIMIT && plan->cgroup_path)
+		ret->oom_kills = cgroup_oom_kills(plan->cgroup_host, plan->cgroup_path);
+	return 0;
+}
+
+static void launch_end(struct launch *launch)
+{
+	int *const fds[] = {
+		&launch->channel,      &launch->channel_child, &launch->cgroup_fd, &launch->rootfs_mount, &launch->root_fd, &launch->proc_fd,
+		&launch->sys_fd,       &launch->dev_fd,	       &launch->pts_fd,	   &launch->pty_peer,	  &launch->pty_master,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		closep(fds[i]);
+	pidref_close(&launch->runtime);
+	pidref_close(&launch->init);
+	for (size_t i = 0; launch->volume_mounts && i < launch->plan->n_volumes; i++)
+		closep(&launch->volume_mounts[i]);
+	free(launch->volume_mounts);
+}
+
+static int launch_begin(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	launch->volume_mounts = calloc(plan->n_volumes + 1, sizeof(int));
+	if (!launch->volume_mounts)
+		return err_oom(err);
+	for (size_t i = 0; i < plan->n_volumes; i++)
+		launch->volume_mounts[i] = FD_NONE;
+	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
+		launch->wanted[id] = score_wants(plan, id);
+	/* Inherited by init, which watches it: end of file alone would not tell a runtime whose channel somebody else holds. */
+	return pidref_open(getpid(), &launch->runtime, err);
+}
+
+int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape, struct launch_result *ret, struct err *err,
+	       struct err *cleanup_err)
+{
+	struct launch launch = {
+		.plan = plan,
+		.reservation = reservation,
+		.roles = ROLE_RUNTIME,
+		.tape = tape,
+		.channel = FD_NONE,
+		.channel_child = FD_NONE,
+		.runtime = PIDREF_NONE,
+		.init = PIDREF_NONE,
+		.cgroup_fd = FD_NONE,
+		.rootfs_mount = FD_NONE,
+		.root_fd = FD_NONE,
+		.proc_fd = FD_NONE,
+		.sys_fd = FD_NONE,
+		.dev_fd = FD_NONE,
+		.pts_fd = FD_NONE,
+		.pty_peer = FD_NONE,
+		.pty_master = FD_NONE,
+		.terminal_guard = TTY_GUARD_NONE,
+	};
+	struct launch_result result = { 0 };
+	struct signals signals = SIGNALS_NONE;
+
+	int r = runner_take_fault(&launch.fault, err);
+	if (r == 0)
+		r = launch_begin(&launch, err);
+	if (r == 0)
+		r = signals_begin(&signals, err);
+	if (r == 0)
+		r = walk_and_supervise(&launch, &signals, &result, err);
+	runner_undo(&launch, cleanup_err);
+	launch_end(&launch);
+	signals_end(&signals);
+	if (r < 0)
+		return r;
+	*ret = result;
+	return 0;
+}

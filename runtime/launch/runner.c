@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/launch/runner.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/launch/channel.h>
+
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t now_ns(const struct tape *tape)
+{
+	struct timespec t;
+
+	if (!tape->timed)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Which of this process' roles takes the row; 0 when none does. */
+static enum role role_for(const struct launch *launch, const struct step *step)
+{
+	if (launch->roles & step->role)
+		return step->role;
+	if (step->kind == STEP_SYNC && (launch->roles & step->peer))
+		return step->peer;
+	return 0;
+}
+
+#ifdef NSRUN_FAULT_POINTS
+int runner_take_fault(struct fault *ret, struct err *err)
+{
+	const char *text = getenv("NSRUN_FAULT");
+	char row[64];
+
+	*ret = (struct fault){ 0 };
+	if (!text)
+		return 0;
+	const char *action = strchr(text, '=');
+	if (!action || (size_t)(action - text) >= sizeof(row))
+		return err_input(err, "NSRUN_FAULT=%s: ROW=ERRNO|KILL|KILL_AFTER is wanted", text);
+	memcpy(row, text, (size_t)(action - text));
+	row[action++ - text] = '\0';
+	ret->step = score_find(row);
+	if (ret->step == STEP_NONE)
+		return err_input(err, "NSRUN_FAULT=%s: no such row", text);
+	if (streq(action, "KILL"))
+		ret->kind = FAULT_KILL;
+	else if (streq(action, "KILL_AFTER"))
+		ret->kind = FAULT_KILL_AFTER;
+	else
+		ret->kind = FAULT_ERRNO;
+	for (int i = 1; ret->kind == FAULT_ERRNO && i < 200 && !ret->errnum; i++) {
+		const char *name = strerrorname_np(i);
+
+		if (name && streq(name, action))
+			ret->errnum = i;
+	}
+	if (ret->kind == FAULT_ERRNO && !ret->errnum)
+		return err_input(err, "NSRUN_FAULT=%s: no such errno", text);
+	return 0;
+}
+
+static int meet_fault(const struct launch *launch, const struct step *step, bool after, struct err *err)
+{
+	if (launch->fault.step != step->id || launch->fault.kind == FAULT_NONE || !(launch->roles & step->role))
+		return 0;
+	if (launch->fault.kind == (after ? FAULT_KILL_AFTER : FAULT_KILL))
+		kill(getpid(), SIGKILL);
+	if (launch->fault.kind == FAULT_ERRNO && !after)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, launch->fault.errnum, "fault point");
+	return 0;
+}
+#else
+int runner_take_fault(struct fault *ret, struct err *err)
+{
+	(void)err;
+	*ret = (struct fault){ 0 };
+	return 0;
+}
+
+static int meet_fault(const struct launch *launch, const struct step *step, bool after, struct err *err)
+{
+	(void)launch;
+	(void)step;
+	(void)after;
+	(void)err;
+	return 0;
+}
+#endif
+
+static int run_sync(struct launch *launch, const struct step *step, struct err *err)
+{
+	if (launch->roles & step->role) {
+		const int sent = channel_send(launch->channel, step->id, launch->pty_master, err);
+
+		closep(&launch->pty_master); /* it is the runtime's now: its end must be the terminal's hang-up */
+		launch->pty_master = FD_NONE;
+		return sent;
+	}
+
+	_cleanup_close_ int fd = FD_NONE;
+	const struct pidref *peer = (launch->roles & ROLE_RUNTIME) ? &launch->init : &launch->runtime;
+	const int r = channel_expect(launch->channel, peer, step->id, &fd, err);
+	if (r < 0)
+		return r;
+	if (fd >= 0) {
+		closep(&launch->pty_master);
+		launch->pty_master = TAKE_FD(fd);
+	}
+	return 0;
+}
+
+static int run_step(struct launch *launch, const struct step *step, enum role role, struct err *err)
+{
+	struct tape *tape = launch->tape;
+	struct tape_record *record = &tape->records[step->id];
+	const bool recorded = role == step->role;
+
+	launch->current = step->id;
+	atomic_store_explicit(&tape->at[role_index(role)], step->id, memory_order_release);
+	if (recorded) {
+		record->role = role;
+		record->begin_ns = now_ns(tape);
+		record->pid = tape->timed ? getpid() : 0;
+		atomic_store_explicit(&record->state, TAPE_BEGUN, memory_order_release);
+	}
+
+	int r = meet_fault(launch, step, false, err);
+	if (r == 0)
+		r = step->kind == STEP_SYNC ? run_sync(launch, step, err) : step->run(launch, err);
+	/* After a fork both are here; the row belongs to the process that forked. */
+	if (recorded && (launch->roles & role)) {
+		record->end_ns = now_ns(tape);
+		record->errnum = r < 0 ? -r : 0;
+		atomic_store_explicit(&record->state, r < 0 ? TAPE_FAILED : TAPE_OK, memory_order_release);
+	}
+	if (r < 0) {
+		if (err->step == ERR_STEP_NONE) {
+			err->step = step->id;
+			err->role = role;
+		}
+		return r;
+	}
+	launch->done[step->id] = true;
+	return meet_fault(launch, step, true, err);
+}
+
+int runner_walk(struct launch *launch, struct err *err)
+{
+	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++) {
+		const struct step *step = &score[id];
+		const enum role role = launch->wanted[id] ? role_for(launch, step) : 0;
+
+		if (!role)
+			continue;
+		const int r = run_step(launch, step, role, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int runner_undo(struct launch *launch, struct err *err)
+{
+	int result = 0;
+
+	for (enum step_id id = STEP_COUNT - 1; id > STEP_NONE; id--) {
+		const struct step *step = &score[id];
+		struct err one = ERR_INIT;
+
+		if (!launch->done[id] || !step->undo)
+			continue;
+		launch->done[id] = false;
+		const int r = step->undo(launch, &one);
+		if (r < 0 && result == 0) {
+			result = r;
+			one.step = id;
+			one.role = ROLE_RUNTIME;
+			*err = one;
+		}
+	}
+	return result;
+}
+
+void launch_note(struct launch *launch, const char *fmt, ...)
+{
+	struct tape_record *record = &launch->tape->records[launch->current];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(record->note, sizeof(record->note), fmt, ap);
+	va_end(ap);
+}

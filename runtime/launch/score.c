@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/launch/step.h>
+#include <nsrun/launch/steps.h>
+
+#include <nsrun/base/strings.h>
+
+#include <sched.h>
+
+#define NEEDS(...)       \
+	{                \
+		__VA_ARGS__ \
+	}
+
+const struct step score[STEP_COUNT] = {
+#define STEP(symbol, name_, role_, peer_, kind_, wanted_, run_, undo_, needs_, interface_, manual_, why_)                              \
+	[STEP_##symbol] = {                                                                                                            \
+		.id = STEP_##symbol, .name = name_, .role = role_, .peer = peer_, .kind = kind_, .wanted = wanted_, .run = run_,       \
+		.undo = undo_, .needs = needs_, .interface = interface_, .manual = manual_, .why = why_,                               \
+	},
+#include <nsrun/launch/score_table.h>
+#undef STEP
+};
+
+/* The process that runs a row, as this plan has it: without a reaper the workload is init. */
+static enum role process_of(const struct plan *plan, enum role role)
+{
+	return role == ROLE_WORKLOAD && !plan->reaper ? ROLE_INIT : role;
+}
+
+static bool wanted_by_plan(const struct plan *plan, const struct step *step)
+{
+	return !step->wanted || step->wanted(plan);
+}
+
+/* Does a row after the sync, in the process that waits, need a row before it in the process that sends? A row that was done before the
+ * waiting process was forked is in its past anyway. */
+static bool sync_is_needed(const struct plan *plan, const struct step *sync)
+{
+	const enum role from = process_of(plan, sync->role), to = process_of(plan, sync->peer);
+	const enum step_id born = from == ROLE_RUNTIME ? STEP_INIT_CLONE : STEP_NONE;
+
+	for (enum step_id id = sync->id + 1; id < STEP_COUNT; id++) {
+		const struct step *row = &score[id];
+
+		if (row->kind == STEP_SYNC || process_of(plan, row->role) != to || !wanted_by_plan(plan, row))
+			continue;
+		for (size_t i = 0; i < STEP_NEEDS_MAX && row->needs[i] != STEP_NONE; i++) {
+			const struct step *need = &score[row->needs[i]];
+
+			if (need->id > born && need->id < sync->id && process_of(plan, need->role) == from && wanted_by_plan(plan, need))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool score_wants(const struct plan *plan, enum step_id id)
+{
+	const struct step *step = &score[id];
+
+	if (id <= STEP_NONE || id >= STEP_COUNT)
+		return false;
+	return step->kind == STEP_SYNC ? sync_is_needed(plan, step) : wanted_by_plan(plan, step);
+}
+
+enum step_id score_find(const char *name)
+{
+	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
+		if (streq(score[id].name, name))
+			return id;
+	return STEP_NONE;
+}
+
+const char *role_name(enum role role)
+{
+	static const char *const names[ROLE_COUNT] = { "runtime", "init", "workload" };
+
+	return names[role_index(role)];
+}
+
+/* ---- predicates ---- */
+
+bool wants_cgroup(const struct plan *plan)
+{
+	return plan->cgroup_path != NULL;
+}
+
+bool wants_limits(const struct plan *plan)
+{
+	return cgroup_limits_any(&plan->limits);
+}
+
+bool wants_cgroup_v1(const struct plan *plan)
+{
+	return plan->cgroup_v1;
+}
+
+bool wants_cgroupns_later(const struct plan *plan)
+{
+	return plan->namespaces_later & CLONE_NEWCGROUP;
+}
+
+/* On a hybrid host the v2 hierarchy has no controllers, so there is nothing to read in it. */
+bool wants_cgroup_mount(const struct plan *plan)
+{
+	return plan->cgroup_path && plan->cgroup_host->v2_controller[CGROUP_MEMORY];
+}
+
+bool wants_userns(const struct plan *plan)
+{
+	return plan->namespaces & CLONE_NEWUSER;
+}
+
+bool wants_setgroups_denied(const struct plan *plan)
+{
+	return plan->deny_setgroups;
+}
+
+bool wants_init_recorded(const struct plan *plan)
+{
+	return !plan->cgroup_path;
+}
+
+bool runtime_opens(const struct plan *plan)
+{
+	return plan->performer[WORK_SOURCES] == BY_RUNTIME;
+}
+
+bool runtime_opens_volumes(const struct plan *plan)
+{
+	return runtime_opens(plan) && plan->n_volumes;
+}
+
+bool init_opens(const struct plan *plan)
+{
+	return plan->performer[WORK_SOURCES] == BY_INIT;
+}
+
+bool init_opens_volumes(const struct plan *plan)
+{
+	return init_opens(plan) && plan->n_volumes;
+}
+
+bool wants_rootfs_idmap(const struct plan *plan)
+{
+	return plan->rootfs.view == VIEW_IDMAPPED;
+}
+
+bool wants_volumes(const struct plan *plan)
+{
+	return plan->n_volumes > 0;
+}
+
+static bool any_volume(const struct plan *plan, enum tree_view view)
+{
+	for (size_t i = 0; i < plan->n_volumes; i++)
+		if (plan->volumes[i].view == view)
+			return true;
+	return false;
+}
+
+bool wants_volumes_idmap(const struct plan *plan)
+{
+	return any_volume(plan, VIEW_IDMAPPED);
+}
+
+bool wants_owner_volumes(const struct plan *plan)
+{
+	return any_volume(plan, VIEW_OWNER_ONLY);
+}
+
+bool wants_overlay(const struct plan *plan)
+{
+	return plan->ephemeral;
+}
+
+bool wants_rlimits(const struct plan *plan)
+{
+	return plan->n_rlimits > 0;
+}
+
+bool wants_terminal(const struct plan *plan)
+{
+	return plan->terminal;
+}
+
+bool wants_no_terminal(const struct plan *plan)
+{
+	return !plan->terminal;
+}
+
+bool wants_stdin_null(const struct plan *plan)
+{
+	return plan->stdin_null;
+}
+
+bool wants_reaper(const struct plan *plan)
+{
+	return plan->reaper;
+}
+
+/* Under a reaper the kernel ends the workload with PID 1; the parent-death signal is init's alone. */
+bool wants_direct_workload(const struct plan *plan)
+{
+	return !plan->reaper;
+}
+
+bool wants_no_new_privs(const struct plan *plan)
+{
+	return plan->no_new_privs;
+}
+
+bool wants_seccomp(const struct plan *plan)
+{
+	return plan->seccomp != NULL;
+}
+
+bool wants_caps_final(const struct plan *plan)
+{
+	return plan->seccomp && !plan->no_new_privs;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of init that build the container's file system view. Order and reasons are in score_table.h. */
+#include <nsrun/launch/steps.h>
+
+#include <nsrun/kernel/dev.h>
+#include <nsrun/kernel/mount.h>
+#include <nsrun/kernel/probe.h>
+#include <nsrun/kernel/root.h>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define ATTR_NO_TRICKS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
+int init_mounts_private(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	return mount_make_all_private(err);
+}
+
+int init_rootfs_protect(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	uint64_t set = MOUNT_ATTR_NODEV;
+
+	if (plan->root_nosuid)
+		set |= MOUNT_ATTR_NOSUID;
+	/* Under an overlay the rootfs itself is never written. */
+	if (plan->rootfs.readonly || plan->ephemeral)
+		set |= MOUNT_ATTR_RDONLY;
+	return mount_set_attr(launch->rootfs_mount, "", set, 0, 0, true, plan->rootfs.source, err);
+}
+
+int init_root_attach(struct launch *launch, struct err *err)
+{
+	return root_attach(launch->rootfs_mount, &launch->root_fd, err);
+}
+
+/* Directories of the scratch file system of an overlay. The names are relative: its path is the working directory. */
+static int make_overlay_directories(int scratch_fd, int *ret_lower, struct err *err)
+{
+	static const char *const names[] = { "lower", "upper", "work" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (mkdirat(scratch_fd, names[i], 0755) < 0)
+			return err_system(err, "overlay: directory %s", names[i]);
+	if (fchdir(scratch_fd) < 0)
+		return err_system(err, "overlay: scratch file system");
+
+	const int fd = openat(scratch_fd, "lower", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, "overlay: directory lower");
+	*ret_lower = fd;
+	return 0;
+}
+
+int init_root_overlay(struct launch *launch, struct err *err)
+{
+	static const struct mount_option scratch_options[] = { { "mode", "0755" }, { NULL, NULL } };
+	/* userxattr: overlayfs may not use trusted.* attributes in a user namespace (since 5.11). */
+	static const struct mount_option options[] = { { "lowerdir", "lower" }, { "upperdir", "upper" }, { "workdir", "work" },
+						       { "userxattr", NULL },	{ NULL, NULL } };
+	static const struct mount_option options_initial[] = { { "lowerdir", "lower" }, { "upperdir", "upper" }, { "workdir", "work" },
+							       { NULL, NULL } };
+	const struct plan *plan = launch->plan;
+	_cleanup_close_ int scratch = FD_NONE, scratch_root = FD_NONE, lower = FD_NONE, overlay = FD_NONE, lower_mount = FD_NONE;
+	uint64_t attr = MOUNT_ATTR_NODEV;
+
+	if (plan->root_nosuid)
+		attr |= MOUNT_ATTR_NOSUID;
+	if (plan->rootfs.readonly)
+		attr |= MOUNT_ATTR_RDONLY;
+
+	int r = mount_new_fs("tmpfs", "tmpfs", scratch_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &scratch, err);
+	if (r == 0)
+		r = root_attach(scratch, &scratch_root, err);
+	if (r == 0)
+		r = make_overlay_directories(scratch_root, &lower, err);
+	if (r == 0)
+		r = mount_clone_tree(launch->root_fd, "", true, &lower_mount, err);
+	if (r == 0)
+		r = mount_attach(lower_mount, lower, "overlay: lower directory", err);
+	if (r == 0)
+		r = mount_new_fs("overlay", "overlay", (plan->namespaces & CLONE_NEWUSER) ? options : options_initial, attr, &overlay, err);
+	if (r < 0)
+		return r;
+	closep(&launch->root_fd);
+	launch->root_fd = FD_NONE;
+	return root_attach(overlay, &launch->root_fd, err);
+}
+
+/* Attaches a detached mount at a path of the container, which is made where it is missing; *keep_fd becomes its root. */
+static int attach_at(struct launch *launch, const char *path, int mount_fd, int *keep_fd, struct err *err)
+{
+	_cleanup_close_ int target = FD_NONE;
+
+	int r = root_mount_point(launch->root_fd, path, ROOT_DIRECTORY, 0755, &target, err);
+	if (r == 0)
+		r = mount_attach(mount_fd, target, path, err);
+	if (r < 0 || !keep_fd)
+		return r;
+	*keep_fd = openat(mount_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*keep_fd < 0)
+		return err_system(err, "%s in the container", path);
+	return 0;
+}
+
+int init_proc_mount(struct launch *launch, struct err *err)
+{
+	_cleanup_close_ int mount = FD_NONE;
+	struct err refused = ERR_INIT;
+
+	const int r = mount_new_fs("proc", "proc", NULL, ATTR_NO_TRICKS, &mount, &refused);
+	if (r < 0) {
+		if (refused.errnum == EPERM && probe_proc_overmounted())
+			refused.id = ERR_ID_PROC_OVERMOUNTED;
+		*err = refused;
+		return r;
+	}
+	return attach_at(launch, "/proc", mount, &launch->proc_fd, err);
+}
+
+int init_sys_mount(struct launch *launch, struct err *err)
+{
+	_cleanup_close_ int mount = FD_NONE;
+
+	const int r = mount_new_fs("sysfs", "sysfs", NULL, ATTR_NO_TRICKS | MOUNT_ATTR_RDONLY, &mount, err);
+	return r < 0 ? r : attach_at(launch, "/sys", mount, &launch->sys_fd, err);
+}
+
+int init_cgroup_mount(struct launch *launch, struct err *err)
+{
+	_cleanup_close_ int mount = FD_NONE;
+
+	const int r = mount_new_fs("cgroup2", "cgroup2", NULL, ATTR_NO_TRICKS | MOUNT_ATTR_RDONLY, &mount, err);
+	return r < 0 ? r : attach_at(launch, "/sys/fs/cgroup", mount, NULL, err);
+}
+
+int init_dev_mount(struct launch *launch, struct err *err)
+{
+	static const struct mount_option options[] = { { "mode", "0755" }, { "size", "64k" }, { NULL, NULL } };
+	static const char *const directories[] = { "pts", "shm", "mqueue" };
+	_cleanup_close_ int mount = FD_NONE;
+
+	int r = mount_new_fs("tmpfs", "tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &mount, err);
+	if (r == 0)
+		r = attach_at(launch, "/dev", mount, &launch->dev_fd, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_LEN(directories); i++)
+		if (mkdirat(launch->dev_fd, directories[i], 0755) < 0)
+			return err_system(err, "/dev/%s in the container", directories[i]);
+	return 0;
+}
+
+int init_dev_nodes(struct launch *launch, struct err *err)
+{
+	return dev_bind_nodes(launch->dev_fd, err);
+}
+
+int init_dev_links(struct launch *launch, struct err *err)
+{
+	return dev_make_links(launch->dev_fd, err);
+}
+
+/* Like attach_at, for a directory of the container's own /dev. */
+static int attach_in_dev(struct launch *launch, const char *name, int mount_fd, struct err *err)
+{
+	_cleanup_close_ int target = openat(launch->dev_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (target < 0)
+		return err_system(err, "/dev/%s in the container", name);
+	return mount_attach(mount_fd, target, name, err);
+}
+
+int init_pts_mount(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	struct mount_option options[] = { { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" }, { NULL, NULL } };
+	_cleanup_close_ int mount = FD_NONE;
+	uint32_t outside;
+
+	/* Group 5 is tty everywhere; devpts answers EINVAL to an id that the map does not have. */
+	if ((plan->namespaces & CLONE_NEWUSER) && !idmap_to_outside(&plan->gids, 5, &outside)) {
+		options[2] = (struct mount_option){ NULL, NULL };
+		launch_note(launch, "without gid=5: not in the map");
+	}
+	int r = mount_new_fs("devpts", "devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &mount, err);
+	if (r == 0)
+		r = attach_in_dev(launch, "pts", mount, err);
+	if (r < 0)
+		return r;
+	launch->pts_fd = openat(mount, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (launch->pts_fd < 0)
+		return err_system(err, "/dev/pts in the container");
+	return 0;
+}
+
+int init_shm_mount(struct launch *launch, struct err *err)
+{
+	const struct mount_option options[] = { { "mode", "1777" }, { "size", launch->plan->shm_size }, { NULL, NULL } };
+	_cleanup_close_ int mount = FD_NONE;
+
+	const int r = mount_new_fs("tmpfs", "shm", options, ATTR_NO_TRICKS, &mount, err);
+	return r < 0 ? r : attach_in_dev(launch, "shm", mount, err);
+}
+
+int init_mqueue_mount(struct launch *launch, struct err *err)
+{
+	_cleanup_close_ int mount = FD_NONE;
+
+	const int r = mount_new_fs("mqueue", "mqueue", NULL, ATTR_NO_TRICKS, &mount, err);
+	return r < 0 ? r : attach_in_dev(launch, "mqueue", mount, err);
+}
+
+int init_volumes_mount(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	for (size_t i = 0; i < plan->n_volumes; i++) {
+		const struct plan_tree *volume = &plan->volumes[i];
+		const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (volume->readonly ? MOUNT_ATTR_RDONLY : 0);
+		const int mount = launch->volume_mounts[i];
+		_cleanup_close_ int target = FD_NONE;
+
+		int r = mount_set_attr(mount, "", attr, 0, 0, true, volume->source, err);
+		if (r == 0)
+			r = root_mount_point(launch->root_fd, volume->target, volume->is_directory ? ROOT_DIRECTORY : ROOT_FILE,
+					     volume->is_directory ? 0755 : 0644, &target, err);
+		if (r == 0)
+			r = mount_attach(mount, target, volume->target, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int init_paths_readonly(struct launch *launch, struct err *err)
+{
+	return root_readonly_paths(launch->proc_fd, "/proc", launch->plan->readonly_paths, err);
+}
+
+int init_paths_mask(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	_cleanup_close_ int null = openat(launch->dev_fd, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (null < 0 || fstat(null, &st) < 0)
+		return err_system(err, "/dev/null in the container");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return err_bug(err, "/dev/null in the container is not the character device 1:3");
+	const int r = root_mask_paths(launch->proc_fd, "/proc", plan->masked_paths, null, err);
+	return r < 0 ? r : root_mask_paths(launch->sys_fd, "/sys", plan->masked_paths, null, err);
+}
+
+int init_console_bind(struct launch *launch, struct err *err)
+{
+	_cleanup_close_ int mount = FD_NONE;
+
+	const int r = mount_clone_tree(launch->pty_peer, "", false, &mount, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int target = openat(launch->dev_fd, "console", O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (target < 0)
+		return err_system(err, "/dev/console in the container");
+	return mount_attach(mount, target, "/dev/console", err);
+}
+
+int init_root_pivot(struct launch *launch, struct err *err)
+{
+	return root_pivot(launch->root_fd, err);
+}
+
+int init_root_detach(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	return root_detach_old(err);
+}

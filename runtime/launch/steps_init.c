@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of init that are not about files. */
+#include <nsrun/launch/steps.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/kernel/creds.h>
+#include <nsrun/kernel/exec.h>
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+int init_parent_bind(struct launch *launch, struct err *err)
+{
+	return creds_die_with(&launch->runtime, err);
+}
+
+int init_become_root(struct launch *launch, struct err *err)
+{
+	return creds_become_root(!launch->plan->deny_setgroups, err);
+}
+
+int init_parent_rebind(struct launch *launch, struct err *err)
+{
+	const int r = creds_set_dumpable(true, err);
+
+	return r < 0 ? r : creds_die_with(&launch->runtime, err);
+}
+
+int init_keyring_new(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	return creds_new_session_keyring(err);
+}
+
+int init_cgroupns_unshare(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		return err_system(err, "cgroup namespace");
+	return 0;
+}
+
+int init_hostname_set(struct launch *launch, struct err *err)
+{
+	const char *name = launch->plan->hostname;
+
+	if (sethostname(name, strlen(name)) < 0)
+		return err_system(err, "hostname %s", name);
+	return 0;
+}
+
+int init_loopback_up(struct launch *launch, struct err *err)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+
+	(void)launch;
+	/* Any socket takes these requests (netdevice(7)); a local one does not depend on IPv4. */
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return err_system(err, "loopback device");
+	request.ifr_flags |= IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		return err_system(err, "loopback device: setting it up");
+	return 0;
+}
+
+int init_terminal_open(struct launch *launch, struct err *err)
+{
+	return tty_open_pty(launch->pts_fd, &launch->pty_master, &launch->pty_peer, err);
+}
+
+static const char *env_value(const char *const *env, const char *name)
+{
+	const size_t n = strlen(name);
+
+	for (; *env; env++)
+		if (strncmp(*env, name, n) == 0 && (*env)[n] == '=')
+			return *env + n + 1;
+	return NULL;
+}
+
+int init_user_resolve(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	size_t n = 0;
+
+	closep(&launch->root_fd);
+	launch->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (launch->root_fd < 0)
+		return err_system(err, "/ in the container");
+	const int r = user_resolve(launch->root_fd, plan->user, &launch->user, err);
+	if (r < 0)
+		return r;
+
+	while (plan->env[n])
+		n++;
+	launch->env = calloc(n + 2, sizeof(*launch->env)); /* lives until execve */
+	if (!launch->env)
+		return err_oom(err);
+	memcpy(launch->env, plan->env, n * sizeof(*launch->env));
+	if (!env_value(plan->env, "HOME")) {
+		char *home = NULL;
+
+		if (asprintf(&home, "HOME=%s", launch->user.home) < 0)
+			return err_oom(err);
+		launch->env[n] = home;
+	}
+	return 0;
+}
+
+int init_argv_resolve(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	const char *path = env_value(launch->env, "PATH");
+	_cleanup_free_ char *joined = NULL;
+
+	launch->argv = (const char **)plan->argv;
+	if (!launch->argv) {
+		static const char *shell[2];
+
+		shell[0] = *launch->user.shell ? launch->user.shell : "/bin/sh";
+		launch->argv = shell;
+	}
+
+	/* A relative name with a slash means the working directory, which is entered with the workload's rights, later. */
+	const char *cmd = launch->argv[0];
+	if (*cmd != '/' && strchr(cmd, '/')) {
+		if (asprintf(&joined, "%s/%s", plan->workdir, cmd) < 0)
+			return err_oom(err);
+		cmd = joined;
+	}
+	return exec_find(cmd, path ? path : "", &launch->executable, err);
+}
+
+int init_workload_fork(struct launch *launch, struct err *err)
+{
+	/* Before the fork: afterwards the workload could be faster than this process. Its own execve makes it dumpable again. */
+	const int r = creds_set_dumpable(false, err);
+	if (r < 0)
+		return r;
+
+	const pid_t pid = fork();
+	if (pid < 0)
+		return err_system(err, "workload: making its process");
+	if (pid == 0) {
+		launch->roles = ROLE_WORKLOAD;
+		return 0;
+	}
+	launch->workload = pid;
+
+	/* The reaper holds nothing: neither the caller's terminal or pipes nor the channel, whose end tells of the execve. */
+	const int null = openat(launch->dev_fd, "null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return err_system(err, "/dev/null in the container");
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (dup3(null, fd, 0) < 0)
+			return err_system(err, "/dev/null in the container");
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+		return err_system(err, "closing what the reaper does not need");
+	return 0;
+}

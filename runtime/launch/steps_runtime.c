@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of the runtime: it keeps the caller's privileges. */
+#include <nsrun/launch/steps.h>
+
+#include <nsrun/kernel/probe.h>
+#include <nsrun/launch/channel.h>
+
+#include <linux/sched.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+/* How long the end of a container may take: everything in the group has been sent SIGKILL by then. */
+#define CGROUP_DESTROY_MS 10000
+
+int runtime_state_record(struct launch *launch, struct err *err)
+{
+	return state_record(launch->plan, launch->reservation, 0, err);
+}
+
+int runtime_state_init(struct launch *launch, struct err *err)
+{
+	return state_record(launch->plan, launch->reservation, launch->init.pid, err);
+}
+
+int runtime_cgroup_create(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	if (!*plan->cgroup_host->v2_mount) {
+		launch_note(launch, "no v2 hierarchy: v1 groups alone");
+		return 0;
+	}
+	return cgroup_make_v2(plan->cgroup_host, plan->cgroup_path, &launch->cgroup_fd, err);
+}
+
+int runtime_cgroup_remove(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	closep(&launch->cgroup_fd);
+	launch->cgroup_fd = FD_NONE;
+	return cgroup_destroy(plan->cgroup_host, plan->cgroup_path, CGROUP_DESTROY_MS, err);
+}
+
+int runtime_cgroup_limits(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	return cgroup_apply_limits(plan->cgroup_host, plan->cgroup_path, &plan->limits, err);
+}
+
+int runtime_cgroup_attach(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	return cgroup_attach_v1(plan->cgroup_host, plan->cgroup_path, &plan->limits, &launch->init, err);
+}
+
+int runtime_channel_open(struct launch *launch, struct err *err)
+{
+	return channel_open(&launch->channel, &launch->channel_child, err);
+}
+
+int runtime_channel_close(struct launch *launch, struct err *err)
+{
+	(void)err;
+	closep(&launch->channel);
+	closep(&launch->channel_child);
+	launch->channel = launch->channel_child = FD_NONE;
+	return 0;
+}
+
+int runtime_init_clone(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	int pidfd = FD_NONE;
+	struct clone_args args = {
+		.flags = plan->namespaces | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	if (launch->cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)launch->cgroup_fd;
+	}
+
+	const long pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0) {
+		const int errnum = errno;
+		const enum err_id id = (plan->namespaces & CLONE_NEWUSER) ? probe_userns_refusal(errnum) : ERR_ID_NONE;
+
+		return err_set(err, ERR_SYSTEM, id, errnum, "init: making its namespaces");
+	}
+	if (pid == 0) {
+		closep(&launch->channel);
+		launch->channel = TAKE_FD(launch->channel_child);
+		launch->roles = ROLE_INIT | (plan->reaper ? 0 : ROLE_WORKLOAD);
+		return 0;
+	}
+	closep(&launch->channel_child);
+	launch->channel_child = FD_NONE;
+	launch->init = (struct pidref){ .pid = (pid_t)pid, .fd = pidfd };
+	return 0;
+}
+
+int runtime_init_kill(struct launch *launch, struct err *err)
+{
+	siginfo_t info;
+
+	if (!pidref_valid(&launch->init))
+		return 0;
+	int r = pidref_kill(&launch->init, SIGKILL, err);
+	if (r == 0)
+		r = pidref_wait(&launch->init, &info, WEXITED, err);
+	pidref_close(&launch->init);
+	return r;
+}
+
+int runtime_ids_setgroups(struct launch *launch, struct err *err)
+{
+	return idmap_deny_setgroups(&launch->init, err);
+}
+
+static int write_map(struct launch *launch, const char *file, const char *program, const struct idmap *map, struct err *err)
+{
+	if (launch->plan->performer[WORK_MAPS] == BY_HELPER) {
+		launch_note(launch, "%s", program);
+		return idmap_write_by_helper(&launch->init, program, map, err);
+	}
+	return idmap_write(&launch->init, file, map, err);
+}
+
+int runtime_ids_uids(struct launch *launch, struct err *err)
+{
+	return write_map(launch, "uid_map", "newuidmap", &launch->plan->uids, err);
+}
+
+int runtime_ids_gids(struct launch *launch, struct err *err)
+{
+	return write_map(launch, "gid_map", "newgidmap", &launch->plan->gids, err);
+}
+
+int runtime_rlimits_set(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	for (size_t i = 0; i < plan->n_rlimits; i++) {
+		const int r = rlimit_apply(&launch->init, &plan->rlimits[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int runtime_terminal_guard(struct launch *launch, struct err *err)
+{
+	const int r = tty_save(STDIN_FILENO, &launch->terminal_saved, err);
+
+	return r < 0 ? r : tty_guard_start(STDIN_FILENO, &launch->terminal_saved, &launch->terminal_guard, err);
+}
+
+int runtime_terminal_unguard(struct launch *launch, struct err *err)
+{
+	(void)err;
+	tty_guard_end(&launch->terminal_guard);
+	return 0;
+}
+
+int runtime_terminal_raw(struct launch *launch, struct err *err)
+{
+	(void)tty_copy_size(STDIN_FILENO, launch->pty_master);
+	return tty_set_raw(STDIN_FILENO, &launch->terminal_saved, err);
+}
+
+int runtime_terminal_restore(struct launch *launch, struct err *err)
+{
+	if (tty_restore(STDIN_FILENO, &launch->terminal_saved) < 0)
+		return err_system(err, "standard input: restoring the terminal's settings");
+	return 0;
+}

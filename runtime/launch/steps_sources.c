@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows about the trees of the host that the container gets: rootfs and volumes. */
+#include <nsrun/launch/steps.h>
+
+#include <nsrun/kernel/mount.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* Opens what the plan checked, and proves that it still is that. */
+static int open_tree_of(const struct plan_tree *tree, int *ret_mount, struct err *err)
+{
+	_cleanup_close_ int fd = open(tree->source, O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_system(err, "%s", tree->source);
+	if (st.st_dev != tree->device || st.st_ino != tree->inode)
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: was exchanged for another file after it was checked", tree->source);
+	return mount_clone_tree(fd, "", true, ret_mount, err);
+}
+
+static int open_rootfs(struct launch *launch, struct err *err)
+{
+	return open_tree_of(&launch->plan->rootfs, &launch->rootfs_mount, err);
+}
+
+static int open_volumes(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	for (size_t i = 0; i < plan->n_volumes; i++) {
+		const int r = open_tree_of(&plan->volumes[i], &launch->volume_mounts[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int runtime_rootfs_open(struct launch *launch, struct err *err)
+{
+	return open_rootfs(launch, err);
+}
+
+int init_rootfs_open(struct launch *launch, struct err *err)
+{
+	return open_rootfs(launch, err);
+}
+
+int runtime_volumes_open(struct launch *launch, struct err *err)
+{
+	return open_volumes(launch, err);
+}
+
+int init_volumes_open(struct launch *launch, struct err *err)
+{
+	return open_volumes(launch, err);
+}
+
+int runtime_rootfs_close(struct launch *launch, struct err *err)
+{
+	(void)err;
+	closep(&launch->rootfs_mount);
+	launch->rootfs_mount = FD_NONE;
+	return 0;
+}
+
+int runtime_volumes_close(struct launch *launch, struct err *err)
+{
+	(void)err;
+	for (size_t i = 0; i < launch->plan->n_volumes; i++) {
+		closep(&launch->volume_mounts[i]);
+		launch->volume_mounts[i] = FD_NONE;
+	}
+	return 0;
+}
+
+int runtime_volumes_owner(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	for (size_t i = 0; i < plan->n_volumes; i++) {
+		const struct plan_tree *volume = &plan->volumes[i];
+		_cleanup_close_ int userns = FD_NONE;
+
+		if (volume->view != VIEW_OWNER_ONLY)
+			continue;
+		int r = idmap_make_userns(&volume->owner_uids, &volume->owner_gids, &userns, err);
+		if (r == 0)
+			r = mount_idmap(launch->volume_mounts[i], userns, true, volume->source, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The user namespace of init: its maps are those of the mounts, too. */
+static int open_userns(const struct launch *launch, int *ret_fd, struct err *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)launch->init.pid);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, "%s", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int runtime_rootfs_idmap(struct launch *launch, struct err *err)
+{
+	_cleanup_close_ int userns = FD_NONE;
+	const int r = open_userns(launch, &userns, err);
+
+	if (r < 0)
+		return r;
+	return mount_idmap(launch->rootfs_mount, userns, true, launch->plan->rootfs.source, err);
+}
+
+int runtime_volumes_idmap(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	_cleanup_close_ int userns = FD_NONE;
+	int r = open_userns(launch, &userns, err);
+
+	for (size_t i = 0; r == 0 && i < plan->n_volumes; i++)
+		if (plan->volumes[i].view == VIEW_IDMAPPED)
+			r = mount_idmap(launch->volume_mounts[i], userns, true, plan->volumes[i].source, err);
+	return r;
+}

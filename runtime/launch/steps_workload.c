@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of the process that executes CMD: what it gives up, in the only order that works. */
+#include <nsrun/launch/steps.h>
+
+#include <nsrun/kernel/creds.h>
+#include <nsrun/kernel/exec.h>
+#include <nsrun/launch/supervise.h>
+
+#include <fcntl.h>
+#include <linux/capability.h>
+
+int workload_terminal_attach(struct launch *launch, struct err *err)
+{
+	const int r = tty_give(launch->pty_peer, launch->user.creds.uid, err);
+
+	return r < 0 ? r : tty_make_controlling(launch->pty_peer, err);
+}
+
+int workload_session_new(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	if (setsid() < 0)
+		return err_system(err, "new session");
+	return 0;
+}
+
+int workload_stdin_null(struct launch *launch, struct err *err)
+{
+	_cleanup_close_ int fd = openat(launch->dev_fd, "null", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || dup3(fd, STDIN_FILENO, 0) < 0)
+		return err_system(err, "/dev/null in the container");
+	return 0;
+}
+
+int workload_fds_close(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	return exec_mark_cloexec_from(STDERR_FILENO + 1, err);
+}
+
+int workload_signals_reset(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	return signals_reset(err);
+}
+
+int workload_caps_bound(struct launch *launch, struct err *err)
+{
+	return caps_limit_bounding(launch->plan->caps.bounding, err);
+}
+
+int workload_caps_keep(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	return caps_keep_across_setuid(true, err);
+}
+
+int workload_creds_set(struct launch *launch, struct err *err)
+{
+	return creds_set(&launch->user.creds, !launch->plan->deny_setgroups, err);
+}
+
+int workload_parent_keep(struct launch *launch, struct err *err)
+{
+	return creds_die_with(&launch->runtime, err);
+}
+
+int workload_cwd_enter(struct launch *launch, struct err *err)
+{
+	if (chdir(launch->plan->workdir) < 0)
+		return err_system(err, "working directory %s in the container", launch->plan->workdir);
+	return 0;
+}
+
+/* A user other than root gets what execve would leave it: nothing but the bounding set. */
+static struct cap_sets final_caps(const struct launch *launch)
+{
+	struct cap_sets caps = launch->plan->caps;
+
+	if (launch->user.creds.uid != 0)
+		caps.effective = caps.permitted = caps.inheritable = caps.ambient = 0;
+	return caps;
+}
+
+int workload_caps_set(struct launch *launch, struct err *err)
+{
+	const struct cap_sets caps = final_caps(launch);
+	const bool still_loading = launch->wanted[STEP_CAPS_FINAL];
+
+	return caps_set(&caps, still_loading ? CAP_MASK(CAP_SYS_ADMIN) : 0, err);
+}
+
+int workload_no_new_privs(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	return creds_no_new_privs(err);
+}
+
+int workload_seccomp_load(struct launch *launch, struct err *err)
+{
+	return seccomp_program_load(launch->plan->seccomp, err);
+}
+
+int workload_caps_final(struct launch *launch, struct err *err)
+{
+	const struct cap_sets caps = final_caps(launch);
+
+	return caps_set(&caps, 0, err);
+}
+
+int workload_exec(struct launch *launch, struct err *err)
+{
+	execve(launch->executable, (char *const *)launch->argv, (char *const *)launch->env);
+	return exec_explain_failure(launch->executable, errno, err);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Picks the face, nothing else. */
+#include <nsrun/base/strings.h>
+#include <nsrun/cli/commands.h>
+#include <nsrun/cli/report.h>
+#include <nsrun/kernel/probe.h>
+
+#include <fcntl.h>
+#include <signal.h>
+
+/* A descriptor 0, 1 or 2 that is closed would be given to the next file that is opened, and messages or the workload would
+ * write into it. */
+static int fill_standard_fds(struct err *err)
+{
+	int fd;
+
+	do {
+		/* Without O_CLOEXEC where it fills a gap: it is the workload's too. */
+		fd = open("/dev/null", O_RDWR | O_NOCTTY);
+		if (fd < 0)
+			return err_system(err, "/dev/null: open");
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
+static int begin(struct err *err)
+{
+	int r;
+
+	if (probe_is_secure_exec())
+		return err_refused(err, ERR_ID_SETUID_BINARY, "nsrun: runs with more privilege than its caller has");
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0) {
+			r = fill_standard_fds(err);
+			if (r < 0)
+				return r;
+			break;
+		}
+	/* A reader of messages or of the trace that goes away must not kill what has something to undo. The workload
+	 * gets the default back (signals_reset). */
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return err_system(err, "SIGPIPE: ignore");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+
+	if (begin(&err) < 0)
+		return report_error(stderr, &err);
+	if (argc > 1)
+		for (const struct command_row *row = commands; row->name; row++)
+			if (streq(argv[1], row->name))
+				return row->run(argc - 1, argv + 1);
+	return command_run(argc, argv);
+}

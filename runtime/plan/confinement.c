@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/process.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/plan/seccomp_profile.h>
+
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* Docker gives MKNOD, NET_RAW, AUDIT_WRITE and SETFCAP besides: forged packets, device nodes and file capabilities are
+ * nothing that a workload needs unasked. */
+static const uint64_t default_caps = CAP_MASK(CAP_CHOWN) | CAP_MASK(CAP_DAC_OVERRIDE) | CAP_MASK(CAP_FOWNER) | CAP_MASK(CAP_FSETID) |
+				     CAP_MASK(CAP_KILL) | CAP_MASK(CAP_NET_BIND_SERVICE) | CAP_MASK(CAP_SETGID) | CAP_MASK(CAP_SETUID) |
+				     CAP_MASK(CAP_SETPCAP) | CAP_MASK(CAP_SYS_CHROOT);
+
+static const char *const masked_paths[] = {
+	"/proc/acpi",	    "/proc/asound",	  "/proc/interrupts",  "/proc/kcore",	    "/proc/keys",
+	"/proc/key-users",  "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",	    "/proc/slabinfo",
+	"/proc/softirqs",   "/proc/timer_list",	  "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+	"/sys/class/thermal", "/sys/devices/virtual/thermal", NULL,
+};
+
+static const char *const readonly_paths[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL };
+
+static int apply_caps(const char *const *names, const char *option, bool add, uint64_t *caps, struct err *err)
+{
+	for (; names && *names; names++) {
+		struct err unknown = ERR_INIT;
+		uint64_t mask = 0;
+
+		const int r = caps_parse(*names, &mask, &unknown);
+		if (r < 0)
+			return err_set(err, unknown.kind, unknown.id, unknown.errnum, "%s: %s", option, unknown.message);
+		*caps = add ? *caps | mask : *caps & ~mask;
+	}
+	return 0;
+}
+
+static bool says_all(const char *const *names)
+{
+	for (; names && *names; names++)
+		if (strcasecmp(*names, "ALL") == 0)
+			return true;
+	return false;
+}
+
+/* As Docker has it: --cap-drop ALL first, so that --cap-add names what is left; otherwise drops win over adds. */
+static int resolve_caps(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	uint64_t asked = 0, caps = default_caps;
+	int r;
+
+	r = apply_caps(request->cap_add, "--cap-add", true, &asked, err);
+	if (r < 0)
+		return r;
+	if (says_all(request->cap_drop))
+		caps = asked;
+	else
+		r = apply_caps(request->cap_drop, "--cap-drop", false, (caps |= asked, &caps), err);
+	if (r < 0)
+		return r;
+
+	if (!(plan->namespaces & CLONE_NEWUSER)) {
+		/* A new user namespace comes with every capability; the initial one with what the caller has. */
+		struct cap_sets own;
+
+		r = caps_get(&own, err);
+		if (r < 0)
+			return r;
+		const uint64_t lacking = caps & ~own.permitted;
+		for (unsigned i = 0; i < 64 && !says_all(request->cap_add); i++)
+			if (lacking & asked & CAP_MASK(i))
+				return err_set(err, ERR_INPUT, ERR_ID_CAP_NOT_HELD, EPERM, "--cap-add: %s", caps_name(i));
+		caps &= own.permitted;
+	}
+	plan->caps = (struct cap_sets){ .bounding = caps, .effective = caps, .permitted = caps };
+	return 0;
+}
+
+static int parse_bool(const char *text, bool *ret)
+{
+	if (streq(text, "true") || streq(text, "1") || streq(text, "yes"))
+		*ret = true;
+	else if (streq(text, "false") || streq(text, "0") || streq(text, "no"))
+		*ret = false;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int apply_security_opt(struct plan *plan, const char *text, const char **seccomp, struct err *err)
+{
+	static const char *const known[] = { "seccomp", "no-new-privileges", "apparmor", "label", "systempaths", NULL };
+	char name[32];
+	const size_t n = strcspn(text, "=:"); /* Docker writes no-new-privileges:true as well */
+	const char *value = text[n] ? text + n + 1 : NULL;
+
+	snprintf(name, sizeof(name), "%.*s", (int)(n < sizeof(name) ? n : sizeof(name) - 1), text);
+	if (streq(name, "seccomp")) {
+		if (!value || !*value)
+			return err_input(err, "--security-opt %s: seccomp=default, docker, unconfined or a file is wanted", text);
+		*seccomp = value;
+		return 0;
+	}
+	if (streq(name, "no-new-privileges")) {
+		plan->no_new_privs = true;
+		if (value && parse_bool(value, &plan->no_new_privs) < 0)
+			return err_input(err, "--security-opt %s: true or false is wanted", text);
+		return 0;
+	}
+	if (streq(name, "apparmor") || streq(name, "label") || streq(name, "systempaths"))
+		return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, 0, "--security-opt %s", text);
+	const char *near = nearest_word(name, known);
+	return err_input(err, "--security-opt %s: unknown%s%s%s", text, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+/* Temperatures tell what other tenants compute; there is one directory for each processor (moby, advisory GHSA-6fw5-f8r9-fgfm). */
+static int resolve_paths(struct plan *plan, struct err *err)
+{
+	const long cpus = access("/sys/devices/system/cpu/cpu0/thermal_throttle", F_OK) == 0 ? sysconf(_SC_NPROCESSORS_CONF) : 0;
+	const size_t n_fixed = ARRAY_LEN(masked_paths) - 1;
+	const char **masked = arena_array(plan->arena, n_fixed + (size_t)(cpus > 0 ? cpus : 0) + 1, sizeof(*masked));
+
+	if (!masked)
+		return err_oom(err);
+	memcpy(masked, masked_paths, n_fixed * sizeof(*masked));
+	for (long i = 0; i < cpus; i++) {
+		masked[n_fixed + (size_t)i] = arena_printf(plan->arena, "/sys/devices/system/cpu/cpu%ld/thermal_throttle", i);
+		if (!masked[n_fixed + (size_t)i])
+			return err_oom(err);
+	}
+	plan->masked_paths = masked;
+	plan->readonly_paths = readonly_paths;
+	return 0;
+}
+
+int plan_resolve_confinement(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	const char *seccomp = "default";
+
+	plan->no_new_privs = true;
+	for (const char *const *p = request->security_opts; p && *p; p++) {
+		const int r = apply_security_opt(plan, *p, &seccomp, err);
+
+		if (r < 0)
+			return r;
+	}
+	plan->root_nosuid = plan->no_new_privs;
+
+	int r = resolve_caps(plan, request, err);
+	if (r == 0)
+		r = resolve_paths(plan, err);
+	if (r == 0)
+		r = plan_resolve_seccomp(plan, seccomp, err);
+	return r;
+}
+
+/* ---- limits ---- */
+
+#define CPU_PERIOD_US 100000
+
+/* "1.5": processors, three decimals at most. The kernel's smallest quota is 1 ms (cgroups(7), cpu.max). */
+static int parse_cpus(const char *text, uint64_t *ret_quota, struct err *err)
+{
+	uint64_t whole = 0, thousandths = 0;
+	char digits[24];
+	const size_t n = strcspn(text, ".");
+	int r = n < sizeof(digits) ? 0 : -EINVAL;
+
+	if (r == 0) {
+		memcpy(digits, text, n);
+		digits[n] = '\0';
+		r = n ? parse_u64(digits, &whole) : 0;
+	}
+	if (r == 0 && text[n]) {
+		const char *fraction = text + n + 1;
+		const size_t length = strlen(fraction);
+
+		r = length >= 1 && length <= 3 ? parse_u64(fraction, &thousandths) : -EINVAL;
+		for (size_t i = length; i < 3; i++)
+			thousandths *= 10;
+	}
+	if (r < 0 || whole > 1000000)
+		return err_input(err, "--cpus %s: a number of processors such as 1.5 is wanted", text);
+	const uint64_t quota = whole * CPU_PERIOD_US + thousandths * (CPU_PERIOD_US / 1000);
+	if (quota < 1000)
+		return err_input(err, "--cpus %s: the smallest share that the kernel takes is 0.01", text);
+	const long online = sysconf(_SC_NPROCESSORS_ONLN);
+	if (online > 0 && quota > (uint64_t)online * CPU_PERIOD_US)
+		return err_input(err, "--cpus %s: this host has %ld processors", text, online);
+	*ret_quota = quota;
+	return 0;
+}
+
+int plan_parse_limits(const struct plan_request *request, struct cgroup_limits *ret, struct err *err)
+{
+	struct cgroup_limits limits = {
+		.memory_max = CGROUP_NO_LIMIT, .pids_max = CGROUP_NO_LIMIT, .cpu_quota_us = CGROUP_NO_LIMIT, .cpu_period_us = CPU_PERIOD_US,
+	};
+
+	if (request->memory && (parse_size(request->memory, &limits.memory_max) < 0 || limits.memory_max < 4096 ||
+				limits.memory_max > INT64_MAX))
+		return err_input(err, "--memory %s: bytes with an optional suffix b, k, m, g are wanted, 4k at least", request->memory);
+	if (request->pids_limit && !streq(request->pids_limit, "-1") && !streq(request->pids_limit, "unlimited") &&
+	    (parse_u64(request->pids_limit, &limits.pids_max) < 0 || limits.pids_max == 0 || limits.pids_max > INT32_MAX))
+		return err_input(err, "--pids-limit %s: a number of processes from 1, or unlimited, is wanted", request->pids_limit);
+	if (request->cpus) {
+		const int r = parse_cpus(request->cpus, &limits.cpu_quota_us, err);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = limits;
+	return 0;
+}

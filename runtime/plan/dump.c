@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/dump.h>
+
+#include <nsrun/base/strings.h>
+
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+/* Not in the headers of every C library beside <sched.h>. */
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+/* A key with an optional number, "argv.0"; the value escaped, so that none can look like a line of its own. */
+static void put_at(FILE *out, const char *key, long index, const char *value)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+
+	if (index >= 0)
+		fprintf(out, "%s.%ld: ", key, index);
+	else
+		fprintf(out, "%s: ", key);
+	if (!value) {
+		fputs("none\n", out);
+		return;
+	}
+	size = strlen(value) * 4 + 1;
+	text = malloc(size);
+	if (text)
+		escape_text(value, text, size);
+	fprintf(out, "%s\n", text ? text : "(no memory)");
+}
+
+static void put(FILE *out, const char *key, const char *value)
+{
+	put_at(out, key, -1, value);
+}
+
+static void put_bool(FILE *out, const char *key, bool value)
+{
+	put(out, key, value ? "yes" : "no");
+}
+
+static void put_strv(FILE *out, const char *key, const char *const *v)
+{
+	if (!v || !*v) {
+		put(out, key, NULL);
+		return;
+	}
+	for (long i = 0; v[i]; i++)
+		put_at(out, key, i, v[i]);
+}
+
+static void put_namespaces(FILE *out, const char *key, uint64_t flags)
+{
+	static const struct {
+		uint64_t flag;
+		const char *name;
+	} names[] = {
+		{ CLONE_NEWUSER, "user" },     { CLONE_NEWNS, "mnt" },	  { CLONE_NEWPID, "pid" },
+		{ CLONE_NEWNET, "net" },       { CLONE_NEWIPC, "ipc" },	  { CLONE_NEWUTS, "uts" },
+		{ CLONE_NEWCGROUP, "cgroup" }, { CLONE_NEWTIME, "time" },
+	};
+
+	fprintf(out, "%s:", key);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (flags & names[i].flag) {
+			fprintf(out, " %s", names[i].name);
+			flags &= ~names[i].flag;
+		}
+	/* A flag that this table does not know must not be invisible. */
+	if (flags)
+		fprintf(out, " 0x%" PRIx64, flags);
+	fputs("\n", out);
+}
+
+static void put_idmap(FILE *out, const char *key, const struct idmap *map, bool pending)
+{
+	fprintf(out, "%s:%s", key, pending ? " auto" : map->n == 0 ? " none" : "");
+	for (size_t i = 0; !pending && i < map->n; i++)
+		fprintf(out, " %" PRIu32 ":%" PRIu32 ":%" PRIu32, map->extents[i].inside, map->extents[i].outside,
+			map->extents[i].count);
+	fputs("\n", out);
+}
+
+static void put_id(FILE *out, const char *key, uint32_t id, bool pending)
+{
+	if (pending)
+		fprintf(out, "%s: auto\n", key);
+	else
+		fprintf(out, "%s: %" PRIu32 "\n", key, id);
+}
+
+static const char *remap_text(enum remap_source remap)
+{
+	switch (remap) {
+	case REMAP_NONE:
+		return "none";
+	case REMAP_USER:
+		return "user";
+	case REMAP_EXPLICIT:
+		return "explicit";
+	case REMAP_AUTO:
+		return "auto";
+	case REMAP_OWN_RANGES:
+		return "own-ranges";
+	case REMAP_SINGLE:
+		return "single";
+	}
+	return "unknown";
+}
+
+static void put_identity(FILE *out, const struct plan *plan)
+{
+	const bool pending = plan->auto_pending;
+
+	put(out, "caller", caller_name(plan->caller));
+	fprintf(out, "caller.uid: %u\ncaller.gid: %u\n", plan->caller_uid, plan->caller_gid);
+	for (enum work work = 0; work < WORK_COUNT; work++)
+		fprintf(out, "performer.%s: %s\n", work_name(work), performer_name(plan->performer[work]));
+	put_namespaces(out, "namespaces", plan->namespaces);
+	put_namespaces(out, "namespaces.later", plan->namespaces_later);
+	put(out, "remap", remap_text(plan->remap));
+	put(out, "remap.word", plan->remap_word);
+	put_idmap(out, "uids", &plan->uids, pending);
+	put_idmap(out, "gids", &plan->gids, pending);
+	put_bool(out, "setgroups.denied", plan->deny_setgroups);
+	put_id(out, "root.uid", plan->root_uid, pending);
+	put_id(out, "root.gid", plan->root_gid, pending);
+}
+
+static const char *view_text(enum tree_view view)
+{
+	switch (view) {
+	case VIEW_AS_IS:
+		return "as-is";
+	case VIEW_IDMAPPED:
+		return "idmapped";
+	case VIEW_OWNER_ONLY:
+		return "owner-only";
+	}
+	return "unknown";
+}
+
+/* `prefix` is "rootfs" or "volume.0". */
+static void put_tree(FILE *out, const char *prefix, const struct plan_tree *tree)
+{
+	char key[64];
+
+#define KEY(name) (snprintf(key, sizeof(key), "%s.%s", prefix, (name)), key)
+	put(out, KEY("source"), tree->source);
+	put(out, KEY("target"), tree->target);
+	put(out, KEY("view"), view_text(tree->view));
+	put(out, KEY("why"), tree->why);
+	put_bool(out, KEY("readonly"), tree->readonly);
+	put_bool(out, KEY("directory"), tree->is_directory);
+	put_idmap(out, KEY("owner.uids"), &tree->owner_uids, false);
+	put_idmap(out, KEY("owner.gids"), &tree->owner_gids, false);
+	fprintf(out, "%s: %u:%u\n", KEY("device"), major(tree->device), minor(tree->device));
+	fprintf(out, "%s: %ju\n", KEY("inode"), (uintmax_t)tree->inode);
+#undef KEY
+}
+
+static void put_files(FILE *out, const struct plan *plan)
+{
+	put_tree(out, "rootfs", &plan->rootfs);
+	put_bool(out, "rootfs.ephemeral", plan->ephemeral);
+	put_bool(out, "rootfs.nosuid", plan->root_nosuid);
+	fprintf(out, "volumes: %zu\n", plan->n_volumes);
+	for (size_t i = 0; i < plan->n_volumes; i++) {
+		char prefix[32];
+
+		snprintf(prefix, sizeof(prefix), "volume.%zu", i);
+		put_tree(out, prefix, &plan->volumes[i]);
+	}
+	put_strv(out, "masked", plan->masked_paths);
+	put_strv(out, "readonly", plan->readonly_paths);
+	put(out, "shm.size", plan->shm_size);
+}
+
+static void put_limit(FILE *out, rlim_t value)
+{
+	if (value == RLIM_INFINITY)
+		fputs("unlimited", out);
+	else
+		fprintf(out, "%ju", (uintmax_t)value);
+}
+
+static void put_process(FILE *out, const struct plan *plan)
+{
+	if (plan->argv && *plan->argv)
+		put_strv(out, "argv", plan->argv);
+	else
+		put(out, "argv", "the user's shell");
+	put_strv(out, "env", plan->env);
+	put(out, "workdir", plan->workdir);
+	put(out, "user", plan->user);
+	/* Made of the id when nothing was said. */
+	put(out, "hostname", plan->hostname ? plan->hostname : "auto");
+	put_bool(out, "terminal", plan->terminal);
+	put_bool(out, "stdin.null", plan->stdin_null);
+	put_bool(out, "init", plan->reaper);
+	if (plan->n_rlimits == 0)
+		put(out, "ulimit", NULL);
+	for (size_t i = 0; i < plan->n_rlimits; i++) {
+		fprintf(out, "ulimit.%s: ", rlimit_name(plan->rlimits[i].resource));
+		put_limit(out, plan->rlimits[i].limit.rlim_cur);
+		fputs(":", out);
+		put_limit(out, plan->rlimits[i].limit.rlim_max);
+		fputs("\n", out);
+	}
+}
+
+static void put_caps(FILE *out, const char *key, uint64_t mask)
+{
+	fprintf(out, "%s:%s", key, mask ? "" : " none");
+	for (unsigned cap = 0; cap < 64; cap++)
+		if (mask & CAP_MASK(cap)) {
+			const char *name = caps_name(cap);
+
+			if (name)
+				fprintf(out, " %s", name);
+			else
+				fprintf(out, " %u", cap);
+		}
+	fputs("\n", out);
+}
+
+static void put_confinement(FILE *out, const struct plan *plan)
+{
+	put_caps(out, "caps.bounding", plan->caps.bounding);
+	put_caps(out, "caps.effective", plan->caps.effective);
+	put_caps(out, "caps.permitted", plan->caps.permitted);
+	put_caps(out, "caps.inheritable", plan->caps.inheritable);
+	put_caps(out, "caps.ambient", plan->caps.ambient);
+	put_bool(out, "no-new-privileges", plan->no_new_privs);
+	put(out, "seccomp", plan->seccomp_name);
+	fprintf(out, "seccomp.instructions: %u\n", plan->seccomp ? plan->seccomp->len : 0);
+	fprintf(out, "seccomp.flags: 0x%x\n", plan->seccomp ? plan->seccomp->flags : 0);
+}
+
+static void put_number(FILE *out, const char *key, uint64_t value, bool limited)
+{
+	if (limited)
+		fprintf(out, "%s: %" PRIu64 "\n", key, value);
+	else
+		fprintf(out, "%s: none\n", key);
+}
+
+static void put_cgroup_host(FILE *out, const struct cgroup_host *host)
+{
+	static const char *const controllers[CGROUP_CONTROLLER_COUNT] = { "cpu", "memory", "pids" };
+
+	put(out, "cgroup.v2", host && host->v2_mount[0] ? host->v2_mount : NULL);
+	put(out, "cgroup.v2.self", host && host->v2_mount[0] ? host->v2_self : NULL);
+	for (size_t i = 0; i < CGROUP_CONTROLLER_COUNT; i++) {
+		const bool on_v1 = host && host->v1_mount[i][0];
+
+		fprintf(out, "cgroup.%s: %s\n", controllers[i],
+			on_v1				 ? "v1"
+			: host && host->v2_controller[i] ? "v2"
+							 : "none");
+		if (on_v1) {
+			char key[64];
+
+			snprintf(key, sizeof(key), "cgroup.%s.mount", controllers[i]);
+			put(out, key, host->v1_mount[i]);
+			snprintf(key, sizeof(key), "cgroup.%s.self", controllers[i]);
+			put(out, key, host->v1_self[i]);
+		}
+	}
+}
+
+static void put_limits(FILE *out, const struct plan *plan)
+{
+	const struct cgroup_limits *limits = &plan->limits;
+	const bool quota = limits->cpu_quota_us != CGROUP_NO_LIMIT;
+
+	put_cgroup_host(out, plan->cgroup_host);
+	put(out, "cgroup.path", plan->cgroup_path);
+	put_bool(out, "cgroup.v1", plan->cgroup_v1);
+	put_number(out, "memory.max", limits->memory_max, limits->memory_max != CGROUP_NO_LIMIT);
+	put_number(out, "pids.max", limits->pids_max, limits->pids_max != CGROUP_NO_LIMIT);
+	put_number(out, "cpu.quota.us", limits->cpu_quota_us, quota);
+	put_number(out, "cpu.period.us", limits->cpu_period_us, quota);
+}
+
+int plan_dump(const struct plan *plan, FILE *out)
+{
+	/* The id is taken by plan_reserve(), too. */
+	put(out, "id", plan->id[0] ? plan->id : "auto");
+	put_identity(out, plan);
+	put_files(out, plan);
+	put_process(out, plan);
+	put_confinement(out, plan);
+	put_limits(out, plan);
+	put(out, "state.root", plan->state_root);
+	put(out, "state.dir", plan->state_dir ? plan->state_dir : plan->auto_pending || !plan->id[0] ? "auto" : NULL);
+	return ferror(out) ? -EIO : 0;
+}

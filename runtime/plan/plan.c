@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Phase 1: from a request to a complete plan. Nothing is made here. */
+#include <nsrun/plan/plan.h>
+
+#include <nsrun/plan/ids.h>
+#include <nsrun/plan/process.h>
+#include <nsrun/plan/tree.h>
+#include <nsrun/plan/volumes.h>
+
+#include <sched.h>
+#include <string.h>
+
+void plan_free(struct plan *plan)
+{
+	if (plan)
+		arena_free(plan->arena); /* the plan is in it */
+}
+
+static int resolve_rootfs(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	if (!request->rootfs || !*request->rootfs)
+		return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, 0, "no rootfs was named");
+
+	const char *source = arena_strdup(plan->arena, request->rootfs);
+	if (!source)
+		return err_oom(err);
+	plan->ephemeral = request->ephemeral == YES;
+	const int r = plan_resolve_tree(plan, source, true, request->read_only == YES, request->trust_rootfs == YES, false, &plan->rootfs, err);
+	plan->rootfs.target = "/";
+	return r;
+}
+
+/* The group: needed for limits, wanted for killing and cloning; an ordinary user without a delegated one goes without. */
+static int resolve_cgroup(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
+	char parent[PATH_MAX];
+	struct err refused = ERR_INIT;
+
+	if (!host)
+		return err_oom(err);
+	plan->cgroup_host = host;
+	int r = plan_parse_limits(request, &plan->limits, err);
+	if (r == 0)
+		r = cgroup_probe(host, err);
+	if (r < 0)
+		return r;
+
+	const bool limited = cgroup_limits_any(&plan->limits);
+	r = cgroup_choose_parent(host, parent, sizeof(parent), &refused);
+	if (r < 0 && limited) {
+		*err = refused;
+		return r;
+	}
+	if (r < 0)
+		return 0;
+	r = cgroup_check_limits(host, parent, &plan->limits, err);
+	if (r < 0)
+		return r;
+	plan->cgroup_path = arena_strdup(plan->arena, parent); /* the id follows in plan_reserve */
+	if (!plan->cgroup_path)
+		return err_oom(err);
+
+	const unsigned needed = cgroup_limits_controllers(&plan->limits);
+	for (unsigned i = 0; i < CGROUP_CONTROLLER_COUNT; i++)
+		if ((needed & (1U << i)) && !host->v2_controller[i])
+			plan->cgroup_v1 = true;
+	return 0;
+}
+
+static void resolve_namespaces(struct plan *plan)
+{
+	plan->namespaces |= CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+	/* A cgroup namespace's root is the group at its making (cgroup_namespaces(7)): v1 groups are entered after the clone. */
+	if (plan->cgroup_v1)
+		plan->namespaces_later |= CLONE_NEWCGROUP;
+	else
+		plan->namespaces |= CLONE_NEWCGROUP;
+}
+
+int plan_resolve(const struct plan_request *request, struct plan **ret, struct err *err)
+{
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct plan *plan = arena ? arena_alloc(arena, sizeof(*plan)) : NULL;
+
+	if (!plan)
+		return err_oom(err);
+	plan->arena = arena;
+	plan->shm_size = "64m";
+
+	int r = plan_resolve_ids(plan, request, err);
+	if (r == 0)
+		r = plan_resolve_process(plan, request, err);
+	if (r == 0)
+		r = resolve_rootfs(plan, request, err);
+	if (r == 0)
+		r = plan_resolve_volumes(plan, request, err);
+	if (r == 0)
+		r = plan_resolve_confinement(plan, request, err);
+	if (r == 0)
+		r = resolve_cgroup(plan, request, err);
+	if (r < 0)
+		return r;
+	resolve_namespaces(plan);
+	TAKE_PTR(arena);
+	*ret = plan;
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/privilege.h>
+
+static const enum performer table[CALLER_COUNT][WORK_COUNT] = {
+	/* Without a user namespace there is no map to write and none to mount through. */
+	[CALLER_ROOT_HOST] = { BY_NOBODY, BY_RUNTIME, BY_NOBODY, BY_RUNTIME },
+	[CALLER_ROOT_REMAPPED] = { BY_RUNTIME, BY_RUNTIME, BY_RUNTIME, BY_RUNTIME },
+	/* A clone made by open_tree(2) outside of the namespace is EPERM for init, so init makes it. Idmapping needs CAP_SYS_ADMIN over
+	 * the file system, which belongs to the initial namespace. */
+	[CALLER_USER_RANGES] = { BY_HELPER, BY_INIT, BY_NOBODY, BY_RUNTIME },
+	/* One line that maps one's own id, with setgroups denied, is what user_namespaces(7) allows without a helper. */
+	[CALLER_USER_SINGLE] = { BY_RUNTIME, BY_INIT, BY_NOBODY, BY_RUNTIME },
+	/* CAP_SYS_ADMIN over its own mount namespace, but over no file system of the host. */
+	[CALLER_NESTED] = { BY_RUNTIME, BY_RUNTIME, BY_NOBODY, BY_RUNTIME },
+};
+
+enum performer privilege_performer(enum caller caller, enum work work)
+{
+	return table[caller][work];
+}
+
+const char *caller_name(enum caller caller)
+{
+	static const char *const names[CALLER_COUNT] = {
+		[CALLER_ROOT_HOST] = "root-host",     [CALLER_ROOT_REMAPPED] = "root-remapped", [CALLER_USER_RANGES] = "user-ranges",
+		[CALLER_USER_SINGLE] = "user-single", [CALLER_NESTED] = "nested",
+	};
+	return names[caller];
+}
+
+const char *performer_name(enum performer performer)
+{
+	static const char *const names[] = {
+		[BY_NOBODY] = "nobody", [BY_RUNTIME] = "runtime", [BY_INIT] = "init", [BY_HELPER] = "helper",
+	};
+	return names[performer];
+}
+
+const char *work_name(enum work work)
+{
+	static const char *const names[WORK_COUNT] = {
+		[WORK_MAPS] = "maps", [WORK_SOURCES] = "sources", [WORK_IDMAP] = "idmap", [WORK_RLIMITS] = "rlimits",
+	};
+	return names[work];
+}

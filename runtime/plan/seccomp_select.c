@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/plan.h>
+#include <nsrun/plan/seccomp_builtin.h>
+#include <nsrun/plan/seccomp_json.h>
+#include <nsrun/plan/seccomp_profile.h>
+
+#include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+#define MAX_PROFILE (8U << 20)
+
+const struct builtin_profile *builtin_profile_find(const char *name)
+{
+	for (size_t i = 0; i < n_builtin_profiles; i++)
+		if (streq(builtin_profiles[i].name, name))
+			return &builtin_profiles[i];
+	return NULL;
+}
+
+static bool below(const unsigned a[2], const unsigned b[2])
+{
+	return a[0] < b[0] || (a[0] == b[0] && a[1] < b[1]);
+}
+
+const struct seccomp_program *seccomp_precompiled(const char *profile, uint64_t caps)
+{
+	struct utsname name;
+	unsigned kernel[2];
+
+	for (size_t i = 0; i < n_builtin_filters; i++) {
+		const struct builtin_filter *filter = &builtin_filters[i];
+
+		if (filter->caps != caps || !streq(filter->profile, profile))
+			continue;
+		if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &kernel[0], &kernel[1]) != 2)
+			return NULL;
+		if (below(kernel, filter->kernels.from) || !below(kernel, filter->kernels.before))
+			return NULL;
+		return &filter->program;
+	}
+	return NULL;
+}
+
+static void program_freep(struct seccomp_program *program)
+{
+	seccomp_program_free(program);
+}
+
+/* A notification goes to a listener that config.json names (listenerPath); without one every such call would be ENOSYS. */
+static int refuse_notify(const struct seccomp_rules *rules, const char *name, struct err *err)
+{
+	bool notify = rules->default_action == SCMP_ACT_NOTIFY || (rules->flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+
+	for (size_t i = 0; i < rules->n_rules; i++)
+		notify = notify || rules->rules[i].action == SCMP_ACT_NOTIFY;
+	if (notify)
+		return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, 0, "%s: SCMP_ACT_NOTIFY needs a listener", name);
+	return 0;
+}
+
+static int compile(const char *text, size_t size, const char *name, uint64_t caps, struct arena *arena,
+		   const struct seccomp_program **ret, struct err *err)
+{
+	_cleanup_(program_freep) struct seccomp_program program = { 0 };
+	struct seccomp_profile profile;
+	struct seccomp_program *kept;
+	struct sock_filter *insns;
+	struct seccomp_rules rules;
+	int r;
+
+	r = seccomp_json_parse(text, size, name, arena, &profile, err);
+	if (r < 0)
+		return r;
+	r = seccomp_profile_resolve(&profile, caps, arena, &rules, err);
+	if (r < 0)
+		return r;
+	r = refuse_notify(&rules, name, err);
+	if (r < 0)
+		return r;
+	r = seccomp_compile(&rules, &program, err);
+	if (r < 0)
+		return r;
+
+	kept = arena_alloc(arena, sizeof(*kept));
+	insns = arena_array(arena, program.len, sizeof(*insns));
+	if (!kept || !insns)
+		return err_oom(err);
+	memcpy(insns, program.insns, program.len * sizeof(*insns));
+	*kept = (struct seccomp_program){ .len = program.len, .insns = insns, .flags = program.flags };
+	*ret = kept;
+	return 0;
+}
+
+static int compile_word(struct plan *plan, const char *word, const struct seccomp_program **ret, struct err *err)
+{
+	const struct builtin_profile *builtin = builtin_profile_find(word);
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	int r;
+
+	if (builtin)
+		return compile(builtin->text, builtin->size, builtin->name, plan->caps.bounding, plan->arena, ret, err);
+	if (!strchr(word, '/') && access(word, F_OK) < 0 && errno == ENOENT) {
+		const char *const words[] = { "default", "docker", "unconfined", NULL };
+		const char *near = nearest_word(word, words);
+
+		return err_input(err, "seccomp=%s: neither a file nor default, docker or unconfined%s%s", word,
+				 near ? "; the nearest is " : "", near ? near : "");
+	}
+	r = file_read_at(AT_FDCWD, word, MAX_PROFILE, &text, &size, err);
+	if (r < 0)
+		return r;
+	return compile(text, size, word, plan->caps.bounding, plan->arena, ret, err);
+}
+
+static bool permits(const struct seccomp_program *program, int nr)
+{
+	static const uint64_t no_args[6];
+	uint32_t action = seccomp_evaluate(program, nr, no_args) & SECCOMP_RET_ACTION_FULL;
+
+	return action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG;
+}
+
+int plan_resolve_seccomp(struct plan *plan, const char *word, struct err *err)
+{
+	const struct seccomp_program *program;
+	char *name;
+	int r;
+
+	name = arena_strdup(plan->arena, word);
+	if (!name)
+		return err_oom(err);
+	if (streq(word, "unconfined")) {
+		plan->seccomp_name = name;
+		plan->seccomp = NULL;
+		return 0;
+	}
+	program = seccomp_precompiled(word, plan->caps.bounding);
+	if (!program) {
+		r = compile_word(plan, word, &program, err);
+		if (r < 0)
+			return r;
+	}
+	/* What nsrun itself must still do once the filter is in force. */
+	if (!permits(program, SYS_execve))
+		return err_input(err, "%s: the profile denies execve(2), so that no CMD could be started", word);
+	if (!plan->no_new_privs && !permits(program, SYS_capset))
+		return err_refused(err, ERR_ID_SECCOMP_ORDER, "%s: the profile denies capset(2)", word);
+	plan->seccomp_name = name;
+	plan->seccomp = program;
+	return 0;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/tree.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int open_directory(int dirfd, const char *path)
+{
+	return openat(dirfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int tree_is_private(int dir_fd, bool *ret, struct err *err)
+{
+	_cleanup_close_ int current = open_directory(dir_fd, ".");
+	struct stat st, above;
+
+	if (current < 0 || fstat(current, &st) < 0)
+		return err_system(err, "looking at the directories above");
+	/* The directory itself does not count: container root owns it in an idmapped view and could chmod(2) it. */
+	for (;;) {
+		_cleanup_close_ int parent = open_directory(current, "..");
+
+		if (parent < 0 || fstat(parent, &above) < 0)
+			return err_system(err, "looking at the directories above");
+		if (above.st_dev == st.st_dev && above.st_ino == st.st_ino)
+			break;
+		/* With an ACL the group bits are its mask (acl(5)), so that no named user or group is overlooked. */
+		if (above.st_uid == 0 && !(above.st_mode & (S_IXGRP | S_IXOTH))) {
+			*ret = true;
+			return 0;
+		}
+		closep(&current);
+		current = TAKE_FD(parent);
+		st = above;
+	}
+	*ret = false;
+	return 0;
+}
+
+/* The directory in which a file that is no directory lies. Its name comes from the kernel and is checked against the file. */
+static int open_containing(int fd, const struct stat *st, const char *source, int *ret, struct err *err)
+{
+	char link[64], path[PATH_MAX];
+	struct stat found;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	const ssize_t n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return err_system(err, "%s", source);
+	path[n] = '\0';
+
+	char *slash = strrchr(path, '/');
+	if (!slash)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENOENT, "%s", source);
+	const char *name = slash + 1;
+	*slash = '\0';
+	_cleanup_close_ int dir = open_directory(AT_FDCWD, slash == path ? "/" : path);
+	if (dir < 0 || fstatat(dir, name, &found, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_system(err, "%s", source);
+	if (found.st_dev != st->st_dev || found.st_ino != st->st_ino)
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: was exchanged while it was looked at", source);
+	*ret = TAKE_FD(dir);
+	return 0;
+}
+
+static int is_private(int fd, const struct stat *st, const char *source, bool *ret, struct err *err)
+{
+	_cleanup_close_ int dir = FD_NONE;
+
+	if (S_ISDIR(st->st_mode))
+		return tree_is_private(fd, ret, err);
+	const int r = open_containing(fd, st, source, &dir, err);
+	if (r < 0)
+		return r;
+	/* The directory that holds a file counts: nobody inside the container can change its mode. */
+	struct stat holder;
+	if (fstat(dir, &holder) < 0)
+		return err_system(err, "%s", source);
+	if (holder.st_uid == 0 && !(holder.st_mode & (S_IXGRP | S_IXOTH))) {
+		*ret = true;
+		return 0;
+	}
+	return tree_is_private(dir, ret, err);
+}
+
+/* A directory that can be entered and is not empty: an empty one is a typing error or a mount that is missing. */
+static int check_rootfs(int fd, const char *source, struct err *err)
+{
+	_cleanup_close_ int readable = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (readable < 0 && (errno != EACCES || faccessat(fd, ".", X_OK, AT_EACCESS) < 0))
+		return err_system(err, "rootfs %s", source);
+	if (readable < 0)
+		return 0; /* may be searched, not listed */
+
+	_cleanup_closedir_ DIR *dir = fdopendir(readable);
+	if (!dir)
+		return err_oom(err);
+	readable = FD_NONE; /* the stream's */
+	for (const struct dirent *entry; (entry = readdir(dir));)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			return 0;
+	return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, 0, "rootfs %s: the directory is empty", source);
+}
+
+static bool owned_by_range(const struct plan *plan, const struct stat *st)
+{
+	uint32_t inside;
+
+	return !plan->auto_pending && idmap_to_inside(&plan->uids, st->st_uid, &inside) &&
+	       idmap_to_inside(&plan->gids, st->st_gid, &inside);
+}
+
+struct tree_wish {
+	bool is_rootfs, readonly, trusted, idmap_root;
+};
+
+/* Host root's trees: to write through an idmapped mount makes files of host root, so others must not reach them. */
+static int view_of_host_root(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish, struct plan_tree *tree,
+			     struct err *err)
+{
+	bool hidden = false;
+
+	tree->view = VIEW_IDMAPPED;
+	if (wish->readonly) {
+		tree->why = "host root's, idmapped, read-only";
+		return 0;
+	}
+	if (wish->is_rootfs && plan->ephemeral) {
+		tree->why = "host root's, idmapped, writes are thrown away";
+		return 0;
+	}
+	if (wish->trusted || wish->idmap_root) {
+		tree->why = wish->trusted ? "host root's, idmapped, writable by --trust-rootfs" : "host root's, idmapped, writable by idmap=root";
+		return 0;
+	}
+	const int r = is_private(fd, st, tree->source, &hidden, err);
+	if (r < 0)
+		return r;
+	if (hidden) {
+		tree->why = "host root's, idmapped, below a directory that only root can search";
+		return 0;
+	}
+	if (wish->is_rootfs)
+		return err_refused(err, ERR_ID_ROOTFS_OWNER,
+				   "rootfs %s: belongs to host root and other users can reach it, so a set-uid file made inside would be "
+				   "host root's for them",
+				   tree->source);
+	return err_refused(err, ERR_ID_VOLUME_OWNER,
+			   "volume %s: belongs to host root and other users can reach it, so a set-uid file made inside would be host root's "
+			   "for them",
+			   tree->source);
+}
+
+static int choose_view(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish, struct plan_tree *tree,
+		       struct err *err)
+{
+	tree->view = VIEW_AS_IS;
+	if (!(plan->namespaces & CLONE_NEWUSER)) {
+		tree->why = "the container has the host's ids";
+		return 0;
+	}
+	if (owned_by_range(plan, st)) {
+		tree->why = "owned by the container's ids";
+		return 0;
+	}
+	if (plan->performer[WORK_IDMAP] == BY_NOBODY) {
+		if (!wish->is_rootfs || wish->readonly || plan->ephemeral) {
+			tree->why = "belongs to nobody inside; the caller's own rights apply";
+			return 0;
+		}
+		return err_refused(err, ERR_ID_ROOTFS_FOREIGN, "rootfs %s: its owner %u:%u is not among the container's ids", tree->source,
+				   st->st_uid, st->st_gid);
+	}
+	if (st->st_uid == 0)
+		return view_of_host_root(plan, fd, st, wish, tree, err);
+	if (wish->is_rootfs)
+		return err_refused(err, ERR_ID_ROOTFS_FOREIGN, "rootfs %s: its owner %u:%u is neither host root nor among the container's ids",
+				   tree->source, st->st_uid, st->st_gid);
+	tree->view = VIEW_OWNER_ONLY;
+	tree->why = "an ordinary user's: its owner is container root, no other id is granted";
+	tree->owner_uids = (struct idmap){ 1, { { st->st_uid, plan->root_uid, 1 } } };
+	tree->owner_gids = (struct idmap){ 1, { { st->st_gid, plan->root_gid, 1 } } };
+	return 0;
+}
+
+int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted, bool idmap_root,
+		      struct plan_tree *ret, struct err *err)
+{
+	const struct tree_wish wish = { is_rootfs, wants_readonly, trusted, idmap_root };
+	struct plan_tree tree = { .source = source, .readonly = wants_readonly };
+	const char *what = is_rootfs ? "rootfs" : "volume";
+	struct stat st;
+
+	_cleanup_close_ int fd = open(source, O_PATH | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && is_rootfs)
+		return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, ENOENT, "rootfs %s: does not exist", source);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_system(err, "%s %s", what, source);
+	tree.is_directory = S_ISDIR(st.st_mode);
+	tree.device = st.st_dev;
+	tree.inode = st.st_ino;
+	if (is_rootfs && !tree.is_directory)
+		return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, ENOTDIR, "rootfs %s: is not a directory", source);
+
+	int r = is_rootfs ? check_rootfs(fd, source, err) : 0;
+	if (r == 0)
+		r = choose_view(plan, fd, &st, &wish, &tree, err);
+	if (r < 0)
+		return r;
+	*ret = tree;
+	return 0;
+}

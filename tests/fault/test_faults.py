@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every row of the score fails once: the error names it, and nothing is left of what came before it."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
+from harness import *
+from launches import *
+
+# Says so if it is ever run, and then stays, so that one that was not ended is found.
+WORKLOAD = ("/bin/sh", "-c", "echo %s; exec sleep 20" % MARK)
+ERRNO, WORDS = "EPERM", "Operation not permitted"
+LIMIT = 2.0  # seconds: with sanitizers, on a busy machine
+
+_rows = []
+
+
+def rows_of():
+    if not _rows:
+        _rows.extend((launch, launch.rows(sanitizer=True)) for launch in launches())
+    return _rows
+
+
+@test(root=True)
+def test_every_row_is_covered():
+    equal(uncovered(rows_of()), [], "rows of the table that no launch here runs")
+
+
+@test(root=True)
+def test_fault_points_are_built_in():
+    """Without them every test below would be a plain launch."""
+    result = launches()[0].run(command=WORKLOAD, env={"NSRUN_FAULT": "workload.exec=EPERM"}, sanitizer=True)
+    equal(result.status, 125, "status with a fault at workload.exec (-Dfault_points=true in %s?)" % binary(True))
+
+
+@test(root=True)
+def test_launches_work():
+    """The same launches without a fault run their workload, otherwise a failure below would prove nothing."""
+    for launch in launches():
+        before = leftovers()
+        result = launch.run(command=("/bin/echo", MARK), sanitizer=True)
+        equal((result.status, MARK in result.stdout), (0, True), "status and workload of %s: %r\n   " % (launch.name, result))
+        assert_clean(before, what=repr(result))
+
+
+@test(root=True)
+def test_unknown_fault_is_refused():
+    """A fault at a row that does not exist must not pass for a launch that survived it."""
+    result = launches()[0].run(command=WORKLOAD, env={"NSRUN_FAULT": "no.such-row=EPERM"}, sanitizer=True)
+    equal((result.status, MARK in result.stdout), (125, False), "status and workload: %r" % result)
+
+
+def fault(launch, row):
+    before = leftovers()
+    result = launch.run(command=WORKLOAD, env={"NSRUN_FAULT": "%s=%s" % (row.name, ERRNO)}, sanitizer=True)
+    equal(result.status, 125, "status: %r\n    status" % result)
+    check(MARK not in result.stdout, "the workload ran: %r" % result)
+    contains(result.stderr, "%s (%s)" % (row.name, row.role), "stderr")
+    contains(result.stderr, WORDS, "stderr")
+    assert_clean(before, what=repr(result))
+    check(result.duration < LIMIT * SLOW, "it took %.2f s: %r" % (result.duration, result))
+
+
+@generate(root=True)
+def rows():
+    for launch, row in chosen(rows_of()):
+        yield "%s, %s, %s" % (launch.name, row.role, row.name), lambda launch=launch, row=row: fault(launch, row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launches that the tests of the score walk through: together they run every row of it."""
+import collections
+import os
+import re
+
+from harness import (Pty, TOP, base, binary, dummy, fail, nsrun, ranger, rootfs, single, tmp, user)
+
+ROLES = ("runtime", "init", "workload")
+MARK = "WORKLOAD-RAN"
+
+Row = collections.namedtuple("Row", "role name interface")
+TABLE = os.path.join(TOP, "include/nsrun/launch/score_table.h")
+
+
+def score_rows():
+    """{name: role} of the table itself, in its order."""
+    with open(TABLE) as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+    found = re.findall(r'\bSTEP\(\s*\w+\s*,\s*"([^"]+)"\s*,\s*ROLE_(\w+)', text)
+    if len(found) != len(re.findall(r"\bSTEP\(", text)) or not found:
+        fail("%s: %d rows, of which %d were understood" % (TABLE, len(re.findall(r"\bSTEP\(", text)), len(found)))
+    return {name: role.lower() for name, role in found}
+
+
+class Launch:
+    """One plan. options: what stands before ROOTFS; tree: makes ROOTFS; who: makes the user who calls (None: root)."""
+
+    def __init__(self, name, options, tree, who=None, terminal=False):
+        self.name, self._options, self._tree, self._who, self.terminal = name, options, tree, who, terminal
+
+    def who(self):
+        return self._who() if self._who else None
+
+    def argv(self, extra=(), command=("/bin/true",)):
+        options = self._options() if callable(self._options) else self._options
+        return list(extra) + list(options) + [self._tree()] + list(command)
+
+    def run(self, extra=(), command=("/bin/true",), env=None, sanitizer=False, timeout=20):
+        """The launch to its end, on a pseudoterminal where the plan has one."""
+        argv = self.argv(extra, command)
+        if not self.terminal:
+            return nsrun(argv, user=self.who(), env=env, sanitizer=sanitizer, timeout=timeout)
+        with Pty([binary(sanitizer)] + argv, user=self.who(), env=env) as terminal:
+            before = terminal.settings()
+            result = terminal.result(timeout)
+            # the process that restores it after a SIGKILL needs an instant
+            for _ in range(100):
+                if terminal.settings() == before:
+                    return result
+                terminal.pump(0.01)
+            fail("the terminal's settings were not restored: %r" % result)
+
+    def rows(self, sanitizer=False):
+        """[Row] that --dry-run prints for it, in the table's order."""
+        result = self.run(["--dry-run"], sanitizer=sanitizer).check(0)
+        table, rows = score_rows(), []
+        for line in result.stdout.replace("\r", "").splitlines():
+            words = line.split()
+            for at, word in enumerate(words[1:3], 1):
+                if words[at - 1] in ROLES and word in table:
+                    rows.append(Row(words[at - 1], word, " ".join(words[at + 1:])))
+                    break
+        if not rows:
+            fail("--dry-run of %s printed no rows: %r" % (self.name, result))
+        return rows
+
+
+def _own(who):
+    """A rootfs that belongs to the caller: an ordinary user's files are container root's."""
+    entry = user(who)
+    return rootfs(owner="%d:%d" % (entry.uid, entry.gid))
+
+
+def _remapped():
+    return ["--userns-remap", dummy().name]
+
+
+def _dummy_tree():
+    return rootfs(owner=dummy())
+
+
+def _source(name, owner, mode=0o755):
+    """A directory to be a volume, for the whole run."""
+    path = os.path.join(base(), "volumes", name)
+    os.makedirs(path, exist_ok=True)
+    os.chmod(os.path.dirname(path), 0o755)
+    os.chmod(path, mode)
+    os.chown(path, owner.uid, owner.gid)
+    return path
+
+
+def _root_volumes():
+    return ["-v", _source("dummys", dummy()) + ":/srv/a", "-v", _source("roots", user(0)) + ":/srv/b:ro"]
+
+
+def _user_volumes():
+    return ["-v", _source("rangers", ranger()) + ":/srv/a"]
+
+
+LIMITS = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"]
+
+
+def launches():
+    """Every kind of caller, and every option that adds rows."""
+    return [
+        Launch("root-auto-limits", ["--userns-remap", "auto", "--ulimit", "nofile=256:256"] + LIMITS,
+               lambda: rootfs(private=True)),
+        Launch("user-ranges", lambda: _user_volumes(), lambda: _own(ranger()), ranger),
+        Launch("root-dummy", _remapped, _dummy_tree),
+        Launch("root-host", ["--userns=host"], lambda: rootfs(private=True)),
+        Launch("user-single", [], lambda: _own(single()), single),
+        Launch("init", lambda: _remapped() + ["--init"], _dummy_tree),
+        Launch("terminal", lambda: _remapped() + ["-t"], _dummy_tree, terminal=True),
+        Launch("volumes", lambda: _remapped() + _root_volumes(), _dummy_tree),
+        Launch("ephemeral", lambda: _remapped() + ["--ephemeral", "-i=false"], _dummy_tree),
+        Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
+    ]
+
+
+def chosen(rows_of):
+    """Which (launch, row) pairs a test walks: each row of the first two launches, which are the two ways through the
+    table, and of the others those that no earlier launch had, in that role."""
+    seen, out = set(), []
+    for at, (launch, rows) in enumerate(rows_of):
+        for row in rows:
+            key = (row.role, row.name)
+            if at < 2 or key not in seen:
+                out.append((launch, row))
+            seen.add(key)
+    return out
+
+
+def uncovered(rows_of):
+    """Rows of the table that no launch runs."""
+    return sorted(set(score_rows()) - {row.name for _, rows in rows_of for row in rows})
+
+
+__all__ = ["LIMITS", "Launch", "MARK", "ROLES", "Row", "chosen", "launches", "score_rows", "uncovered"]

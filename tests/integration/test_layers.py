@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layers: arrows run one way, cli, oci, lab -> launch -> plan -> kernel -> base, in the include lines and in the
+symbols of the objects. Library code neither prints nor exits, and keeps no state between calls."""
+import collections
+import glob
+import os
+import re
+import subprocess
+
+from harness import *
+
+# main is main.c; gen holds programs of the build
+RANK = {"base": 0, "kernel": 1, "plan": 2, "launch": 3, "oci": 4, "lab": 4, "cli": 5, "main": 6, "gen": 6}
+# What belongs to one layer, however it is reached.
+HEADERS = {r"^jansson\.h$": {"plan", "oci"}, r"^getopt\.h$": {"cli"}, r"^argp\.h$": {"cli"},
+           r"^seccomp\.h$": {"kernel", "plan"}, r"^sys/capability\.h$": {"kernel"}, r"^libcgroup\.h$": {"kernel"}}
+SYMBOLS = {r"^json(_|p_)": {"plan", "oci"}, r"^getopt": {"cli"}, r"^cap_(set|get|init|free|clear|from|to)_?": {"kernel"},
+           r"^seccomp_(init|load|rule_|export|arch_|attr_|merge|syscall_)": {"kernel", "plan"},
+           r"^cgroup_(init|new_cgroup|add_controller|create_cgroup)$": {"kernel"}}
+# Streams that were given as a parameter are another matter.
+PRINTS = r"^(v?printf|__v?printf_chk|puts|putchar|perror|stdout|stderr|syslog|errx?|warnx?|psignal)$"
+EXITS = r"^(exit|abort|quick_exit|__assert_fail)$"
+# The process that goes on in the container may end itself; that it does is its row's meaning.
+STATE_ALLOWED = ("base/log.c", "launch/signals.c")
+SANITIZER = r"^(__asan|__ubsan|__odr|\.LASAN|asan\.|_sub_[ID]_|__sanitizer)"
+
+
+def layer_of(path):
+    """"kernel" of runtime/kernel/x.c and of include/nsrun/kernel/x.h."""
+    relative = os.path.relpath(path, TOP).split(os.sep)
+    if relative[0] == "runtime":
+        return "main" if len(relative) == 2 else relative[1]
+    return relative[2] if len(relative) > 3 else "main"
+
+
+def sources():
+    found = glob.glob(os.path.join(TOP, "runtime/**/*.[ch]"), recursive=True)
+    found += glob.glob(os.path.join(TOP, "include/nsrun/**/*.h"), recursive=True)
+    check(len(found) > 20, "only %d source files were found" % len(found))
+    return sorted(found)
+
+
+def includes(path):
+    with open(path) as file:
+        return re.findall(r'^\s*#\s*include\s*([<"][^>"]+[>"])', file.read(), re.M)
+
+
+def test_every_directory_has_a_rank():
+    equal(sorted({layer_of(path) for path in sources()} - set(RANK)), [], "layers without a place in the order")
+
+
+def test_include_lines():
+    bad = []
+    for path in sources():
+        own = layer_of(path)
+        for line in includes(path):
+            name, where = line[1:-1], os.path.relpath(path, TOP)
+            match = re.match(r"nsrun/(\w+)/", name)
+            if match:
+                if RANK.get(match.group(1), 99) > RANK[own]:
+                    bad.append("%s (%s) includes %s" % (where, own, line))
+                elif own in ("oci", "lab") and match.group(1) in ("oci", "lab") and match.group(1) != own:
+                    bad.append("%s: one face includes another: %s" % (where, line))
+            elif line[0] == '"' or name.startswith("."):
+                bad.append("%s: a relative include hides its layer: %s" % (where, line))
+            for pattern, layers in HEADERS.items():
+                if re.search(pattern, name) and own not in layers:
+                    bad.append("%s (%s) includes %s, which belongs to %s" % (where, own, line, " ".join(sorted(layers))))
+    equal(bad, [], "include lines against the order")
+
+
+def test_own_header_first():
+    """A header that is included first proves that it needs nothing before it."""
+    bad = []
+    for path in sources():
+        name = "nsrun/%s/%s.h" % (layer_of(path), os.path.basename(path)[:-2])
+        if path.endswith(".c") and os.path.exists(os.path.join(TOP, "include", name)):
+            found = includes(path)
+            if not found or found[0] != "<%s>" % name:
+                bad.append(os.path.relpath(path, TOP))
+    equal(bad, [], "files that do not include their own header first")
+
+
+# ---- objects -----------------------------------------------------------------------------------------------------
+
+Symbol = collections.namedtuple("Symbol", "name kind")
+
+
+def objects(build=None):
+    """{source relative to runtime/: object}"""
+    build = os.path.dirname(built(build or "NSRUN"))
+    out = {}
+    for path in glob.glob(os.path.join(build, "runtime", "**", "*.o"), recursive=True):
+        name = os.path.basename(path)[:-2]
+        for source in sources():
+            relative = os.path.relpath(source, os.path.join(TOP, "runtime"))
+            # meson writes a source's path with underscores
+            if relative.endswith(".c") and relative.replace("/", "_") == name:
+                out[relative] = path
+    check(len(out) > 20, "only %d objects were found below %s/runtime" % (len(out), build))
+    return out
+
+
+def symbols(path):
+    text = subprocess.run(["nm", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+    found = [line.split()[-2:] for line in text.splitlines() if line.strip()]
+    return [Symbol(name.split("@")[0], kind) for kind, name in found if not re.match(SANITIZER, name)]
+
+
+def layer_of_object(relative):
+    return "main" if "/" not in relative else relative.split("/")[0]  # main.c lies in runtime/ itself
+
+
+def everything():
+    if not _cache:
+        _cache.update({relative: symbols(path) for relative, path in objects().items()})
+    return _cache
+
+
+_cache = {}
+
+
+@test(needs=["nm"])
+def test_every_source_is_built():
+    names = {os.path.relpath(path, os.path.join(TOP, "runtime")) for path in sources()
+             if path.endswith(".c") and path.startswith(os.path.join(TOP, "runtime")) and layer_of(path) != "gen"}
+    equal(sorted(names - set(objects()) - {"main.c"}), [], "sources without an object")
+
+
+@test(needs=["nm"])
+def test_symbols():
+    """What an object wants is defined in its own layer or below."""
+    home = {}
+    for relative, table in everything().items():
+        for symbol in table:
+            if symbol.kind in "TDBRVW" and symbol.kind != "U":
+                home[symbol.name] = relative
+    bad = []
+    for relative, table in everything().items():
+        own = layer_of_object(relative)
+        for symbol in table:
+            if symbol.kind not in "Uw":
+                continue
+            there = home.get(symbol.name)
+            if there and RANK[layer_of_object(there)] > RANK[own]:
+                bad.append("%s wants %s of %s" % (relative, symbol.name, there))
+            for pattern, layers in SYMBOLS.items():
+                if not there and re.search(pattern, symbol.name) and own not in layers:
+                    bad.append("%s wants %s, which belongs to %s" % (relative, symbol.name, ", ".join(sorted(layers))))
+    equal(bad, [], "symbols against the order")
+
+
+@test(needs=["nm"])
+def test_the_test_sees_arrows():
+    """Were no symbol resolved, the test above would say nothing."""
+    for relative, wanted in (("plan", "json_"), ("launch", "err_set"), ("kernel", "err_set")):
+        found = [symbol.name for name, table in everything().items() if layer_of_object(name) == relative
+                 for symbol in table if symbol.kind == "U" and symbol.name.startswith(wanted)]
+        check(found, "no object of %s wants %s" % (relative, wanted))
+
+
+@test(needs=["nm"])
+def test_library_neither_prints_nor_exits():
+    bad = []
+    for relative, table in everything().items():
+        if layer_of_object(relative) in ("cli", "main", "gen"):
+            continue
+        for symbol in table:
+            if symbol.kind in "Uw" and (re.match(PRINTS, symbol.name) or re.match(EXITS, symbol.name)):
+                bad.append("%s wants %s" % (relative, symbol.name))
+    equal(bad, [], "library code that prints or exits")
+
+
+@test(needs=["objdump"])
+def test_library_keeps_no_state():
+    """No object of the library has a writable variable at file scope. Tables of pointers, which a position-independent
+    program relocates and then protects (.data.rel.ro), are constant."""
+    line_of_table = re.compile(r"[0-9a-f]+ .{7} (\.(?:t?data|t?bss)\S*)\s+([0-9a-f]+)\s+(?:\.hidden )?(\S+)$")
+    bad = []
+    for relative, path in objects("NSRUN_RELEASE").items():
+        if relative in STATE_ALLOWED or layer_of_object(relative) == "gen":
+            continue
+        text = subprocess.run(["objdump", "-t", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+        for line in text.splitlines():
+            match = line_of_table.match(line)
+            if not match or match.group(1).startswith(".data.rel.ro") or match.group(3) == match.group(1):
+                continue
+            # inside a function the compiler adds a number: static storage that a header documents
+            if int(match.group(2), 16) and not re.search(r"\.\d+$", match.group(3)):
+                bad.append("%s: %s in %s" % (relative, match.group(3), match.group(1)))
+    equal(bad, [], "writable variables at file scope")
+
+
+if __name__ == "__main__":
+    main()

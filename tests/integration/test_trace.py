@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--trace tells what happened: its rows are those of --dry-run, and strace(1) of the same run shows the system call of
+each, in the process that the row names, in the same order, at the same time."""
+import collections
+import json
+import os
+import re
+
+from harness import *
+from launches import *
+
+# What one word of an interface may look like in strace, where the C library or the architecture chooses.
+SPELLINGS = {
+    "rename": ("rename", "renameat", "renameat2"),
+    "mkdirat": ("mkdirat", "mkdir"),
+    "clone": ("clone", "clone3", "fork", "vfork"),
+    "prlimit": ("prlimit64", "prlimit"),
+    "faccessat2": ("faccessat2", "faccessat", "access"),
+    "pivot_root": ("pivot_root",),
+    "umount2": ("umount2", "umount"),
+    "openat": ("openat", "openat2", "open"),
+    "symlinkat": ("symlinkat", "symlink"),
+    "dup3": ("dup3", "dup2"),
+    "setresuid": ("setresuid", "setresuid32"),
+    # newuidmap writes it in the ordinary user's stead
+    "write": ("write", "pwrite64"),
+}
+Call = collections.namedtuple("Call", "pid time name line")
+
+
+def traced(launch, extra=()):
+    """[object] of --trace=json and the result."""
+    path = os.path.join(tmp(mode=0o777), "trace.json")
+    result = launch.run(["--trace=json", "--trace-file", path] + list(extra)).check(0)
+    return read_trace(path), result
+
+
+def read_trace(path):
+    out = []
+    with open(path) as file:
+        for line in file:
+            try:
+                out.append(json.loads(line))
+            except ValueError:
+                fail("a line of the trace is no JSON: %r" % line)
+    check(out, "%s is empty" % path)
+    return out
+
+
+def strace(launch):
+    """The same with strace of the same run: ([object], [Call] in the order of time)."""
+    directory = tmp(mode=0o777)
+    log, trace = os.path.join(directory, "strace"), os.path.join(directory, "trace.json")
+    who = launch.who()
+    # by root with -u: traced by an ordinary user newuidmap would lose its set-uid bit
+    argv = ["strace", "-f", "-ttt", "-s", "64", "-o", log] + (["-u", who.name] if who else [])
+    argv += [binary()] + launch.argv(["--trace=json", "--trace-file", trace])
+    env = environment(who)
+    if launch.terminal:
+        with Pty(argv, env=env) as terminal:
+            terminal.result(30).check(0)
+    else:
+        run(argv, env=env, timeout=40).check(0)
+    calls = []
+    with open(log, errors="replace") as file:
+        for line in file:
+            match = re.match(r"(\d+)\s+([\d.]+) (\w+)\(", line)
+            if match:
+                calls.append(Call(int(match.group(1)), float(match.group(2)) * 1e6, match.group(3), line.rstrip("\n")))
+    check(calls, "strace wrote nothing")
+    calls.sort(key=lambda call: call.time)
+    return read_trace(trace), calls
+
+
+def made_by(calls, pid, names, flag=None):
+    """The process that this one made by one of these calls."""
+    with_children = [call for call in calls
+                     if call.pid == pid and call.name in names and (flag is None or flag in call.line)]
+    for call in with_children:
+        match = re.search(r"= (\d+)(?: \(.*\))?$", call.line)
+        if match:
+            return int(match.group(1))
+    # the result is on a line of its own when another process ran meanwhile
+    others = [call.pid for call in calls if with_children and call.pid != pid and call.time >= with_children[0].time]
+    return others[0] if others else None
+
+
+def streams(calls, rows):
+    """{role: [Call]}: init's, the workload's, and the runtime's with the helpers that it runs."""
+    runtime = calls[0].pid
+    init = made_by(calls, runtime, ("clone3", "clone"), "CLONE_NEWNS")
+    check(init, "strace shows no clone of init")
+    workload = init
+    if any(row["step"] == "workload.fork" for row in rows):
+        workload = made_by(calls, init, SPELLINGS["clone"])
+        check(workload, "strace shows no fork of the workload")
+    return {"runtime": [call for call in calls if call.pid not in (init, workload)],
+            "init": [call for call in calls if call.pid == init],
+            "workload": [call for call in calls if call.pid == workload]}
+
+
+def match_row(row, stream, position, begin, end):
+    """Index after the row's last call in the stream. Every word of its interface is looked for, in order."""
+    for word in row["interface"].split():
+        names = SPELLINGS.get(word, (word,))
+        while position < len(stream) and not (stream[position].name in names and begin <= stream[position].time <= end):
+            position += 1
+        if position == len(stream):
+            near = [call.line for call in stream if begin <= call.time <= end]
+            fail("row %s (%s) says %s; strace has no such call at its time, in its order. There are:\n%s" % (
+                row["step"], row["role"], word, "\n".join("    " + line for line in near[:40])))
+        position += 1
+    return position
+
+
+def against_strace(launch):
+    rows, calls = strace(launch)
+    by_role = streams(calls, rows)
+    clone = next(row for row in rows if row["step"] == "init.clone")
+    clone_call = next(call for call in by_role["runtime"]
+                      if call.name in ("clone3", "clone") and "CLONE_NEWNS" in call.line)
+    # The trace counts from its first row, strace from 1970: the clone is in both, somewhere within its row.
+    offset, slack = clone_call.time - clone["begin_us"], clone["duration_us"] + 2000
+    positions = {}
+    for row in rows:
+        # without a reaper init and the workload are one process, and its calls one sequence
+        stream = by_role[row["role"]]
+        key = stream[0].pid if row["role"] != "runtime" else 0
+        begin = row["begin_us"] + offset - slack
+        end = row["begin_us"] + row["duration_us"] + offset + slack
+        positions[key] = match_row(row, stream, positions.get(key, 0), begin, end)
+
+
+def in_table_order(rows):
+    """Rows of each role are in the table's order."""
+    order = list(score_rows())
+    for role in ROLES:
+        names = [row["step"] for row in rows if row["role"] == role]
+        equal(names, sorted(names, key=order.index), "order of the rows of " + role)
+
+
+def every_field(rows):
+    table = score_rows()
+    for row in rows:
+        for name in ("role", "step", "interface", "manual", "begin_us", "duration_us", "result", "note"):
+            check(name in row, "a row without %s: %r" % (name, row))
+        check(row["step"] in table, "a row that the table lacks: %r" % row)
+        equal(row["role"], table[row["step"]], "role of " + row["step"])
+        check(row["interface"] and re.search(r"\(\d\w*\)$", row["manual"]), "interface or manual is missing: %r" % row)
+        check(row["duration_us"] >= 0 and row["begin_us"] >= 0, "time before the beginning: %r" % row)
+        equal(row["result"], "ok", "result of " + row["step"])
+    begins = [row["begin_us"] for row in rows]
+    equal(begins, sorted(begins), "the order of begin_us")
+
+
+def against_dry_run(launch):
+    rows, _ = traced(launch)
+    every_field(rows)
+    in_table_order(rows)
+    wanted = sorted((row.role, row.name, row.interface) for row in launch.rows())
+    got = sorted((row["role"], row["step"], row["interface"]) for row in rows)
+    equal([row for row in wanted if row not in got], [], "rows of --dry-run that were not traced")
+    equal([row for row in got if row not in wanted], [], "rows traced that --dry-run does not tell of")
+
+
+@generate(root=True)
+def rows_equal_dry_run():
+    for launch in launches():
+        yield launch.name, lambda launch=launch: against_dry_run(launch)
+
+
+@generate(root=True, needs=["strace"], timeout=90)
+def rows_are_in_strace():
+    for launch in launches():
+        yield launch.name, lambda launch=launch: against_strace(launch)
+
+
+@test(root=True)
+def test_every_row_is_traced_somewhere():
+    got = set()
+    for launch in launches():
+        got |= {row["step"] for row in traced(launch)[0]}
+    equal(sorted(set(score_rows()) - got), [], "rows of the table that no launch here traced")
+
+
+@test(root=True)
+def test_text_has_the_same_rows():
+    launch = launches()[0]
+    result = launch.run(["--trace"]).check(0)
+    words = set(result.stderr.split())
+    for row in traced(launch)[0]:
+        check(row["step"] in words, "the text lacks %s: %r" % (row["step"], result))
+
+
+@test(root=True)
+def test_trace_does_not_touch_output():
+    """The workload's stdout has nothing of it."""
+    launch = launches()[0]
+    launch.run(["--trace=json"], command=("/bin/echo", "hello")).check(0, stdout="hello")
+
+
+@test(root=True)
+def test_dry_run_does_nothing():
+    before = leftovers()
+    for launch in launches():
+        result = launch.run(["--dry-run"], command=("/bin/echo", MARK)).check(0)
+        lines = result.stdout.replace("\r", "").splitlines()
+        check(MARK not in lines, "the workload ran: %r" % result)
+        assert_clean(before, grace=0.2, what=repr(result))
+
+
+@test(root=True)
+def test_dry_run_twice_is_the_same():
+    """The canonical form: nothing in it depends on the time, or on a random id."""
+    launch = next(launch for launch in launches() if launch.name == "root-dummy")
+    first, second = (launch.run(["--dry-run"]).check(0).stdout for _ in range(2))
+    equal(re.sub(r"\b[0-9a-f]{12}\b", "ID", first), re.sub(r"\b[0-9a-f]{12}\b", "ID", second), "--dry-run")
+
+
+@test(root=True)
+def test_failed_row_is_traced():
+    """The trace of a launch that fails ends with the row that failed and its errno."""
+    path = os.path.join(tmp(mode=0o777), "trace.json")
+    launch = launches()[0]
+    argv = launch.argv(["--trace=json", "--trace-file", path], ("/no/such/program",))
+    nsrun(argv).check(127)
+    rows = read_trace(path)
+    failed = [row for row in rows if row["result"] != "ok"]
+    equal([(row["step"], row["result"]) for row in failed], [("argv.resolve", "ENOENT")], "rows that failed")
+    equal(rows[-1]["step"], "argv.resolve", "the last row")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose ids a container has: ordinary callers, the forms of --userns-remap, ranges that no two containers share."""
+import os
+import stat
+import subprocess
+
+from harness import *
+from helper import refused
+
+MAPS = "cat /proc/self/uid_map; echo; cat /proc/self/gid_map"
+
+
+def maps(result):
+    """([(inside, outside, count)] of uid_map, of gid_map) as printed by MAPS."""
+    result.check()
+    return tuple([tuple(int(word) for word in line.split()) for line in part.splitlines() if line.strip()]
+                 for part in result.stdout.split("\n\n"))
+
+
+def launch(options, script=MAPS, tree=None, **how):
+    return nsrun([*options, tree or rootfs(owner=dummy()), "/bin/sh", "-c", script], **how)
+
+
+def own_tree(who):
+    return rootfs(owner="%d:%d" % (who.uid, who.gid), fresh=True)
+
+
+class Files:
+    """Files of the private /etc with other contents for a while."""
+
+    def __init__(self, **contents):
+        self.contents, self.saved = {"/etc/" + name: text for name, text in contents.items()}, {}
+
+    def __enter__(self):
+        for path, text in self.contents.items():
+            with open(path, "rb") as file:
+                self.saved[path] = file.read()
+            with open(path, "w") as file:
+                file.write(text)
+
+    def __exit__(self, *_):
+        for path, data in self.saved.items():
+            with open(path, "wb") as file:
+                file.write(data)
+
+
+# ---- ordinary users ----------------------------------------------------------------------------------------------
+
+def test_ordinary_user_with_ranges():
+    tree = own_tree(ranger())
+    uids, gids = maps(launch([], tree=tree, user=ranger()))
+    equal(uids[0], (0, ranger().uid, 1), "first line of uid_map")
+    equal(gids[0], (0, ranger().gid, 1), "first line of gid_map")
+    equal(uids[1], (1, 300000, 65536), "second line of uid_map")
+    # another id of the range works inside, and is what the map says on disk
+    launch(["-u", "7:7"], "id -u; touch /tmp/seven", tree=tree, user=ranger()).check(0, "7")
+    equal(os.lstat(tree + "/tmp/seven").st_uid, 300006, "owner on disk of a file of id 7")
+
+
+def test_ordinary_user_short_command():
+    """As the README has it: `nsrun rootfs/ sh`, in the directory where the rootfs is."""
+    tree = own_tree(ranger())
+    nsrun([os.path.basename(tree) + "/", "sh", "-c", "id -u; cat /proc/1/comm"], user=ranger(),
+          cwd=os.path.dirname(tree)).check(0, "0\nsh")
+
+
+def test_ordinary_user_with_a_single_id():
+    tree = own_tree(single())
+    uids, gids = maps(launch([], tree=tree, user=single()))
+    equal(uids, [(0, single().uid, 1)], "uid_map")
+    equal(gids, [(0, single().gid, 1)], "gid_map")
+    launch([], "cat /proc/self/setgroups", tree=tree, user=single()).check(0, "deny")
+    launch([], "touch /tmp/mine; stat -c %u:%g /tmp/mine", tree=tree, user=single()).check(0, "0:0")
+    equal(os.lstat(tree + "/tmp/mine").st_uid, single().uid, "owner on disk")
+    refused(launch(["-u", "7"], "id -u", tree=tree, user=single()), "7")
+
+
+def test_ordinary_user_and_no_ranges_file():
+    tree = own_tree(single())
+    os.rename("/etc/subuid", "/etc/subuid.away")
+    try:
+        equal(maps(launch([], tree=tree, user=single()))[0], [(0, single().uid, 1)], "uid_map")
+    finally:
+        os.rename("/etc/subuid.away", "/etc/subuid")
+
+
+def test_foreign_range_is_refused():
+    """--userns-remap dummy needs the right to dummy's ranges: root, or dummy."""
+    tree = own_tree(ranger())
+    for who in (ranger(), single()):
+        refused(launch(["--userns-remap", dummy().name], tree=tree, user=who), "dummy", "only root")
+    launch(["--userns-remap", dummy().name], "id -u", tree=own_tree(dummy()), user=dummy()).check(0, "0")
+
+
+def test_ordinary_user_and_host_root():
+    tree = own_tree(single())
+    refused(launch(["--uid-map", "0:0:1", "--gid-map", "0:0:1"], tree=tree, user=single()))
+    refused(launch(["--userns=host"], tree=tree, user=single()), ("root", "privilege", "CAP_SYS_ADMIN"))
+
+
+def test_newuidmap_missing():
+    empty = tmp("empty")
+    tree = own_tree(ranger())
+    path = subprocess.run(["which", "-a", "newuidmap"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    hidden = [p for p in dict.fromkeys(os.path.realpath(p) for p in path)]
+    # the directory itself cannot be hidden, since the tests need it: the file is replaced by a dead link
+    moved = []
+    try:
+        for directory in dict.fromkeys(os.path.dirname(p) for p in hidden):
+            upper, work = tmp("upper%d" % len(moved)), tmp("work%d" % len(moved))
+            mount("overlay", directory, "overlay", 0, "lowerdir=%s,upperdir=%s,workdir=%s" % (directory, upper, work))
+            moved.append(directory)
+        for file in hidden:
+            os.unlink(file)
+        refused(launch([], tree=tree, user=ranger()), "newuidmap", "install")
+        refused(launch([], tree=tree, user=ranger(), env={"PATH": empty}), "newuidmap", "install")
+    finally:
+        for directory in reversed(moved):
+            umount(directory, 2)
+
+
+def test_newuidmap_not_set_uid():
+    copy = os.path.join(tmp(), "newuidmap")
+    source = "/usr/bin/newuidmap"
+    with open(source, "rb") as old, open(copy, "wb") as new:
+        new.write(old.read())
+    os.chmod(copy, 0o755)
+    mount(copy, source, None, 4096)
+    try:
+        check(not os.stat(source).st_mode & stat.S_ISUID, "the copy is set-uid")
+        refused(launch([], tree=own_tree(ranger()), user=ranger()), "newuidmap", "set-uid")
+    finally:
+        umount(source)
+
+
+def test_range_that_newuidmap_refuses():
+    """The helper's own words come through when it says no for a reason of its own."""
+    tree = own_tree(ranger())
+    refused(launch(["--uid-map", "0:%d:1" % ranger().uid, "--uid-map", "1:900000:10", "--gid-map", "0:%d:1" % ranger().gid],
+                   tree=tree, user=ranger()), ("900000", "newuidmap"))
+
+
+# ---- the forms of --userns-remap, as root ------------------------------------------------------------------------
+
+def test_remap_forms():
+    who = dummy()
+    make_user("groups", subuid=None, subgid=(500000, 65536))
+    wanted = [(0, 100000, 65536)]
+    for form in ("dummy", "dummy:dummy", str(who.uid), "%d:%d" % (who.uid, who.gid)):
+        equal(maps(launch(["--userns-remap", form])), (wanted, wanted), form)
+    equal(maps(launch(["--userns-remap=dummy"])), (wanted, wanted), "with =")
+    tree = rootfs(owner="100000:500000", fresh=True)
+    equal(maps(launch(["--userns-remap", "dummy:groups"], tree=tree)), (wanted, [(0, 500000, 65536)]), "USER:GROUP")
+
+
+def test_subuid_and_subgid_differ():
+    make_user("apart", subuid=(1000000, 65536), subgid=(2000000, 1000))
+    tree = rootfs(owner="1000000:2000000", fresh=True)
+    equal(maps(launch(["--userns-remap", "apart"], tree=tree)), ([(0, 1000000, 65536)], [(0, 2000000, 1000)]), "maps")
+    launch(["--userns-remap", "apart"], "touch /made; stat -c %u:%g /made", tree=tree).check(0, "0:0")
+    entry = os.lstat(tree + "/made")
+    equal((entry.st_uid, entry.st_gid), (1000000, 2000000), "owner on disk")
+
+
+def test_several_ranges():
+    make_user("many", subuid=[(1100000, 1000), (1200000, 64536)])
+    tree = rootfs(owner="1100000:1100000", fresh=True)
+    equal(maps(launch(["--userns-remap", "many"], tree=tree))[0], [(0, 1100000, 1000), (1000, 1200000, 64536)], "uid_map")
+
+
+def test_id_without_passwd_entry():
+    with Files(subuid="61900:1300000:65536\n", subgid="61900:1300000:65536\n"):
+        tree = rootfs(owner="1300000:1300000", fresh=True)
+        for form in ("61900", "61900:61900"):
+            equal(maps(launch(["--userns-remap", form], tree=tree))[0], [(0, 1300000, 65536)], form)
+
+
+def test_remap_default():
+    """Makes the user nsremap with ranges of its own where there is none, and uses them the second time."""
+    remove_user("nsremap")
+    try:
+        first = maps(launch(["--userns-remap", "default"], tree=rootfs(private=True)))
+        with open("/etc/subuid") as file:
+            lines = [line.split(":") for line in file.read().split() if line.startswith("nsremap:")]
+        equal(len(lines), 1, "lines of nsremap in /etc/subuid")
+        equal(first[0], [(0, int(lines[0][1]), int(lines[0][2]))], "uid_map")
+        check(int(lines[0][1]) >= 165536 or int(lines[0][1]) + int(lines[0][2]) <= 100000, "nsremap's range overlaps dummy's: %r" % lines)
+        equal(maps(launch(["--userns-remap", "default"], tree=rootfs(private=True))), first, "the second time")
+        check(user("nsremap").uid > 0, "nsremap is root")
+    finally:
+        remove_user("nsremap")
+
+
+def test_explicit_maps():
+    tree = rootfs(owner="1400000:1400100", fresh=True)
+    options = ["--uid-map", "0:1400000:100", "--uid-map", "1000:1400200:5", "--gid-map", "0:1400100:50"]
+    equal(maps(launch(options, tree=tree)), ([(0, 1400000, 100), (1000, 1400200, 5)], [(0, 1400100, 50)]), "maps")
+    launch(options + ["-u", "1003:7"], "id -u; id -g", tree=tree).check(0, "1003\n7")
+    refused(launch(options + ["-u", "500"], "id -u", tree=tree), "500")
+
+
+def test_root_with_nothing_said_is_auto():
+    uids, gids = maps(launch([], tree=rootfs(private=True)))
+    check(uids[0][0] == 0 and uids[0][2] == 65536 and uids[0][1] >= 65536, "uid_map %r" % uids)
+    equal(gids, uids, "gid_map")
+
+
+# ---- auto --------------------------------------------------------------------------------------------------------
+
+def start_auto(n, tree):
+    """n containers at once that say their map and wait to be told to end (end of file on stdin)."""
+    args = [binary(), "--userns-remap", "auto", tree, "/bin/sh", "-c", "cat /proc/self/uid_map; exec cat"]
+    return [subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+                             cwd=base()) for _ in range(n)]
+
+
+def first_lines(processes):
+    return [process.stdout.readline().split() for process in processes]
+
+
+def end(processes):
+    out = []
+    for process in processes:
+        _, err = process.communicate(timeout=30)
+        out.append((process.returncode, err.decode()))
+    return out
+
+
+@test(timeout=90)
+def test_auto_never_overlaps():
+    before = leftovers()
+    dummy(), ranger()
+    make_user("inthemiddle", subuid=(4194304, 655360))
+    processes = start_auto(20, rootfs(private=True))
+    lines = first_lines(processes)
+    ended = end(processes)
+    equal([status for status, _ in ended], [0] * 20, "statuses; %r" % ended)
+    ranges = sorted((int(line[1]), int(line[1]) + int(line[2])) for line in lines)
+    equal([int(line[2]) for line in lines], [65536] * 20, "counts")
+    taken = sorted(ranges + [(100000, 165536), (300000, 365536), (4194304, 4194304 + 655360)])
+    for (_, last), (first, _) in zip(taken, taken[1:]):
+        check(last <= first, "ranges overlap: %r" % taken)
+    check(ranges[0][0] >= 65536 and ranges[-1][1] < 2 ** 32, "outside of what may be mapped: %r" % ranges)
+    assert_clean(before)
+
+
+@test(timeout=90)
+def test_auto_returns_its_range():
+    """Room for three ranges alone: eight containers one after another are served, and at once no more than there is room."""
+    low, high = 65536 * 40, 65536 * 43
+    hog = "hog:1:%d\nhog:%d:%d\n" % (low - 1, high, 2 ** 32 - 2 - high)
+    tree = rootfs(private=True)
+    with Files(subuid=hog, subgid=hog):
+        for _ in range(8):
+            uids, _gids = maps(launch(["--userns-remap", "auto"], tree=tree))
+            check(low <= uids[0][1] and uids[0][1] + 65536 <= high, "range of somebody else: %r" % uids)
+        processes = start_auto(5, tree)
+        lines = first_lines(processes)
+        ended = end(processes)
+        good = [line for line in lines if line]
+        check(2 <= len(good) <= 3, "%d of 5 were served: %r" % (len(good), ended))
+        equal(len({line[1] for line in good}), len(good), "distinct ranges in %r" % good)
+        for status, err in ended:
+            check(status in (0, 125), "status %d: %s" % (status, err))
+            check(status == 0 or "nsrun gc" in err, "the remedy is missing: %s" % err)
+        maps(launch(["--userns-remap", "auto"], tree=tree))
+
+
+def test_auto_exhausted():
+    hog = "hog:1:%d\n" % (2 ** 32 - 3)
+    before = leftovers()
+    with Files(subuid=hog, subgid=hog):
+        refused(launch(["--userns-remap", "auto"], tree=rootfs(private=True)), "range")
+    assert_clean(before)
+
+
+def test_auto_range_of_a_killed_owner():
+    low, high = 65536 * 40, 65536 * 41
+    hog = "hog:1:%d\nhog:%d:%d\n" % (low - 1, high, 2 ** 32 - 2 - high)
+    tree = rootfs(private=True)
+    with Files(subuid=hog, subgid=hog):
+        [process] = start_auto(1, tree)
+        equal(first_lines([process])[0][1], str(low), "the one range that is there")
+        refused(launch(["--userns-remap", "auto"], tree=tree), "range")
+        process.kill()
+        process.communicate(timeout=10)
+        equal(maps(launch(["--userns-remap", "auto"], tree=tree))[0], [(0, low, 65536)], "uid_map after its owner was killed")
+
+
+def test_each_remap_has_its_own_state():
+    """Two remaps do not see each other's state directories (UID.GID, 0700)."""
+    process = subprocess.Popen([binary(), "--userns-remap", dummy().name, rootfs(owner=dummy()), "/bin/sh", "-c", "echo up; exec cat"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), cwd=base())
+    try:
+        equal(process.stdout.readline(), b"up\n", "output")
+        directory = "/run/nsrun/100000.100000"
+        check(os.path.isdir(directory), "no %s: %r" % (directory, state()))
+        equal(stat.S_IMODE(os.stat(directory).st_mode), 0o700, "mode of " + directory)
+        equal(len(os.listdir(directory)), 1, "containers in " + directory)
+    finally:
+        process.communicate(timeout=10)
+    equal(os.listdir(directory), [], "containers after the end")
+
+
+if __name__ == "__main__":
+    main()
