@@ -19,7 +19,7 @@ usage_error() {
 subid_ranges() {
 	local file=/etc/$1 name=$2 id=$3 key first count found=false
 	if [[ -r $file ]]; then
-		while IFS=: read -r key first count; do
+		while IFS=: read -r key first count || [[ -n $key ]]; do
 			[[ $key == "$name" || $key == "$id" ]] || continue
 			[[ $first =~ ^[0-9]{1,10}$ && $count =~ ^[0-9]{1,10}$ ]] || die "$file: malformed line for $key: $key:$first:$count"
 			((10#$count > 0)) || continue

@@ -19,10 +19,10 @@
 #define MAX_PROFILES 8
 
 /* nsrun's default set (docs/architecture.md), and what Docker adds to it. */
-#define CAPS_NSRUN                                                                                                            \
-	(CAP_MASK(CAP_CHOWN) | CAP_MASK(CAP_DAC_OVERRIDE) | CAP_MASK(CAP_FOWNER) | CAP_MASK(CAP_FSETID) | CAP_MASK(CAP_KILL) | \
-	 CAP_MASK(CAP_NET_BIND_SERVICE) | CAP_MASK(CAP_SETGID) | CAP_MASK(CAP_SETUID) | CAP_MASK(CAP_SETPCAP) |                \
-	 CAP_MASK(CAP_SYS_CHROOT))
+#define CAPS_NSRUN                                                                                           \
+	(CAP_MASK(CAP_CHOWN) | CAP_MASK(CAP_DAC_OVERRIDE) | CAP_MASK(CAP_FOWNER) | CAP_MASK(CAP_FSETID) |    \
+	 CAP_MASK(CAP_KILL) | CAP_MASK(CAP_NET_BIND_SERVICE) | CAP_MASK(CAP_SETGID) | CAP_MASK(CAP_SETUID) | \
+	 CAP_MASK(CAP_SETPCAP) | CAP_MASK(CAP_SYS_CHROOT))
 #define CAPS_DOCKER \
 	(CAPS_NSRUN | CAP_MASK(CAP_MKNOD) | CAP_MASK(CAP_NET_RAW) | CAP_MASK(CAP_AUDIT_WRITE) | CAP_MASK(CAP_SETFCAP))
 
@@ -59,8 +59,8 @@ static void write_filter(FILE *out, size_t index, size_t set, const struct secco
 {
 	fprintf(out, "static const struct sock_filter filter_%zu_%zu[] = {", index, set);
 	for (unsigned i = 0; i < program->len; i++)
-		fprintf(out, "%s{ 0x%02x, %u, %u, 0x%x },", i % 4 == 0 ? "\n\t" : " ", program->insns[i].code, program->insns[i].jt,
-			program->insns[i].jf, program->insns[i].k);
+		fprintf(out, "%s{ 0x%02x, %u, %u, 0x%x },", i % 4 == 0 ? "\n\t" : " ", program->insns[i].code,
+			program->insns[i].jt, program->insns[i].jf, program->insns[i].k);
 	fprintf(out, "\n};\n");
 }
 
@@ -72,13 +72,14 @@ static bool same_program(const struct seccomp_program *a, const struct seccomp_p
 static void write_row(FILE *table, size_t index, size_t set, size_t filter, const struct source *source,
 		      const struct kernel_range *range, const struct seccomp_program *program)
 {
-	fprintf(table, "\t{ \"%s\", 0x%" PRIx64 "ULL, { { %uU, %uU }, { %uU, %uU } },\n", source->name, cap_sets[set], range->from[0],
-		range->from[1], range->before[0], range->before[1]);
-	fprintf(table, "\t  { .len = %u, .insns = filter_%zu_%zu, .flags = %u } },\n", program->len, index, filter, program->flags);
+	fprintf(table, "\t{ \"%s\", 0x%" PRIx64 "ULL, { { %uU, %uU }, { %uU, %uU } },\n", source->name, cap_sets[set],
+		range->from[0], range->from[1], range->before[0], range->before[1]);
+	fprintf(table, "\t  { .len = %u, .insns = filter_%zu_%zu, .flags = %u } },\n", program->len, index, filter,
+		program->flags);
 }
 
-static int write_filters(FILE *out, FILE *table, size_t index, const struct source *source, const struct seccomp_profile *profile,
-			 struct arena *arena, struct err *err)
+static int write_filters(FILE *out, FILE *table, size_t index, const struct source *source,
+			 const struct seccomp_profile *profile, struct arena *arena, struct err *err)
 {
 	struct seccomp_program programs[N_CAP_SETS] = { 0 };
 	int r = 0;

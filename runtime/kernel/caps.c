@@ -10,13 +10,48 @@
 /* In the order of <linux/capability.h>; NULL-terminated for nearest_word(). libcap's cap_to_name(3) allocates and answers in
  * lower case; messages, config.json and manual pages use this spelling. */
 static const char *const cap_names[] = {
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-	"CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
-	"CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
-	"CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME",
-	"CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP",
-	"CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ",
-	"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE", NULL,
+	"CAP_CHOWN",
+	"CAP_DAC_OVERRIDE",
+	"CAP_DAC_READ_SEARCH",
+	"CAP_FOWNER",
+	"CAP_FSETID",
+	"CAP_KILL",
+	"CAP_SETGID",
+	"CAP_SETUID",
+	"CAP_SETPCAP",
+	"CAP_LINUX_IMMUTABLE",
+	"CAP_NET_BIND_SERVICE",
+	"CAP_NET_BROADCAST",
+	"CAP_NET_ADMIN",
+	"CAP_NET_RAW",
+	"CAP_IPC_LOCK",
+	"CAP_IPC_OWNER",
+	"CAP_SYS_MODULE",
+	"CAP_SYS_RAWIO",
+	"CAP_SYS_CHROOT",
+	"CAP_SYS_PTRACE",
+	"CAP_SYS_PACCT",
+	"CAP_SYS_ADMIN",
+	"CAP_SYS_BOOT",
+	"CAP_SYS_NICE",
+	"CAP_SYS_RESOURCE",
+	"CAP_SYS_TIME",
+	"CAP_SYS_TTY_CONFIG",
+	"CAP_MKNOD",
+	"CAP_LEASE",
+	"CAP_AUDIT_WRITE",
+	"CAP_AUDIT_CONTROL",
+	"CAP_SETFCAP",
+	"CAP_MAC_OVERRIDE",
+	"CAP_MAC_ADMIN",
+	"CAP_SYSLOG",
+	"CAP_WAKE_ALARM",
+	"CAP_BLOCK_SUSPEND",
+	"CAP_AUDIT_READ",
+	"CAP_PERFMON",
+	"CAP_BPF",
+	"CAP_CHECKPOINT_RESTORE",
+	NULL,
 };
 #define N_CAP_NAMES (ARRAY_LEN(cap_names) - 1)
 
@@ -102,7 +137,8 @@ int caps_get(struct cap_sets *ret, struct err *err)
 	caps = cap_get_proc();
 	if (!caps)
 		return err_system(err, "capget");
-	if (read_flag(caps, CAP_EFFECTIVE, &sets.effective) < 0 || read_flag(caps, CAP_PERMITTED, &sets.permitted) < 0 ||
+	if (read_flag(caps, CAP_EFFECTIVE, &sets.effective) < 0 ||
+	    read_flag(caps, CAP_PERMITTED, &sets.permitted) < 0 ||
 	    read_flag(caps, CAP_INHERITABLE, &sets.inheritable) < 0)
 		return err_system(err, "cap_get_flag");
 
@@ -131,7 +167,8 @@ int caps_limit_bounding(uint64_t keep, struct err *err)
 		if (errno == EPERM && cap_get_bound((cap_value_t)i) == 0)
 			continue;
 		errno = errno ? errno : EPERM;
-		return err_system(err, "%s: dropping it from the bounding set", caps_name(i) ? caps_name(i) : "capability");
+		return err_system(err, "%s: dropping it from the bounding set",
+				  caps_name(i) ? caps_name(i) : "capability");
 	}
 	return 0;
 }
@@ -184,7 +221,8 @@ int caps_set(const struct cap_sets *sets, uint64_t extra, struct err *err)
 		if (!(sets->ambient & CAP_MASK(i)))
 			continue;
 		if (cap_set_ambient((cap_value_t)i, CAP_SET) < 0)
-			return err_system(err, "%s: adding it to the ambient set (it must be permitted and inheritable)",
+			return err_system(err,
+					  "%s: adding it to the ambient set (it must be permitted and inheritable)",
 					  caps_name(i) ? caps_name(i) : "capability");
 	}
 	return 0;

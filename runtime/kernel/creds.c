@@ -52,9 +52,10 @@ int creds_set(const struct creds *creds, bool may_setgroups, struct err *err)
 		if (r < 0)
 			return r;
 	} else if (creds->n_groups > 0) {
-		return err_set(err, ERR_REFUSED, ERR_ID_NONE, EPERM,
-			       "setgroups(%zu groups): denied in a user namespace whose group map was written without privilege",
-			       creds->n_groups);
+		return err_set(
+			err, ERR_REFUSED, ERR_ID_NONE, EPERM,
+			"setgroups(%zu groups): denied in a user namespace whose group map was written without privilege",
+			creds->n_groups);
 	}
 	return set_ids(creds->uid, creds->gid, err);
 }
@@ -80,8 +81,8 @@ int creds_die_with(const struct pidref *parent, struct err *err)
 	/* The signal is sent for a death that comes later; one that came before is seen here. getppid(2) would not do: in a new
 	 * pid namespace it is 0 either way. */
 	if (pidref_ended(parent))
-		return err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "process %d: the runtime ended before its child was set up",
-			       (int)parent->pid);
+		return err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
+			       "process %d: the runtime ended before its child was set up", (int)parent->pid);
 	return 0;
 }
 

@@ -176,6 +176,13 @@ int root_attach(int mount_fd, int *ret_root_fd, struct err *err)
 	return 0;
 }
 
+int root_unstack(int fd, struct err *err)
+{
+	if (fchdir(fd) < 0 || umount2(".", MNT_DETACH) < 0)
+		return err_system(err, "the rootfs: taking a mount off /");
+	return 0;
+}
+
 int root_pivot(int root_fd, struct err *err)
 {
 	if (fchdir(root_fd) < 0)

@@ -18,7 +18,8 @@ static void ctx_releasep(scmp_filter_ctx *ctx)
 		seccomp_release(*ctx);
 }
 
-static int set_attribute(scmp_filter_ctx ctx, enum scmp_filter_attr attribute, uint32_t value, const char *name, struct err *err)
+static int set_attribute(scmp_filter_ctx ctx, enum scmp_filter_attr attribute, uint32_t value, const char *name,
+			 struct err *err)
 {
 	int r = seccomp_attr_set(ctx, attribute, value);
 
@@ -49,20 +50,20 @@ static int prepare(scmp_filter_ctx ctx, const struct seccomp_rules *rules, struc
 	for (size_t i = 0; i < rules->n_archs; i++) {
 		r = seccomp_arch_add(ctx, rules->archs[i]);
 		if (r < 0 && r != -EEXIST)
-			return err_set(err, ERR_INPUT, ERR_ID_NONE, -r, "seccomp: architecture 0x%x beside the native one",
-				       rules->archs[i]);
+			return err_set(err, ERR_INPUT, ERR_ID_NONE, -r,
+				       "seccomp: architecture 0x%x beside the native one", rules->archs[i]);
 	}
 	return 0;
 }
 
-static int add_one(scmp_filter_ctx ctx, uint32_t action, int nr, const char *name, unsigned n, const struct scmp_arg_cmp *args,
-		   struct err *err)
+static int add_one(scmp_filter_ctx ctx, uint32_t action, int nr, const char *name, unsigned n,
+		   const struct scmp_arg_cmp *args, struct err *err)
 {
 	int r = seccomp_rule_add_array(ctx, action, nr, n, args);
 
 	if (r == -EEXIST)
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, 0, "seccomp: %s: two rules give different actions under the same condition",
-			       name);
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, 0,
+			       "seccomp: %s: two rules give different actions under the same condition", name);
 	if (r < 0)
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "seccomp_rule_add(%s)", name);
 	return 0;
@@ -87,8 +88,10 @@ static int add_rule(scmp_filter_ctx ctx, const struct seccomp_rule *rule, size_t
 	int r;
 
 	for (size_t i = 0; i < rule->n_args; i++)
-		args[i] = (struct scmp_arg_cmp){ .arg = rule->args[i].index, .op = (enum scmp_compare)rule->args[i].op,
-						 .datum_a = rule->args[i].value, .datum_b = rule->args[i].value_two };
+		args[i] = (struct scmp_arg_cmp){ .arg = rule->args[i].index,
+						 .op = (enum scmp_compare)rule->args[i].op,
+						 .datum_a = rule->args[i].value,
+						 .datum_b = rule->args[i].value_two };
 	for (const char *const *name = rule->names; *name; name++) {
 		int nr = seccomp_syscall_resolve_name(*name);
 
@@ -135,8 +138,9 @@ static int export_program(scmp_filter_ctx ctx, unsigned flags, struct seccomp_pr
 	if (size == 0 || size % sizeof(struct sock_filter) != 0)
 		return err_bug(err, "seccomp: libseccomp exported %zu bytes", size);
 	if (size / sizeof(struct sock_filter) > BPF_MAXINSNS)
-		return err_input(err, "seccomp: the filter has %zu instructions, and the kernel takes %d at most (BPF_MAXINSNS)",
-				 size / sizeof(struct sock_filter), BPF_MAXINSNS);
+		return err_input(
+			err, "seccomp: the filter has %zu instructions, and the kernel takes %d at most (BPF_MAXINSNS)",
+			size / sizeof(struct sock_filter), BPF_MAXINSNS);
 	memory = malloc(size);
 	if (!memory)
 		return err_oom(err);
@@ -158,7 +162,8 @@ int seccomp_compile(const struct seccomp_rules *rules, struct seccomp_program *r
 
 	ctx = seccomp_init(rules->default_action);
 	if (!ctx)
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, 0, "seccomp_init: default action 0x%x", rules->default_action);
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, 0, "seccomp_init: default action 0x%x",
+			       rules->default_action);
 	r = prepare(ctx, rules, err);
 	if (r < 0)
 		return r;
@@ -189,7 +194,7 @@ int seccomp_program_load(const struct seccomp_program *program, struct err *err)
 		return err_system(err, "seccomp(SECCOMP_SET_MODE_FILTER) of %u instructions", program->len);
 	/* SECCOMP_FILTER_FLAG_TSYNC: a positive answer is the thread that could not take the filter; none is loaded then. */
 	if (r > 0)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EBUSY, "seccomp(SECCOMP_SET_MODE_FILTER): thread %ld has a filter of its own",
-			       r);
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EBUSY,
+			       "seccomp(SECCOMP_SET_MODE_FILTER): thread %ld has a filter of its own", r);
 	return 0;
 }

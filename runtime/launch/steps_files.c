@@ -32,7 +32,8 @@ int init_rootfs_protect(struct launch *launch, struct err *err)
 	/* Under an overlay the rootfs itself is never written. */
 	if (plan->rootfs.readonly || plan->ephemeral)
 		set |= MOUNT_ATTR_RDONLY;
-	return mount_set_attr(launch->rootfs_mount, "", set, 0, 0, true, plan->rootfs.source, err);
+	/* open_tree(2) clones the propagation too: a shared one would reach the host, and pivot_root(2) refuses it with EINVAL. */
+	return mount_set_attr(launch->rootfs_mount, "", set, 0, MS_PRIVATE, true, plan->rootfs.source, err);
 }
 
 int init_root_attach(struct launch *launch, struct err *err)
@@ -75,17 +76,24 @@ int init_root_overlay(struct launch *launch, struct err *err)
 	if (plan->rootfs.readonly)
 		attr |= MOUNT_ATTR_RDONLY;
 
-	int r = mount_new_fs("tmpfs", "tmpfs", scratch_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &scratch, err);
+	/* Before the scratch file system is attached: that goes on top of the rootfs and would be part of a clone. */
+	int r = mount_clone_tree(launch->root_fd, "", true, &lower_mount, err);
+	if (r == 0)
+		r = mount_new_fs("tmpfs", "tmpfs", scratch_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &scratch, err);
 	if (r == 0)
 		r = root_attach(scratch, &scratch_root, err);
 	if (r == 0)
 		r = make_overlay_directories(scratch_root, &lower, err);
 	if (r == 0)
-		r = mount_clone_tree(launch->root_fd, "", true, &lower_mount, err);
-	if (r == 0)
 		r = mount_attach(lower_mount, lower, "overlay: lower directory", err);
 	if (r == 0)
 		r = mount_new_fs("overlay", "overlay", (plan->namespaces & CLONE_NEWUSER) ? options : options_initial, attr, &overlay, err);
+	/* The overlay has clones of its layers. What served to make it goes, or it would stay between the container's root and the
+	 * host's, and root.detach would find it on top instead of the host's tree. */
+	if (r == 0)
+		r = root_unstack(scratch_root, err);
+	if (r == 0)
+		r = root_unstack(launch->root_fd, err);
 	if (r < 0)
 		return r;
 	closep(&launch->root_fd);
@@ -227,7 +235,7 @@ int init_volumes_mount(struct launch *launch, struct err *err)
 		const int mount = launch->volume_mounts[i];
 		_cleanup_close_ int target = FD_NONE;
 
-		int r = mount_set_attr(mount, "", attr, 0, 0, true, volume->source, err);
+		int r = mount_set_attr(mount, "", attr, 0, MS_PRIVATE, true, volume->source, err);
 		if (r == 0)
 			r = root_mount_point(launch->root_fd, volume->target, volume->is_directory ? ROOT_DIRECTORY : ROOT_FILE,
 					     volume->is_directory ? 0755 : 0644, &target, err);

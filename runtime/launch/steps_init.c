@@ -5,6 +5,7 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/creds.h>
 #include <nsrun/kernel/exec.h>
+#include <nsrun/kernel/title.h>
 
 #include <fcntl.h>
 #include <net/if.h>
@@ -138,8 +139,10 @@ int init_argv_resolve(struct launch *launch, struct err *err)
 
 int init_workload_fork(struct launch *launch, struct err *err)
 {
-	/* Before the fork: afterwards the workload could be faster than this process. Its own execve makes it dumpable again. */
-	const int r = creds_set_dumpable(false, err);
+	/* Both before the fork: afterwards the workload could be faster than this process. Its own execve makes it dumpable again. */
+	int r = title_replace(launch->proc_fd, "nsrun-init", err);
+	if (r == 0)
+		r = creds_set_dumpable(false, err);
 	if (r < 0)
 		return r;
 

@@ -66,7 +66,7 @@ static void put_namespaces(FILE *out, const char *key, uint64_t flags)
 		{ CLONE_NEWCGROUP, "cgroup" }, { CLONE_NEWTIME, "time" },
 	};
 
-	fprintf(out, "%s:", key);
+	fprintf(out, "%s:%s", key, flags ? "" : " none");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (flags & names[i].flag) {
 			fprintf(out, " %s", names[i].name);

@@ -56,8 +56,9 @@ static bool entry_holds(const struct profile_entry *entry, uint64_t caps, const 
 	return !has_min_kernel(ex) || !version_at_least(kernel, ex->min_kernel);
 }
 
-int seccomp_profile_resolve_for(const struct seccomp_profile *profile, uint64_t caps, const unsigned kernel[2], struct arena *arena,
-				struct seccomp_rules *ret, struct kernel_range *ret_range, struct err *err)
+int seccomp_profile_resolve_for(const struct seccomp_profile *profile, uint64_t caps, const unsigned kernel[2],
+				struct arena *arena, struct seccomp_rules *ret, struct kernel_range *ret_range,
+				struct err *err)
 {
 	struct kernel_range range = { .from = { 0, 0 }, .before = { UINT_MAX, UINT_MAX } };
 	struct seccomp_rule *rules;
@@ -83,15 +84,19 @@ int seccomp_profile_resolve_for(const struct seccomp_profile *profile, uint64_t 
 		if (profile->archs[i] != SCMP_ARCH_NATIVE && profile->archs[i] != seccomp_arch_native())
 			archs[n_archs++] = profile->archs[i];
 
-	*ret = (struct seccomp_rules){ .default_action = profile->default_action, .n_archs = n_archs, .archs = archs,
-				       .n_rules = n_rules, .rules = rules, .flags = profile->flags };
+	*ret = (struct seccomp_rules){ .default_action = profile->default_action,
+				       .n_archs = n_archs,
+				       .archs = archs,
+				       .n_rules = n_rules,
+				       .rules = rules,
+				       .flags = profile->flags };
 	if (ret_range)
 		*ret_range = range;
 	return 0;
 }
 
-int seccomp_profile_resolve(const struct seccomp_profile *profile, uint64_t caps, struct arena *arena, struct seccomp_rules *ret,
-			    struct err *err)
+int seccomp_profile_resolve(const struct seccomp_profile *profile, uint64_t caps, struct arena *arena,
+			    struct seccomp_rules *ret, struct err *err)
 {
 	struct utsname name;
 	unsigned kernel[2];
@@ -99,6 +104,7 @@ int seccomp_profile_resolve(const struct seccomp_profile *profile, uint64_t caps
 	if (uname(&name) < 0)
 		return err_system(err, "uname");
 	if (sscanf(name.release, "%u.%u", &kernel[0], &kernel[1]) != 2)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, 0, "uname: the release \"%s\" has no version", name.release);
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, 0, "uname: the release \"%s\" has no version",
+			       name.release);
 	return seccomp_profile_resolve_for(profile, caps, kernel, arena, ret, NULL, err);
 }

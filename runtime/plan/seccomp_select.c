@@ -56,7 +56,8 @@ static void program_freep(struct seccomp_program *program)
 /* A notification goes to a listener that config.json names (listenerPath); without one every such call would be ENOSYS. */
 static int refuse_notify(const struct seccomp_rules *rules, const char *name, struct err *err)
 {
-	bool notify = rules->default_action == SCMP_ACT_NOTIFY || (rules->flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	bool notify =
+		rules->default_action == SCMP_ACT_NOTIFY || (rules->flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 
 	for (size_t i = 0; i < rules->n_rules; i++)
 		notify = notify || rules->rules[i].action == SCMP_ACT_NOTIFY;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGKILL before and after every row, in the process that runs it. The other process ends within a second. A runtime that
-survives names the cause and undoes everything; of one that was killed at most what docs/architecture.md says is left,
-its state directory and its groups, and `nsrun gc` removes that."""
+"""SIGKILL before and after every row, in the process that runs it. The other process ends within a second. A runtime
+that survives names the cause and undoes everything; of one that was killed at most what docs/architecture.md says is
+left, its state directory and its groups, and `nsrun gc` removes that."""
 import os
 import signal
 import subprocess
@@ -36,7 +36,7 @@ def containers(before):
 
 
 def unrecorded(before, left):
-    """Groups without a process that the state directory does not tell of. Those with one are of tests that run meanwhile."""
+    """Groups without a process that the state directory does not tell of. Those with one are other tests'."""
     name = os.path.basename(left[0]) if left else None
     return sorted(path for path in cgroups() - before.cgroups if name not in path.split("/") and not cgroup_pids(path))
 

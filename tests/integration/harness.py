@@ -307,9 +307,9 @@ def user(who):
 
 def rootfs(owner=None, private=False, fresh=False, with_probe=False):
     """A busybox rootfs by rootfs-scripts/busybox. owner: a user (its first subordinate ids own the tree), "UID:GID"
-    (host ids), or None (whoever runs the tests). private: below a directory that only root can search. One tree for each
-    kind is made in a run and shared by its tests; fresh=True gives a tree of the test's own, removed with it. with_probe
-    puts the probe in as /probe."""
+    (host ids), or None (whoever runs the tests). private: below a directory that only root can search. One tree for
+    each kind is made in a run and shared by its tests; fresh=True gives a tree of the test's own, removed with it.
+    with_probe puts the probe in as /probe."""
     owner = owner.name if isinstance(owner, User) else owner
     key = (owner, private)
     if fresh or key not in _trees:
@@ -421,8 +421,8 @@ def run_as(who):
 
 
 def run(argv, user=None, timeout=30, input=None, env=None, cwd=None, stdin=None, popen=None):
-    """Runs a command to its end. input: str or bytes, otherwise stdin is /dev/null (or the `stdin` given). A process that
-    runs longer, or leaves something that holds its output, is a failure, as is a report of a sanitizer."""
+    """Runs a command to its end. input: str or bytes, otherwise stdin is /dev/null (or the `stdin` given). A process
+    that runs longer, or leaves something that holds its output, is a failure, as is a report of a sanitizer."""
     argv = [os.fspath(word) if not isinstance(word, int) else str(word) for word in argv]
     if isinstance(input, str):
         input = input.encode("utf-8", "surrogateescape")
@@ -819,8 +819,8 @@ class Exclusive:
 
 
 def assert_clean(before, grace=1.0, allow=(), what=""):
-    """Nothing is there that was not in `before`. What ends by itself has `grace` seconds for it. allow: fields of Snapshot
-    that are not looked at."""
+    """Nothing is there that was not in `before`. What ends by itself has `grace` seconds for it. allow: fields of
+    Snapshot that are not looked at."""
     deadline = time.monotonic() + grace * SLOW
     while True:
         left = _difference(before, allow)

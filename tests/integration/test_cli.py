@@ -206,10 +206,10 @@ def test_many_variables():
         # the words may take a quarter of the stack's limit (execve(2)), at most 6 MB
         resource.setrlimit(resource.RLIMIT_STACK, (64 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     options = ["-eV%d=" % number for number in range(count)]
-    result = launch(*options, rootfs(owner=dummy()), "/bin/sh", "-c", "env | grep -c ^V", timeout=60, popen={"preexec_fn": roomy})
-    check(result.duration < 20 * SLOW, "took %.1f s" % result.duration)
+    result = launch(*options, rootfs(owner=dummy()), "env", timeout=60, popen={"preexec_fn": roomy})
+    check(result.duration < 5 * SLOW, "took %.1f s" % result.duration)
     if result.status == 0:
-        equal(result.stdout.strip(), str(count), "variables inside")
+        equal(sum(line.startswith("V") for line in result.stdout.splitlines()), count, "variables inside")
     else:
         check(result.status in (REFUSED, 126) and result.stderr.startswith("nsrun: "), repr(result)[:600])
 
@@ -260,7 +260,10 @@ def test_dry_run():
     steps = [line.split()[1] for line in rows.splitlines()]
     check("init.clone" in steps and steps[-1] == "workload.exec", "rows: %s" % steps)
     # with an automatic range, which is not taken
-    contains(nsrun(["--userns-remap=auto", "--dry-run", "--read-only", tree]).stdout, "uids: auto")
+    automatic = nsrun(["--userns-remap=auto", "--dry-run", "--read-only", rootfs()]).check(0)
+    for line in ("id: auto", "uids: auto", "root.uid: auto"):
+        contains(automatic.stdout, line + "\n")
+    assert_clean(before, what="--dry-run with an automatic range")
 
 
 def test_trace():

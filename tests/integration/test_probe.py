@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The probe (tests/probe/probe.c) run as the workload, for each kind of caller: what it prints, with what varies from run
-to run and from host to host replaced by words, equals tests/integration/golden/KIND.json. `--update-golden` writes those
-files; read the difference before it is kept, each line of it is a promise."""
+"""The probe (tests/probe/probe.c) run as the workload, for each kind of caller: what it prints, with what varies from
+run to run and from host to host replaced by words, equals tests/integration/golden/KIND.json. `--update-golden` writes
+those files; read the difference before it is kept, each line of it is a promise."""
 import ctypes
 import difflib
 import json

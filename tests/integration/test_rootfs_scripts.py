@@ -84,6 +84,18 @@ def test_owner_of_several_ranges():
 
 
 @test(root=True)
+def test_last_line_without_newline():
+    make_user("scripts6")
+    for path in ("/etc/subuid", "/etc/subgid"):
+        with open(path, "a") as file:
+            file.write("scripts6:400000:65536")
+    tree = os.path.join(tmp(), "tree")
+    make("--owner", "scripts6", tree).check(0)
+    equal(os.lstat(tree).st_uid, 400000, "owner of the tree")
+    remove_user("scripts6")
+
+
+@test(root=True)
 def test_owner_by_numbers():
     tree = os.path.join(tmp(), "tree")
     make("--owner", "700000:800000", tree).check(0)

@@ -78,8 +78,11 @@ static void parses_names(void **state)
 		const char *word;
 		int cap;
 	} good[] = {
-		{ "CAP_CHOWN", CAP_CHOWN }, { "chown", CAP_CHOWN }, { "Cap_Sys_Admin", CAP_SYS_ADMIN },
-		{ "SYS_ADMIN", CAP_SYS_ADMIN }, { "checkpoint_restore", CAP_CHECKPOINT_RESTORE },
+		{ "CAP_CHOWN", CAP_CHOWN },
+		{ "chown", CAP_CHOWN },
+		{ "Cap_Sys_Admin", CAP_SYS_ADMIN },
+		{ "SYS_ADMIN", CAP_SYS_ADMIN },
+		{ "checkpoint_restore", CAP_CHECKPOINT_RESTORE },
 	};
 	static const char *const bad[] = { "", "CAP_", "CHOW", "CAP_CHOWN ", "CAP_CAP_CHOWN", "0", "ALLL", "\x1b[31m" };
 	uint64_t mask;
@@ -202,7 +205,8 @@ static int child_keep(void)
 
 	if (!privileged() || getuid() != 0)
 		return SKIPPED;
-	if (caps_keep_across_setuid(true, &err) < 0 || syscall(SYS_setresuid, 1234, 1234, 1234) < 0 || caps_get(&got, &err) < 0)
+	if (caps_keep_across_setuid(true, &err) < 0 || syscall(SYS_setresuid, 1234, 1234, 1234) < 0 ||
+	    caps_get(&got, &err) < 0)
 		return 1;
 	if (got.effective != 0 || !(got.permitted & CAP_MASK(CAP_CHOWN)))
 		return 2;
@@ -220,7 +224,8 @@ static int child_not_kept(void)
 
 	if (!privileged() || getuid() != 0)
 		return SKIPPED;
-	if (caps_keep_across_setuid(false, &err) < 0 || syscall(SYS_setresuid, 1234, 1234, 1234) < 0 || caps_get(&got, &err) < 0)
+	if (caps_keep_across_setuid(false, &err) < 0 || syscall(SYS_setresuid, 1234, 1234, 1234) < 0 ||
+	    caps_get(&got, &err) < 0)
 		return 1;
 	return got.permitted == 0 ? 0 : 2;
 }
@@ -247,10 +252,14 @@ static void keeps_across_setuid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_are_those_of_libcap), cmocka_unit_test(all_is_what_the_kernel_knows),
-		cmocka_unit_test(parses_names),		     cmocka_unit_test(names_the_nearest),
-		cmocka_unit_test(get_agrees_with_proc),	     cmocka_unit_test(limits_the_bounding_set),
-		cmocka_unit_test(sets_all_at_once),	     cmocka_unit_test(keeps_across_setuid),
+		cmocka_unit_test(names_are_those_of_libcap),
+		cmocka_unit_test(all_is_what_the_kernel_knows),
+		cmocka_unit_test(parses_names),
+		cmocka_unit_test(names_the_nearest),
+		cmocka_unit_test(get_agrees_with_proc),
+		cmocka_unit_test(limits_the_bounding_set),
+		cmocka_unit_test(sets_all_at_once),
+		cmocka_unit_test(keeps_across_setuid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

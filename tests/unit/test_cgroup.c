@@ -531,7 +531,7 @@ static void test_v2_group(void **state)
 	close(fd);
 	begin = now_us();
 	must_destroy(group);
-	assert_true(now_us() - begin < 50000);
+	assert_true(now_us() - begin < 500000); /* of 5 s; a loaded machine takes some ms */
 }
 
 static void test_destroy_refuses_the_root(void **state)

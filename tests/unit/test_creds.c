@@ -42,8 +42,8 @@ static bool ids_are(uid_t uid, gid_t gid)
 	uid_t u[3];
 	gid_t g[3];
 
-	return getresuid(&u[0], &u[1], &u[2]) == 0 && getresgid(&g[0], &g[1], &g[2]) == 0 && u[0] == uid && u[1] == uid &&
-	       u[2] == uid && g[0] == gid && g[1] == gid && g[2] == gid;
+	return getresuid(&u[0], &u[1], &u[2]) == 0 && getresgid(&g[0], &g[1], &g[2]) == 0 && u[0] == uid &&
+	       u[1] == uid && u[2] == uid && g[0] == gid && g[1] == gid && g[2] == gid;
 }
 
 static int child_set(void)
@@ -182,8 +182,12 @@ static void leaves_the_keyring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sets_all_ids), cmocka_unit_test(becomes_root),		cmocka_unit_test(refuses_groups_where_denied),
-		cmocka_unit_test(sets_flags),	cmocka_unit_test(dies_with_its_parent), cmocka_unit_test(leaves_the_keyring),
+		cmocka_unit_test(sets_all_ids),
+		cmocka_unit_test(becomes_root),
+		cmocka_unit_test(refuses_groups_where_denied),
+		cmocka_unit_test(sets_flags),
+		cmocka_unit_test(dies_with_its_parent),
+		cmocka_unit_test(leaves_the_keyring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,6 +210,8 @@ static void test_bare_plan(void **state)
 	_cleanup_free_ char *text = dump(&plan);
 
 	(void)state;
+	assert_line(text, "namespaces: none");
+	assert_line(text, "uids: none");
 	assert_line(text, "seccomp.instructions: 0");
 	assert_line(text, "cgroup.v2: none");
 	assert_line(text, "memory.max: none");

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -63,7 +63,7 @@ static void translates_and_formats(void **state)
 	assert_int_equal(id, 0);
 	assert_false(idmap_to_inside(map, 100010, &id));
 	assert_false(idmap_to_inside(map, 0, &id));
-	assert_int_equal(idmap_format(map, text, sizeof(text)), 23);
+	assert_int_equal(idmap_format(map, text, sizeof(text)), 21);
 	assert_string_equal(text, "0 1000 1\n1 100000 10\n");
 }
 
@@ -202,11 +202,22 @@ static void probes(void **state)
 	if (!initial)
 		print_message("this test runs in a nested user namespace\n");
 	if (geteuid() == 0) {
+		char dir[] = "/tmp/nsrun-chroot-XXXXXX", proc[64];
+
+		assert_non_null(mkdtemp(dir));
+		snprintf(proc, sizeof(proc), "%s/proc", dir);
+		assert_int_equal(mkdir(proc, 0755), 0);
 		pid = fork();
-		if (pid == 0)
-			_exit(chroot("/tmp") < 0 || chdir("/") < 0 || unshare(CLONE_NEWUSER) == 0 || errno != EPERM);
+		if (pid == 0) {
+			if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+			    mount("/proc", proc, NULL, MS_BIND | MS_REC, NULL) < 0 || chroot(dir) < 0 || chdir("/") < 0)
+				_exit(77);
+			_exit(unshare(CLONE_NEWUSER) == 0 || errno != EPERM || probe_userns_refusal(EPERM) != ERR_ID_USERNS_CHROOT);
+		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_int_equal(status, 0);
+		rmdir(proc);
+		rmdir(dir);
 	}
 }
 

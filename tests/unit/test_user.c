@@ -218,6 +218,7 @@ static void hostile_files(void **state)
 	const char nul[] = "root:x:0:0::/:/bin/sh\neve:x:\0:0::/:/bin/sh\n";
 	_cleanup_free_ char *big = NULL;
 	size_t size = 2u << 20;
+	struct user_entry e;
 	int fd;
 
 	put(t, "etc/passwd", nul, sizeof(nul) - 1);
@@ -251,7 +252,9 @@ static void hostile_files(void **state)
 	assert_int_equal(symlinkat("../../../../../../etc/other", t->fd, "etc/passwd"), 0);
 	assert_int_equal(refused(t, "root", "does not exist"), -ENOENT);
 	put(t, "etc/other", "root:x:9:9::/:/bin/sh\n", 22);
-	assert_int_equal(resolve(t, "root").creds.uid, 9);
+	e = resolve(t, "root");
+	assert_int_equal(e.creds.uid, 9);
+	free(e.creds.groups);
 	unlinkat(t->fd, "etc/passwd", 0);
 	assert_int_equal(symlinkat("passwd", t->fd, "etc/passwd"), 0);
 	refused(t, "root", "passwd"); /* a loop */

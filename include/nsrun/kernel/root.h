@@ -26,6 +26,8 @@ int root_read_file(int root_fd, const char *path, size_t max, char **ret_data, s
 
 /* Moves the detached rootfs mount onto "/" of this mount namespace, makes it the working directory and returns an fd on its root. */
 int root_attach(int mount_fd, int *ret_root_fd, struct err *err);
+/* Takes a mount that root_attach put there away again; `fd` is its root, and it must be the topmost one. */
+int root_unstack(int fd, struct err *err);
 /* fchdir(root_fd), pivot_root(".", "."): the old root lies on top of the new one, see pivot_root(2), notes. */
 int root_pivot(int root_fd, struct err *err);
 /* umount2(".", MNT_DETACH) of the old root, then chdir("/"). No path of the host is left reachable. */

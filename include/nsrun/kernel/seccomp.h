@@ -8,8 +8,8 @@
 #include <linux/filter.h>
 
 struct seccomp_arg {
-	unsigned index;		/* 0 to 5 */
-	int op;			/* enum scmp_compare */
+	unsigned index;		   /* 0 to 5 */
+	int op;			   /* enum scmp_compare */
 	uint64_t value, value_two; /* value_two: for SCMP_CMP_MASKED_EQ, where `value` is the mask */
 };
 
@@ -24,10 +24,10 @@ struct seccomp_rule {
 struct seccomp_rules {
 	uint32_t default_action;
 	size_t n_archs;
-	const uint32_t *archs;	/* SCMP_ARCH_* besides the native one */
+	const uint32_t *archs; /* SCMP_ARCH_* besides the native one */
 	size_t n_rules;
 	const struct seccomp_rule *rules;
-	unsigned flags;		/* SECCOMP_FILTER_FLAG_* */
+	unsigned flags; /* SECCOMP_FILTER_FLAG_* */
 };
 
 /* Ready for the kernel. */

@@ -7,9 +7,9 @@
 #include <nsrun/kernel/seccomp.h>
 
 struct profile_condition {
-	uint64_t caps;			/* includes: all of them are given; excludes: any of them */
-	const char *const *arches;	/* Docker's names ("amd64"); NULL when there is no such condition */
-	unsigned min_kernel[2];		/* {0,0} when there is none */
+	uint64_t caps;		   /* includes: all of them are given; excludes: any of them */
+	const char *const *arches; /* Docker's names ("amd64"); NULL when there is no such condition */
+	unsigned min_kernel[2];	   /* {0,0} when there is none */
 };
 
 struct profile_entry {
@@ -27,7 +27,8 @@ struct seccomp_profile {
 };
 
 /* The rules that hold for a container with these capabilities on the running kernel. Everything lives in the arena. */
-int seccomp_profile_resolve(const struct seccomp_profile *profile, uint64_t caps, struct arena *arena, struct seccomp_rules *ret, struct err *err);
+int seccomp_profile_resolve(const struct seccomp_profile *profile, uint64_t caps, struct arena *arena,
+			    struct seccomp_rules *ret, struct err *err);
 
 /* Kernel versions, from the first that belongs to the last that does not: where the minKernel conditions of a profile come out as
  * they did for one version. */
@@ -37,8 +38,9 @@ struct kernel_range {
 
 /* The same for another kernel version than the running one: the build compiles for the oldest kernel that nsrun supports. ret_range
  * may be NULL. */
-int seccomp_profile_resolve_for(const struct seccomp_profile *profile, uint64_t caps, const unsigned kernel[2], struct arena *arena,
-				struct seccomp_rules *ret, struct kernel_range *ret_range, struct err *err);
+int seccomp_profile_resolve_for(const struct seccomp_profile *profile, uint64_t caps, const unsigned kernel[2],
+				struct arena *arena, struct seccomp_rules *ret, struct kernel_range *ret_range,
+				struct err *err);
 
 /*
  * Filters that the build compiled already (runtime/gen): the shipped profiles with the default capabilities and the default capabilities of

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--memory, --pids-limit, --cpus: what they do to a workload, where they are written, and that none is dropped in silence."""
+import os
+import subprocess
+
+from harness import *
+from helper import install_helper, refused, remapped, shell, tree
+
+
+def while_running(options, look):
+    """look(new cgroups, Popen) while a container with these options runs."""
+    before = cgroups()
+    process = subprocess.Popen([binary(), "--userns-remap", dummy().name, *options, tree(), "/bin/sh", "-c", "echo up; exec cat"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=base())
+    try:
+        line = process.stdout.readline()
+        mine = {path for path in cgroups() - before if cgroup_pids(path) & set(descendants(process.pid))}
+        if line == b"up\n":
+            look(mine, process)
+    finally:
+        _, err = process.communicate(timeout=20)
+    equal((line, process.returncode), (b"up\n", 0), "output and status; stderr: %r" % err)
+    left = [path for path in mine if os.path.isdir(path)]
+    equal(left, [], "groups that stayed")
+
+
+def in_some(groups, names, wanted):
+    """One of the groups has one of these files with this content."""
+    seen = {}
+    for group in groups:
+        for name in names:
+            try:
+                with open(os.path.join(group, name)) as file:
+                    seen[os.path.join(group, name)] = file.read().split()
+            except OSError:
+                pass
+    check(wanted in seen.values(), "no file says %r: %r" % (wanted, seen))
+
+
+def test_memory_hog_is_killed():
+    run_ = remapped("--memory 32m", "/helper", "hog", "256", timeout=30)
+    run_.check(137)
+    check("memory" in run_.stderr.lower() and ("oom" in run_.stderr.lower() or "out of memory" in run_.stderr.lower()),
+          "stderr does not say why it was killed: %r" % run_)
+    remapped("--memory 128m", "/helper", "hog", "64").check(0, "touched 64")
+    remapped("", "/helper", "hog", "64").check(0, "touched 64")
+
+
+def test_memory_hog_below_a_shell():
+    """The workload lives on when the kernel kills a child of it: no 137, and its own status."""
+    run_ = shell("/helper hog 256; echo status $?", "--memory 32m", timeout=30)
+    run_.check(0, "status 137")
+
+
+@generate
+def test_memory_written():
+    for word, wanted in (("33554432", 33554432), ("32m", 33554432), ("32M", 33554432), ("65536k", 67108864), ("1g", 1 << 30)):
+        yield word, lambda word=word, wanted=wanted: while_running(["--memory", word], lambda groups, _process: in_some(
+            groups, ("memory.max", "memory.limit_in_bytes"), [str(wanted)]))
+    yield "-m", lambda: while_running(["-m", "64m"], lambda groups, _process: in_some(
+        groups, ("memory.max", "memory.limit_in_bytes"), [str(64 << 20)]))
+
+
+def test_swap_is_no_way_out():
+    """Where memory.max bounds memory alone, swap would take the rest."""
+    with open("/proc/swaps") as file:
+        if len(file.readlines()) < 2:
+            skip("this host has no swap")
+    remapped("--memory 32m", "/helper", "hog", "256", timeout=60).check(137)
+
+
+def test_fork_bomb_stops():
+    run_ = remapped("--pids-limit 20", "/helper", "forks", "500").check()
+    made, why = run_.stdout.split()
+    equal(why, "EAGAIN", "errno of fork")
+    check(10 <= int(made) < 20, "%s processes were made below a limit of 20" % made)
+    remapped("", "/helper", "forks", "100").check(0, "100 all")
+
+
+def test_fork_bomb_of_a_shell_ends():
+    before = leftovers()
+    run_ = shell("bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 0.5; exit 9", "--pids-limit 50", timeout=20)
+    check(run_.status in (2, 9), "%r" % run_)
+    assert_clean(before, grace=3.0)
+
+
+def test_pids_written():
+    while_running(["--pids-limit", "77"], lambda groups, _process: in_some(groups, ("pids.max",), ["77"]))
+
+
+def test_cpus():
+    """Half a processor for 1.5 s; the process tells its own share, and the accounting of the kernel agrees."""
+    share = float(remapped("--cpus 0.5", "/helper", "burn", "1.5").check().stdout)
+    check(0.25 <= share <= 0.6, "share of a processor: %.3f" % share)
+    tight = float(remapped("--cpus=0.1", "/helper", "burn", "1").check().stdout)
+    check(tight <= 0.2, "share of a processor: %.3f" % tight)
+
+
+def test_cpus_are_of_the_container():
+    """Not of each process: two burn half a processor together."""
+    run_ = shell("/helper burn 1.5 & /helper burn 1.5; wait", "--cpus 0.5").check()
+    total = sum(float(line) for line in run_.stdout.split())
+    check(0.25 <= total <= 0.65, "share of a processor: %.3f" % total)
+
+
+def test_cpus_written():
+    def look(groups, _process):
+        for group in groups:
+            try:
+                with open(group + "/cpu.max") as file:
+                    quota, period = file.read().split()
+            except OSError:
+                try:
+                    with open(group + "/cpu.cfs_quota_us") as one, open(group + "/cpu.cfs_period_us") as two:
+                        quota, period = one.read().strip(), two.read().strip()
+                except OSError:
+                    continue
+            if quota not in ("max", "-1") and abs(int(quota) / int(period) - 1.5) < 0.001:
+                return
+        fail("no group has 1.5 processors: %r" % groups)
+    while_running(["--cpus", "1.5"], look)
+
+
+def test_all_three():
+    def look(groups, process):
+        in_some(groups, ("memory.max", "memory.limit_in_bytes"), [str(64 << 20)])
+        in_some(groups, ("pids.max",), ["30"])
+        # from the first instant: the workload itself is in each of the groups
+        for pid in descendants(process.pid):
+            for group in groups:
+                if os.path.exists(group + "/memory.limit_in_bytes") or os.path.exists(group + "/pids.max"):
+                    check(pid in cgroup_pids(group), "process %d is not in %s" % (pid, group))
+    while_running(["-m", "64m", "--pids-limit", "30", "--cpus", "2"], look)
+
+
+def test_own_cgroup_is_the_root_inside():
+    run_ = shell("cat /proc/self/cgroup", "-m 64m --pids-limit 30").check()
+    for line in run_.stdout.splitlines():
+        if any(part in line for part in (":memory:", ":pids:", "0::")):
+            check(line.endswith(":/"), "a path of the host: %s" % line)
+
+
+def test_workload_cannot_lift_its_limit():
+    run_ = shell("for f in $(find /sys/fs/cgroup -name memory.max -o -name memory.limit_in_bytes -o -name cgroup.procs 2>/dev/null); "
+                 "do (echo 1 >$f) 2>/dev/null && echo wrote $f; done; echo end", "-m 64m").check()
+    equal(run_.stdout, "end\n", "files of the cgroup that could be written")
+
+
+@generate
+def test_bad_values():
+    cases = {
+        "--memory": ("abc", "-5", "12q", "1.5.2g", "99999999999999999999g", "", "m"),
+        "--pids-limit": ("abc", "-5", "1.5", "99999999999999999999", ""),
+        "--cpus": ("abc", "-1", "1.2.3", "nan", "inf", "1e300", "", "0x1"),
+    }
+    def one(option, value):
+        before = leftovers()
+        refused(remapped([option, value], "/bin/true"), option.strip("-"), value or option)
+        assert_clean(before)
+    for option, values in cases.items():
+        for value in values:
+            yield "%s=%s" % (option, value), lambda option=option, value=value: one(option, value)
+
+
+def test_more_processors_than_there_are():
+    """Whether the kernel takes it or nsrun refuses it, it is not dropped in silence."""
+    run_ = remapped("--cpus 100000", "/bin/true")
+    check(run_.status == 0 or (run_.status == 125 and "cpus" in run_.stderr), "%r" % run_)
+
+
+@generate
+def test_ordinary_user_without_delegation():
+    """The processes of the test run in groups that only root may change."""
+    def one(who, option, value):
+        tree_ = install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid), fresh=True))
+        before = leftovers()
+        refused(nsrun([option, value, tree_, "/bin/true"], user=who), "delegat", "Delegate=")
+        nsrun([tree_, "/bin/true"], user=who).check(0)  # and without the limit it runs
+        assert_clean(before)
+    for option, value in (("--memory", "64m"), ("--pids-limit", "50"), ("--cpus", "1")):
+        for who in (ranger, single):
+            yield "%s %s" % (who.__name__, option), lambda who=who, option=option, value=value: one(who(), option, value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/ids.h>
+#include <nsrun/plan/reserve.h>
+#include <nsrun/plan/state.h>
+
+#include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char root[] = "/tmp/nsrun-state-XXXXXX";
+
+/* A plan as root has it with nothing said: the identity of a caller who is not root here does not matter, nothing is mapped. */
+static struct plan *auto_plan(void)
+{
+	static const char *const argv[] = { "/bin/echo", "a \"quoted\"\n\x1b word", "\xff\xfe", "\xc3\xa4", NULL };
+	struct arena *arena = arena_new();
+	struct plan *plan = arena_alloc(arena, sizeof(*plan));
+	const struct plan_request request = { 0 };
+	const struct id_caller caller = { 0, 0, UINT64_MAX, true };
+	struct err err = ERR_INIT;
+
+	plan->arena = arena;
+	plan->state_root = root;
+	plan->argv = argv;
+	plan->rootfs.source = "/srv/root fs";
+	if (ids_resolve(plan, &request, &caller, &id_files_host, &err) < 0)
+		fail_msg("%s", err.message);
+	return plan;
+}
+
+static unsigned count_below(const char *sub)
+{
+	char path[128];
+	unsigned n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s", root, sub);
+	dir = opendir(path);
+	if (!dir)
+		return 0;
+	for (struct dirent *e; (e = readdir(dir));)
+		n += e->d_name[0] != '.' && strcmp(e->d_name, "ids") != 0;
+	closedir(dir);
+	return n;
+}
+
+static void takes_and_gives_back(void **state)
+{
+	struct plan *plan = auto_plan();
+	struct reservation reservation = RESERVATION_NONE;
+	struct err err = ERR_INIT;
+	char expected[128];
+	struct stat st;
+
+	(void)state;
+	plan->cgroup_path = "/nsrun";
+	if (plan_reserve(plan, &reservation, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_false(plan->auto_pending);
+	assert_true(state_is_id(plan->id));
+	assert_string_equal(plan->hostname, plan->id);
+	snprintf(expected, sizeof(expected), "/nsrun/%s", plan->id);
+	assert_string_equal(plan->cgroup_path, expected);
+	assert_int_equal(plan->uids.extents[0].count, 65536);
+	assert_int_equal(plan->uids.extents[0].outside, plan->root_uid);
+	assert_int_equal(plan->root_gid, plan->root_uid);
+	snprintf(expected, sizeof(expected), "%s/%u.%u/%s", root, plan->root_uid, plan->root_gid, plan->id);
+	assert_string_equal(plan->state_dir, expected);
+	assert_string_equal(reservation.dir, expected);
+	assert_int_equal(stat(expected, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(count_below("ranges"), 1);
+	assert_int_equal(reservation_end(&reservation, &err), 0);
+	assert_int_equal(count_below("ranges"), 0);
+	assert_int_equal(count_below(""), 1); /* ranges alone */
+	assert_int_equal(reservation_end(&reservation, &err), 0);
+	arena_free(plan->arena);
+}
+
+static void records_json(void **state)
+{
+	struct plan *plan = auto_plan();
+	struct reservation reservation = RESERVATION_NONE;
+	struct err err = ERR_INIT;
+	char path[160], created[2][32];
+	uint64_t start;
+
+	(void)state;
+	assert_int_equal(plan_reserve(plan, &reservation, &err), 0);
+	for (int i = 0; i < 2; i++) {
+		json_t *json;
+		const char *text, *id;
+		int pid, owner, first;
+		json_int_t started;
+
+		if (state_record(plan, &reservation, i ? getpid() : 0, &err) < 0)
+			fail_msg("%s", err.message);
+		snprintf(path, sizeof(path), "%s/state.json", reservation.dir);
+		json = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+		assert_non_null(json);
+		assert_int_equal(json_unpack(json, "{s:s, s:s, s:{s:i}, s:[[i,i,i]]}", "id", &id, "created", &text, "owner", "pid", &owner, "uid_map",
+					     &pid, &first, &pid), 0);
+		assert_string_equal(id, plan->id);
+		assert_int_equal(owner, getpid());
+		assert_int_equal(first, plan->root_uid);
+		snprintf(created[i], sizeof(created[i]), "%s", text);
+		assert_int_equal(strlen(text), 20);
+		text = json_string_value(json_array_get(json_object_get(json, "argv"), 1));
+		assert_string_equal(text, "a \"quoted\"\n\x1b word");
+		assert_string_equal(json_string_value(json_array_get(json_object_get(json, "argv"), 2)), "\xc3\xbf\xc3\xbe");
+		assert_string_equal(json_string_value(json_array_get(json_object_get(json, "argv"), 3)), "\xc3\xa4");
+		assert_true(json_is_null(json_object_get(json, "cgroup")));
+		if (i == 0) {
+			assert_true(json_is_null(json_object_get(json, "init")));
+		} else {
+			assert_int_equal(json_unpack(json, "{s:{s:i, s:I}}", "init", "pid", &pid, "start", &started), 0);
+			assert_int_equal(pid, getpid());
+			assert_int_equal(state_start_time(getpid(), &start, &err), 0);
+			assert_int_equal(started, start);
+		}
+		json_decref(json);
+	}
+	assert_string_equal(created[0], created[1]);
+	assert_int_equal(reservation_end(&reservation, &err), 0);
+	arena_free(plan->arena);
+}
+
+#define PROCESSES 200
+
+static void no_two_share(void **state)
+{
+	uint32_t *first = mmap(NULL, PROCESSES * sizeof(*first), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[PROCESSES];
+	int go[2], done[2], status;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(go), 0);
+	assert_int_equal(pipe(done), 0);
+	for (int i = 0; i < PROCESSES; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			struct reservation reservation = RESERVATION_NONE;
+			struct plan *plan = auto_plan();
+			struct err err = ERR_INIT;
+
+			close(go[1]);
+			(void)!read(go[0], &c, 1); /* end of file: all at once */
+			if (plan_reserve(plan, &reservation, &err) == 0)
+				first[i] = plan->root_uid;
+			else
+				fprintf(stderr, "%s\n", err.message);
+			(void)!write(done[1], "x", 1);
+			pause();
+			_exit(0);
+		}
+	}
+	close(go[0]);
+	close(go[1]);
+	for (int i = 0; i < PROCESSES; i++)
+		assert_int_equal(read(done[0], &c, 1), 1);
+	for (int i = 0; i < PROCESSES; i++) {
+		assert_int_not_equal(first[i], 0);
+		for (int j = 0; j < i; j++)
+			assert_true(first[i] >= first[j] + 65536 || first[j] >= first[i] + 65536);
+	}
+	assert_int_equal(count_below("ranges"), PROCESSES);
+	/* half of them dead, gc removes these and no other */
+	for (int i = 0; i < PROCESSES; i += 2) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], &status, 0);
+	}
+	assert_int_equal(state_collect(root, NULL, NULL, NULL), 0);
+	assert_int_equal(count_below("ranges"), PROCESSES / 2);
+	assert_int_equal(count_below(""), PROCESSES / 2 + 1);
+	for (int i = 1; i < PROCESSES; i += 2) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], &status, 0);
+	}
+	assert_int_equal(state_collect(root, NULL, NULL, NULL), 0);
+	assert_int_equal(count_below("ranges"), 0);
+	assert_int_equal(count_below(""), 1);
+	close(done[0]);
+	close(done[1]);
+	munmap(first, PROCESSES * sizeof(*first));
+}
+
+/* Many starts and ends beside a collector that never rests: nobody may lose its directory. */
+static void collector_hurts_no_living(void **state)
+{
+	pid_t collector, pids[8];
+	int status;
+
+	(void)state;
+	collector = fork();
+	if (collector == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			state_collect(root, NULL, NULL, NULL);
+	}
+	for (int i = 0; i < 8; i++) {
+		pids[i] = fork();
+		if (pids[i] != 0)
+			continue;
+		for (int n = 0; n < 100; n++) {
+			struct reservation reservation = RESERVATION_NONE;
+			struct plan *plan = auto_plan();
+			struct err err = ERR_INIT;
+
+			if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, 0, &err) < 0 || access(reservation.marker, F_OK) < 0) {
+				fprintf(stderr, "%s\n", err.message);
+				_exit(1);
+			}
+			if (access(plan->state_dir, F_OK) < 0)
+				_exit(2);
+			if (reservation_end(&reservation, &err) < 0)
+				_exit(3);
+			arena_free(plan->arena);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	kill(collector, SIGKILL);
+	waitpid(collector, &status, 0);
+	assert_int_equal(state_collect(root, NULL, NULL, NULL), 0);
+	assert_int_equal(count_below(""), 1);
+}
+
+static void count_removed(const char *id, const char *what, void *data)
+{
+	assert_true(state_is_id(id));
+	assert_non_null(what);
+	++*(int *)data;
+}
+
+/* A record of `init` left by a dead owner; what is written over its start time with `wrong`. */
+static void leave_record(pid_t init, bool wrong)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct reservation reservation = RESERVATION_NONE;
+		struct plan *plan = auto_plan();
+		struct err err = ERR_INIT;
+		char path[160], command[300];
+
+		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, init, &err) < 0)
+			_exit(1);
+		snprintf(path, sizeof(path), "%s/state.json", reservation.dir);
+		snprintf(command, sizeof(command), "sed -i '/\"init\"/s/\"start\": [0-9]*/\"start\": 1/' %s", path);
+		if (wrong && system(command) != 0)
+			_exit(2);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void ends_init_and_no_stranger(void **state)
+{
+	pid_t init = fork();
+	int status, removed = 0;
+
+	(void)state;
+	if (init == 0)
+		for (;;)
+			pause();
+	leave_record(init, true);
+	assert_int_equal(state_collect(root, count_removed, &removed, NULL), 0);
+	assert_int_equal(removed, 1);
+	usleep(50000);
+	assert_int_equal(waitpid(init, &status, WNOHANG), 0); /* the number was the same, the process another */
+	leave_record(init, false);
+	assert_int_equal(state_collect(root, count_removed, &removed, NULL), 0);
+	assert_int_equal(removed, 2);
+	assert_int_equal(waitpid(init, &status, 0), init);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(count_below(""), 1);
+}
+
+static void keeps_what_it_cannot_judge(void **state)
+{
+	struct err err = ERR_INIT;
+	char path[200], command[300];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/7.7/0123456789ab", root);
+	assert_int_equal(dir_make_all(path, 0700, &err), 0);
+	snprintf(command, sizeof(command), "echo '{ \"cgroup\": \"/other/0123456789ac\" }' > %s/state.json", path);
+	assert_int_equal(system(command), 0);
+	assert_true(state_collect(root, NULL, NULL, &err) < 0);
+	assert_non_null(strstr(err.message, "/other/"));
+	snprintf(command, sizeof(command), "echo broken > %s/state.json", path);
+	assert_int_equal(system(command), 0);
+	err = ERR_INIT;
+	assert_true(state_collect(root, NULL, NULL, &err) < 0);
+	assert_int_equal(access(path, F_OK), 0);
+	snprintf(command, sizeof(command), "rm -r %s/7.7", root);
+	assert_int_equal(system(command), 0);
+}
+
+static void refuses_a_prepared_root(void **state)
+{
+	struct reservation reservation = RESERVATION_NONE;
+	char other[] = "/tmp/nsrun-other-XXXXXX", link[64];
+	struct plan *plan;
+	struct err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(other));
+	plan = auto_plan();
+	plan->state_root = other;
+	assert_int_equal(chmod(other, 0777), 0);
+	err = ERR_INIT;
+	assert_int_equal(plan_reserve(plan, &reservation, &err), -EPERM);
+	assert_non_null(strstr(err.message, other));
+	assert_int_equal(chmod(other, 0700), 0);
+	snprintf(link, sizeof(link), "%s-link", other);
+	assert_int_equal(symlink(other, link), 0);
+	plan->state_root = link;
+	err = ERR_INIT;
+	assert_int_equal(plan_reserve(plan, &reservation, &err), -EPERM);
+	unlink(link);
+	plan->state_root = other;
+	snprintf(link, sizeof(link), "%s/ranges", other);
+	assert_int_equal(symlink("/etc", link), 0);
+	err = ERR_INIT;
+	assert_int_equal(plan_reserve(plan, &reservation, &err), -EPERM);
+	unlink(link);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(other, 54321, 54321), 0);
+		err = ERR_INIT;
+		assert_int_equal(plan_reserve(plan, &reservation, &err), -EPERM);
+		assert_non_null(strstr(err.message, "54321"));
+		err = ERR_INIT;
+		assert_int_equal(state_collect(other, NULL, NULL, &err), -EPERM);
+	} else {
+		print_message("not root: a root that belongs to another user was not tried\n");
+	}
+	assert_int_equal(rmdir(other), 0);
+	arena_free(plan->arena);
+}
+
+static void chooses_the_root(void **state)
+{
+	char path[256], dir[] = "/tmp/nsrun-xdg-XXXXXX", expected[300];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(state_root_open(path, 4, NULL), -ENAMETOOLONG);
+	if (geteuid() != 0) {
+		print_message("skipped: needs root to become another user\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chown(dir, 54321, 54321), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct stat st;
+		bool good;
+
+		if (setgid(54321) < 0 || setuid(54321) < 0)
+			_exit(1);
+		umask(0177);
+		setenv("XDG_RUNTIME_DIR", dir, 1);
+		snprintf(expected, sizeof(expected), "%s/nsrun", dir);
+		if (state_root_open(path, sizeof(path), NULL) < 0 || !streq(path, expected) || stat(path, &st) < 0 || (st.st_mode & 07777) != 0700)
+			_exit(2);
+		rmdir(path);
+		chmod(dir, 0777); /* others could write there: not trusted */
+		if (state_root_open(path, sizeof(path), NULL) < 0)
+			_exit(3);
+		good = streq(path, "/tmp/nsrun-54321");
+		rmdir(path);
+		_exit(good ? 0 : 4);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static double now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void is_quick_beside_many(void **state)
+{
+	enum { MANY = 400 };
+	static struct reservation held[MANY];
+	static struct plan *plans[MANY];
+	double first = 0, last = 0;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		struct err err = ERR_INIT;
+		double begin;
+
+		plans[i] = auto_plan();
+		held[i] = RESERVATION_NONE;
+		begin = now_us();
+		if (plan_reserve(plans[i], &held[i], &err) < 0)
+			fail_msg("%s", err.message);
+		if (i < 50)
+			first += (now_us() - begin) / 50;
+		if (i >= MANY - 50)
+			last += (now_us() - begin) / 50;
+	}
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(reservation_end(&held[i], NULL), 0);
+		arena_free(plans[i]->arena);
+	}
+	print_message("a reservation: %.0f us at first, %.0f us beside %d others\n", first, last, MANY);
+	assert_true(last < 20 * first + 5000); /* no scan of all others; loose, since other work shares this machine */
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+	(void)st;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return mkdtemp(root) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_and_gives_back),	      cmocka_unit_test(records_json),
+		cmocka_unit_test(no_two_share),		      cmocka_unit_test(collector_hurts_no_living),
+		cmocka_unit_test(ends_init_and_no_stranger),  cmocka_unit_test(keeps_what_it_cannot_judge),
+		cmocka_unit_test(refuses_a_prepared_root),    cmocka_unit_test(chooses_the_root),
+		cmocka_unit_test(is_quick_beside_many),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
