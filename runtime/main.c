@@ -8,8 +8,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
-/* A descriptor 0, 1 or 2 that is closed would be given to the next file that is opened, and messages or the workload would
- * write into it. */
+/* A descriptor 0, 1 or 2 that is closed would be given to the next file that is opened, and messages or the workload
+ * would write into it. */
 static int fill_standard_fds(struct err *err)
 {
 	int fd;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the manual page nsrun.1 (man(7) macros) to standard output, at build time: options, errors and steps come from the tables
- * that the tool itself runs on, so that the page cannot differ from it.
+ * Writes the manual page nsrun.1 (man(7) macros) to standard output, at build time: options, errors and steps come from
+ * the tables that the tool itself runs on, so that the page cannot differ from it.
  */
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>

@@ -13,7 +13,7 @@
 
 #define MOUNTINFO_MAX (16 * 1024 * 1024) /* a host of a thousand containers has some megabytes */
 #define SMALL_FILE_MAX (64 * 1024)
-#define PROCS_MAX (4 * 1024 * 1024) /* PID_MAX_LIMIT lines of 8 bytes do not fit; what is left out is seen by the next round */
+#define PROCS_MAX (4 * 1024 * 1024)
 
 const char *cgroup_controller_name(enum cgroup_ctl controller)
 {
@@ -51,7 +51,8 @@ static void decode_octal(char *s)
 	char *out = s;
 
 	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
+		    s[3] <= '7') {
 			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
 			s += 4;
 		} else {
@@ -149,7 +150,8 @@ int cgroup_parse_self(char *text, struct cgroup_host *host, const struct cgroup_
 		int r = 0;
 
 		if (!path)
-			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EBADMSG, "/proc/self/cgroup: a line without two colons");
+			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EBADMSG,
+				       "/proc/self/cgroup: a line without two colons");
 		*list++ = '\0';
 		*path++ = '\0';
 		if (streq(line, "0") && host->v2_mount[0])
@@ -166,7 +168,11 @@ int cgroup_parse_self(char *text, struct cgroup_host *host, const struct cgroup_
 int cgroup_probe(struct cgroup_host *ret, struct err *err)
 {
 	_cleanup_free_ char *mounts = NULL, *self = NULL, *controllers = NULL, *memory = NULL;
-	struct { struct cgroup_host host; struct cgroup_roots roots; } *p;
+	struct probe {
+		struct cgroup_host host;
+		struct cgroup_roots roots;
+	};
+	struct probe *p;
 	char path[PATH_MAX + 32];
 	bool all_v1 = true;
 	int r;
@@ -263,8 +269,8 @@ static int choose_delegated(const struct cgroup_host *host, char *ret_parent, si
 	}
 	if (!chosen[0])
 		return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,
-			       "%s%s: neither this control group nor one around it is delegated to this user", host->v2_mount,
-			       host->v2_self);
+			       "%s%s: neither this control group nor one around it is delegated to this user",
+			       host->v2_mount, host->v2_self);
 	if ((size_t)snprintf(NULL, 0, "%snsrun", chosen) >= size)
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENAMETOOLONG, "%s: control group", chosen);
 	snprintf(ret_parent, size, "%snsrun", chosen);
@@ -278,7 +284,8 @@ int cgroup_choose_parent(const struct cgroup_host *host, char *ret_parent, size_
 	for (unsigned c = 0; !mount[0] && c < CGROUP_CONTROLLER_COUNT; c++)
 		mount = host->v1_mount[c];
 	if (!mount[0])
-		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES, "no control groups are mounted here");
+		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
+			       "no control groups are mounted here");
 	/* Not the user id is asked but the file system: root of a container has the id and often not the right. */
 	if (faccessat(AT_FDCWD, mount, W_OK, AT_EACCESS) == 0) {
 		if (size < sizeof("/nsrun"))
@@ -308,8 +315,8 @@ static int open_v2_mount(const struct cgroup_host *host, int *ret_fd, struct err
 	if (fstatfs(fd, &fs) < 0)
 		return err_system(err, "%s", host->v2_mount);
 	if (fs.f_type != CGROUP2_SUPER_MAGIC)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENODEV, "%s: something else is mounted over the cgroup2 there",
-			       host->v2_mount);
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENODEV,
+			       "%s: something else is mounted over the cgroup2 there", host->v2_mount);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

@@ -227,14 +227,16 @@ int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned ti
 	if (host->v2_mount[0]) {
 		r = remove_group(host->v2_mount, path, true, deadline);
 		if (r < 0)
-			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group", host->v2_mount, path);
+			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group", host->v2_mount,
+					path);
 	}
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
 		if (!host->v1_mount[c][0])
 			continue;
 		r = remove_group(host->v1_mount[c], path, false, deadline);
 		if (r < 0 && first == 0)
-			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group", host->v1_mount[c], path);
+			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group",
+					host->v1_mount[c], path);
 	}
 	return first;
 }

@@ -51,14 +51,17 @@ static int check_values(const struct cgroup_limits *limits, struct err *err)
 	if (limits->pids_max != CGROUP_NO_LIMIT && (limits->pids_max < 1 || limits->pids_max > PIDS_LIMIT_MAX))
 		return err_input(err, "%" PRIu64 " processes: the limit is 1 to %d", limits->pids_max, PIDS_LIMIT_MAX);
 	if (limits->memory_max != CGROUP_NO_LIMIT && (limits->memory_max < 4096 || limits->memory_max > INT64_MAX))
-		return err_input(err, "%" PRIu64 " bytes of memory: the limit is at least one page and below 2^63", limits->memory_max);
+		return err_input(err, "%" PRIu64 " bytes of memory: the limit is at least one page and below 2^63",
+				 limits->memory_max);
 	if (limits->cpu_quota_us == CGROUP_NO_LIMIT)
 		return 0;
 	if (limits->cpu_period_us < CPU_US_MIN || limits->cpu_period_us > CPU_PERIOD_US_MAX)
-		return err_input(err, "a CPU period of %" PRIu64 " microseconds: it is %d to %d", limits->cpu_period_us, CPU_US_MIN,
-				 CPU_PERIOD_US_MAX);
+		return err_input(err, "a CPU period of %" PRIu64 " microseconds: it is %d to %d", limits->cpu_period_us,
+				 CPU_US_MIN, CPU_PERIOD_US_MAX);
 	if (limits->cpu_quota_us < CPU_US_MIN)
-		return err_input(err, "%" PRIu64 " microseconds of CPU time each %" PRIu64 ": the kernel takes no quota below %d",
+		return err_input(err,
+				 "%" PRIu64 " microseconds of CPU time each %" PRIu64
+				 ": the kernel takes no quota below %d",
 				 limits->cpu_quota_us, limits->cpu_period_us, CPU_US_MIN);
 	return 0;
 }
@@ -107,7 +110,8 @@ static int check_v2(const struct cgroup_host *host, const char *parent, const ch
 	while (!file_lists(dir, "cgroup.controllers", name)) {
 		if (strlen(dir) <= mount_len)
 			return err_set(err, ERR_REFUSED, ERR_ID_NO_CONTROLLER, EOPNOTSUPP,
-				       "%s: the %s controller is not offered here, so its limit cannot be applied", host->v2_mount, name);
+				       "%s: the %s controller is not offered here, so its limit cannot be applied",
+				       host->v2_mount, name);
 		*strrchr(dir, '/') = '\0';
 	}
 	if (file_lists(dir, "cgroup.subtree_control", name))
@@ -116,7 +120,8 @@ static int check_v2(const struct cgroup_host *host, const char *parent, const ch
 	return check_writable(file, name, err);
 }
 
-int cgroup_check_limits(const struct cgroup_host *host, const char *parent, const struct cgroup_limits *limits, struct err *err)
+int cgroup_check_limits(const struct cgroup_host *host, const char *parent, const struct cgroup_limits *limits,
+			struct err *err)
 {
 	unsigned wanted = cgroup_limits_controllers(limits);
 	char dir[2 * PATH_MAX];
@@ -134,8 +139,10 @@ int cgroup_check_limits(const struct cgroup_host *host, const char *parent, cons
 		} else if (host->v2_mount[0]) {
 			r = check_v2(host, parent, name, err);
 		} else {
-			r = err_set(err, ERR_REFUSED, ERR_ID_NO_CONTROLLER, EOPNOTSUPP,
-				    "no hierarchy of control groups with the %s controller is mounted, so its limit cannot be applied", name);
+			r = err_set(
+				err, ERR_REFUSED, ERR_ID_NO_CONTROLLER, EOPNOTSUPP,
+				"no hierarchy of control groups with the %s controller is mounted, so its limit cannot be applied",
+				name);
 		}
 	}
 	return r;
@@ -148,7 +155,8 @@ static const char *mount_of(const struct cgroup_host *host, enum cgroup_ctl c)
 	return host->v1_mount[c][0] ? host->v1_mount[c] : host->v2_mount;
 }
 
-static void add(struct setting *list, size_t *n, enum cgroup_ctl controller, const char *file, uint64_t value, bool memory)
+static void add(struct setting *list, size_t *n, enum cgroup_ctl controller, const char *file, uint64_t value,
+		bool memory)
 {
 	struct setting *s = &list[(*n)++];
 
@@ -194,7 +202,8 @@ static size_t list_settings(const struct cgroup_host *host, const struct cgroup_
 	return n;
 }
 
-static void group_file(const struct cgroup_host *host, const char *path, const struct setting *s, char *ret, size_t size)
+static void group_file(const struct cgroup_host *host, const char *path, const struct setting *s, char *ret,
+		       size_t size)
 {
 	snprintf(ret, size, "%s%s/%s", mount_of(host, s->controller), path, s->file);
 }
@@ -244,8 +253,8 @@ static int verify(const struct cgroup_host *host, const char *path, const struct
 		if (holds(s, text))
 			return 0;
 		if (round)
-			return err_set(err, ERR_REFUSED, ERR_ID_LIMIT_NOT_APPLIED, ERANGE, "%s: asked for %s, the kernel holds %s", file,
-				       s->value, text);
+			return err_set(err, ERR_REFUSED, ERR_ID_LIMIT_NOT_APPLIED, ERANGE,
+				       "%s: asked for %s, the kernel holds %s", file, s->value, text);
 		r = file_write_at(AT_FDCWD, file, s->value, NULL);
 		if (r < 0)
 			return err_set(err, ERR_SYSTEM, ERR_ID_LIMIT_NOT_APPLIED, -r, "%s: write %s", file, s->value);
@@ -271,10 +280,10 @@ static int enable_v2(const struct cgroup_host *host, const char *path, const cha
 			r = file_write_at(AT_FDCWD, file, word, NULL);
 			if (r < 0)
 				return err_set(err, ERR_SYSTEM,
-					       r == -EBUSY			   ? ERR_ID_CGROUP_BUSY :
-					       r == -EACCES || r == -EPERM	   ? ERR_ID_NO_DELEGATION :
-					       r == -ENOENT || r == -EOPNOTSUPP ? ERR_ID_NO_CONTROLLER :
-										     ERR_ID_NONE,
+					       r == -EBUSY			  ? ERR_ID_CGROUP_BUSY
+					       : r == -EACCES || r == -EPERM	  ? ERR_ID_NO_DELEGATION
+					       : r == -ENOENT || r == -EOPNOTSUPP ? ERR_ID_NO_CONTROLLER
+										  : ERR_ID_NONE,
 					       -r, "%s: write %s", file, word);
 		}
 		dir[i] = '/';
@@ -284,8 +293,8 @@ static int enable_v2(const struct cgroup_host *host, const char *path, const cha
 
 /* Makes the v1 groups and writes the values, or only writes them on v2, where the group was made by hand. The result is not looked at: see
  * verify(). */
-static int write_by_libcgroup(const struct cgroup_host *host, const char *path, const struct setting *list, size_t n, bool v1,
-			      struct err *err)
+static int write_by_libcgroup(const struct cgroup_host *host, const char *path, const struct setting *list, size_t n,
+			      bool v1, struct err *err)
 {
 	struct cgroup *group = cgroup_new_cgroup(path + 1);
 	int r = 0;
@@ -316,7 +325,8 @@ static int write_by_libcgroup(const struct cgroup_host *host, const char *path, 
 }
 
 /* Where the v1 group is missing after all, the reason is that of mkdir(2). */
-static int explain_missing_group(const struct cgroup_host *host, const char *path, const struct setting *s, struct err *err)
+static int explain_missing_group(const struct cgroup_host *host, const char *path, const struct setting *s,
+				 struct err *err)
 {
 	char dir[2 * PATH_MAX];
 
@@ -364,7 +374,8 @@ static int apply(const struct cgroup_host *host, const char *path, const struct 
 	return r;
 }
 
-int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits, struct err *err)
+int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits,
+			struct err *err)
 {
 	unsigned existed = 0, wanted = cgroup_limits_controllers(limits);
 	char dir[2 * PATH_MAX];
@@ -392,8 +403,8 @@ int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const 
  * cgroup.procs and not libcgroup's cgroup_attach_task_pid(), which on v1 writes to `tasks`, so moves one thread. The number is safe: the
  * process is our child and not reaped.
  */
-int cgroup_attach_v1(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits, const struct pidref *process,
-		     struct err *err)
+int cgroup_attach_v1(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits,
+		     const struct pidref *process, struct err *err)
 {
 	unsigned wanted = cgroup_limits_controllers(limits);
 	char file[2 * PATH_MAX + 32], number[16];

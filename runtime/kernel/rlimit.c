@@ -58,8 +58,8 @@ int rlimit_parse(const char *text, struct rlimit_setting *ret, struct err *err)
 	}
 	if (setting.resource < 0) {
 		near = name[0] ? nearest_word(name, names) : NULL;
-		return err_input(err, "%.*s: no such resource limit%s%s%s", (int)(n < 64 ? n : 64), text, near ? ", did you mean " : "",
-				 near ? near : "", near ? "?" : "");
+		return err_input(err, "%.*s: no such resource limit%s%s%s", (int)(n < 64 ? n : 64), text,
+				 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 	}
 	colon = strchr(equals + 1, ':');
 	n = colon ? (size_t)(colon - equals - 1) : strlen(equals + 1);
@@ -67,7 +67,8 @@ int rlimit_parse(const char *text, struct rlimit_setting *ret, struct err *err)
 		n = 0; /* no number is that long: refused below */
 	memcpy(soft, equals + 1, n);
 	soft[n] = '\0';
-	if (parse_value(soft, &setting.limit.rlim_cur) < 0 || parse_value(colon ? colon + 1 : soft, &setting.limit.rlim_max) < 0)
+	if (parse_value(soft, &setting.limit.rlim_cur) < 0 ||
+	    parse_value(colon ? colon + 1 : soft, &setting.limit.rlim_max) < 0)
 		return err_input(err, "%s: a limit is a number below 2^64, or unlimited", text);
 	if (setting.limit.rlim_cur > setting.limit.rlim_max)
 		return err_input(err, "%s: the soft limit is above the hard one", text);
@@ -92,10 +93,12 @@ static int above_hard(const struct rlimit_setting *setting, const struct rlimit 
 	if (now->rlim_max == RLIM_INFINITY || setting->limit.rlim_max <= now->rlim_max)
 		return 0;
 	if (setting->limit.rlim_max == RLIM_INFINITY)
-		return err_set(err, ERR_SYSTEM, ERR_ID_LIMIT_ABOVE_HARD, EPERM, "%s=unlimited: the hard limit here is %" PRIu64,
-			       rlimit_name(setting->resource), (uint64_t)now->rlim_max);
-	return err_set(err, ERR_SYSTEM, ERR_ID_LIMIT_ABOVE_HARD, EPERM, "%s=%" PRIu64 ": the hard limit here is %" PRIu64,
-		       rlimit_name(setting->resource), (uint64_t)setting->limit.rlim_max, (uint64_t)now->rlim_max);
+		return err_set(err, ERR_SYSTEM, ERR_ID_LIMIT_ABOVE_HARD, EPERM,
+			       "%s=unlimited: the hard limit here is %" PRIu64, rlimit_name(setting->resource),
+			       (uint64_t)now->rlim_max);
+	return err_set(err, ERR_SYSTEM, ERR_ID_LIMIT_ABOVE_HARD, EPERM,
+		       "%s=%" PRIu64 ": the hard limit here is %" PRIu64, rlimit_name(setting->resource),
+		       (uint64_t)setting->limit.rlim_max, (uint64_t)now->rlim_max);
 }
 
 int rlimit_check(const struct rlimit_setting *setting, struct err *err)
@@ -118,5 +121,6 @@ int rlimit_apply(const struct pidref *child, const struct rlimit_setting *settin
 		return -EPERM;
 	errno = errno ?: EPERM;
 	/* NOFILE above /proc/sys/fs/nr_open is EPERM for everybody (prlimit(2)). */
-	return err_system(err, "%s: set the resource limit of process %d", rlimit_name(setting->resource), (int)child->pid);
+	return err_system(err, "%s: set the resource limit of process %d", rlimit_name(setting->resource),
+			  (int)child->pid);
 }

@@ -99,8 +99,9 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 	int r = runner_walk(launch, err);
 	if (!(launch->roles & ROLE_RUNTIME))
 		child_ends(launch, r, err);
-	/* When init has ended, that is the cause, whatever the runtime's own row met because of it. */
-	if (r < 0 && launch->init.fd >= 0 && pidref_ended(&launch->init))
+	/* When init has ended, that is the cause, whatever the runtime's own row met because of it. The kernel closes the channel of
+	 * a dying process before its pidfd becomes readable, so the channel's end is waited upon, too. */
+	if (r < 0 && launch->init.fd >= 0 && (err->kind == ERR_PEER || pidref_ended(&launch->init)))
 		return explain_end_of_child(launch, err);
 	if (r < 0)
 		return r;

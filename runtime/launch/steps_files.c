@@ -32,7 +32,8 @@ int init_rootfs_protect(struct launch *launch, struct err *err)
 	/* Under an overlay the rootfs itself is never written. */
 	if (plan->rootfs.readonly || plan->ephemeral)
 		set |= MOUNT_ATTR_RDONLY;
-	/* open_tree(2) clones the propagation too: a shared one would reach the host, and pivot_root(2) refuses it with EINVAL. */
+	/* open_tree(2) clones the propagation too: a shared clone would reach the host, and pivot_root(2) refuses it
+	 * (EINVAL). */
 	return mount_set_attr(launch->rootfs_mount, "", set, 0, MS_PRIVATE, true, plan->rootfs.source, err);
 }
 

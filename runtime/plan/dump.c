@@ -146,23 +146,29 @@ static const char *view_text(enum tree_view view)
 	return "unknown";
 }
 
+#define KEY_MAX 64
+
+static const char *key_of(char key[KEY_MAX], const char *prefix, const char *name)
+{
+	snprintf(key, KEY_MAX, "%s.%s", prefix, name);
+	return key;
+}
+
 /* `prefix` is "rootfs" or "volume.0". */
 static void put_tree(FILE *out, const char *prefix, const struct plan_tree *tree)
 {
-	char key[64];
+	char key[KEY_MAX];
 
-#define KEY(name) (snprintf(key, sizeof(key), "%s.%s", prefix, (name)), key)
-	put(out, KEY("source"), tree->source);
-	put(out, KEY("target"), tree->target);
-	put(out, KEY("view"), view_text(tree->view));
-	put(out, KEY("why"), tree->why);
-	put_bool(out, KEY("readonly"), tree->readonly);
-	put_bool(out, KEY("directory"), tree->is_directory);
-	put_idmap(out, KEY("owner.uids"), &tree->owner_uids, false);
-	put_idmap(out, KEY("owner.gids"), &tree->owner_gids, false);
-	fprintf(out, "%s: %u:%u\n", KEY("device"), major(tree->device), minor(tree->device));
-	fprintf(out, "%s: %ju\n", KEY("inode"), (uintmax_t)tree->inode);
-#undef KEY
+	put(out, key_of(key, prefix, "source"), tree->source);
+	put(out, key_of(key, prefix, "target"), tree->target);
+	put(out, key_of(key, prefix, "view"), view_text(tree->view));
+	put(out, key_of(key, prefix, "why"), tree->why);
+	put_bool(out, key_of(key, prefix, "readonly"), tree->readonly);
+	put_bool(out, key_of(key, prefix, "directory"), tree->is_directory);
+	put_idmap(out, key_of(key, prefix, "owner.uids"), &tree->owner_uids, false);
+	put_idmap(out, key_of(key, prefix, "owner.gids"), &tree->owner_gids, false);
+	fprintf(out, "%s: %u:%u\n", key_of(key, prefix, "device"), major(tree->device), minor(tree->device));
+	fprintf(out, "%s: %ju\n", key_of(key, prefix, "inode"), (uintmax_t)tree->inode);
 }
 
 static void put_files(FILE *out, const struct plan *plan)
@@ -239,7 +245,7 @@ static void put_confinement(FILE *out, const struct plan *plan)
 	put_caps(out, "caps.ambient", plan->caps.ambient);
 	put_bool(out, "no-new-privileges", plan->no_new_privs);
 	put(out, "seccomp", plan->seccomp_name);
-	fprintf(out, "seccomp.instructions: %u\n", plan->seccomp ? plan->seccomp->len : 0);
+	fprintf(out, "seccomp.instructions: %u\n", plan->seccomp ? (unsigned)plan->seccomp->len : 0);
 	fprintf(out, "seccomp.flags: 0x%x\n", plan->seccomp ? plan->seccomp->flags : 0);
 }
 

@@ -4,6 +4,7 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/plan/ids_auto.h>
 #include <nsrun/plan/state.h>
+#include <nsrun/plan/tree.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -208,6 +209,7 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
 	r = take_ids(plan, fds, &reservation, err);
 	if (r < 0)
 		return r;
+	plan_settle_trees(plan);
 	r = make_dir(plan, fds, &reservation, err);
 	if (r < 0)
 		return r;

@@ -185,7 +185,7 @@ int profile_read_action(const struct profile_reader *r, const json_t *object, co
 	const json_t *number = profile_member(object, errno_key);
 	struct profile_where wa = profile_at(w, key), we = profile_at(w, errno_key);
 	uint64_t errnum = EPERM;
-	uint32_t action;
+	uint32_t action = SCMP_ACT_KILL_PROCESS;
 	int rc;
 
 	if (!profile_member(object, key))
@@ -236,7 +236,7 @@ static int read_arch_map(const struct profile_reader *r, const json_t *map, stru
 		const json_t *entry = json_array_get(map, i), *subs;
 		struct profile_where we = profile_at_index(&w, i), wa = profile_at(&we, "architecture"),
 				     ws = profile_at(&we, "subArchitectures");
-		uint32_t arch, *archs;
+		uint32_t arch = SCMP_ARCH_NATIVE, *archs;
 		size_t n = 0;
 		int rc = profile_check_keys(r, entry, &we, keys);
 

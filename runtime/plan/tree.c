@@ -215,3 +215,15 @@ int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootf
 	*ret = tree;
 	return 0;
 }
+
+void plan_settle_trees(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_volumes; i++) {
+		struct plan_tree *tree = &plan->volumes[i];
+
+		if (tree->view != VIEW_OWNER_ONLY)
+			continue;
+		tree->owner_uids.extents[0].outside = plan->root_uid;
+		tree->owner_gids.extents[0].outside = plan->root_gid;
+	}
+}

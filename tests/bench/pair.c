@@ -18,8 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static double run(char **argv, const posix_spawn_file_actions_t *actions)
 {
 	struct timespec a, b;

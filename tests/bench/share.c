@@ -33,14 +33,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MUST(expression)                                                               \
-	({                                                                             \
-		long _r = (long)(expression);                                          \
-		if (_r < 0) {                                                          \
+#define MUST(expression)                                                             \
+	({                                                                           \
+		long _r = (long)(expression);                                        \
+		if (_r < 0) {                                                        \
 			dprintf(2, "share: %s: %s\n", #expression, strerror(errno)); \
-			_exit(125);                                                    \
-		}                                                                      \
-		(int)_r;                                                               \
+			_exit(125);                                                  \
+		}                                                                    \
+		(int)_r;                                                             \
 	})
 
 static int make_fs(const char *type, const char *const (*options)[2], unsigned attr)
@@ -76,7 +76,8 @@ static void attach_at(int mount, int dir, const char *path)
 
 static int clone_of(int fd, bool recursive)
 {
-	return MUST(open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)));
+	return MUST(open_tree(fd, "",
+			      AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)));
 }
 
 #define TRICKS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -85,9 +86,12 @@ static int clone_of(int fd, bool recursive)
 static int make_dev(int root)
 {
 	static const char *const dev_options[][2] = { { "mode", "0755" }, { "size", "64k" }, { NULL, NULL } };
-	static const char *const pts_options[][2] = { { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" }, { NULL, NULL } };
+	static const char *const pts_options[][2] = {
+		{ "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" }, { NULL, NULL }
+	};
 	static const char *const shm_options[][2] = { { "mode", "1777" }, { "size", "67108864" }, { NULL, NULL } };
-	static const char *const nodes[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty" };
+	static const char *const nodes[] = { "/dev/null",   "/dev/zero",    "/dev/full",
+					     "/dev/random", "/dev/urandom", "/dev/tty" };
 	static const char *const links[][2] = {
 		{ "/proc/self/fd", "fd" },	 { "/proc/self/fd/0", "stdin" }, { "/proc/self/fd/1", "stdout" },
 		{ "/proc/self/fd/2", "stderr" }, { "pts/ptmx", "ptmx" },
@@ -119,11 +123,14 @@ static void protect_paths(int proc, int sys, int dev)
 {
 	static const char *const readonly[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
 	static const char *const masked[] = {
-		"acpi",	     "asound", "interrupts", "kcore",	   "keys",	  "key-users",
-		"latency_stats", "sched_debug", "scsi", "slabinfo", "softirqs", "timer_list", "timer_stats",
+		"acpi",	       "asound", "interrupts", "kcore",	   "keys",	 "key-users",	"latency_stats",
+		"sched_debug", "scsi",	 "slabinfo",   "softirqs", "timer_list", "timer_stats",
 	};
-	static const char *const masked_sys[] = { "devices/virtual/powercap", "firmware", "class/thermal", "devices/virtual/thermal" };
-	static const char *const empty_options[][2] = { { "size", "0" }, { "nr_inodes", "1" }, { "mode", "0555" }, { NULL, NULL } };
+	static const char *const masked_sys[] = { "devices/virtual/powercap", "firmware", "class/thermal",
+						  "devices/virtual/thermal" };
+	static const char *const empty_options[][2] = {
+		{ "size", "0" }, { "nr_inodes", "1" }, { "mode", "0555" }, { NULL, NULL }
+	};
 	int null = MUST(openat(dev, "null", O_PATH | O_CLOEXEC)), empty = -1;
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
 
@@ -172,7 +179,8 @@ static void confine(const struct builtin_filter *filter)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { { 0 } };
-	struct sock_fprog program = { .len = filter->program.len, .filter = (struct sock_filter *)filter->program.insns };
+	struct sock_fprog program = { .len = filter->program.len,
+				      .filter = (struct sock_filter *)filter->program.insns };
 
 	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
 		if (!(filter->caps & UINT64_C(1) << cap))
@@ -277,8 +285,8 @@ static const struct builtin_filter *default_filter(void)
 int main(int argc, char **argv)
 {
 	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
-			 CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+			 CLONE_NEWCGROUP | CLONE_PIDFD | CLONE_INTO_CGROUP,
 		.exit_signal = SIGCHLD,
 	};
 	int tree, cgroup, pidfd = -1, channel[2];

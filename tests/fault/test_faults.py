@@ -23,7 +23,8 @@ def rows_of():
 
 @test(root=True)
 def test_every_row_is_covered():
-    equal(uncovered(rows_of()), [], "rows of the table that no launch here runs")
+    """Covered rows = rows, on this host; the hierarchies of another one have the rest."""
+    equal(uncovered({row.name for _, rows in rows_of() for row in rows}), [], "rows of the table that no launch here runs")
 
 
 @test(root=True)

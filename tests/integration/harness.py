@@ -217,7 +217,7 @@ def tmp(name="", mode=0o755, owner=None):
     os.makedirs(path, exist_ok=True)
     os.chmod(path, mode)
     if owner is not None:
-        ids = owner if isinstance(owner, tuple) else (user(owner).uid, user(owner).gid)
+        ids = owner if type(owner) is tuple else (user(owner).uid, user(owner).gid)
         os.chown(path, *ids)
     return path
 

@@ -4,7 +4,7 @@ import collections
 import os
 import re
 
-from harness import (Pty, TOP, base, binary, dummy, fail, nsrun, ranger, rootfs, single, tmp, user)
+from harness import Pty, TOP, base, binary, dummy, fail, mountinfo, nsrun, ranger, rootfs, single, user
 
 ROLES = ("runtime", "init", "workload")
 MARK = "WORKLOAD-RAN"
@@ -131,9 +131,23 @@ def chosen(rows_of):
     return out
 
 
-def uncovered(rows_of):
-    """Rows of the table that no launch runs."""
-    return sorted(set(score_rows()) - {row.name for _, rows in rows_of for row in rows})
+def impossible():
+    """{row: what it needs} of rows that no launch on this host can have."""
+    out = {}
+    unified = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
+    controllers = open(os.path.join(unified[0], "cgroup.controllers")).read().split() if unified else []
+    if "memory" not in controllers:
+        out["cgroup.mount"] = "the memory controller in the v2 hierarchy"
+    if not unified:
+        out["cgroup.create"] = "a v2 hierarchy"
+    if not os.path.isdir("/sys/fs/cgroup/memory") or "memory" in controllers:
+        out["cgroup.attach"] = out["cgroupns.unshare"] = "controllers in v1 hierarchies"
+    return out
 
 
-__all__ = ["LIMITS", "Launch", "MARK", "ROLES", "Row", "chosen", "launches", "score_rows", "uncovered"]
+def uncovered(names):
+    """Rows of the table that are not among these and that this host could have."""
+    return sorted(set(score_rows()) - set(names) - set(impossible()))
+
+
+__all__ = ["LIMITS", "Launch", "MARK", "ROLES", "Row", "chosen", "impossible", "launches", "score_rows", "uncovered"]

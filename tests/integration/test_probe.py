@@ -59,7 +59,16 @@ def keyring():
     return value if value > 0 else None
 
 
-def normalise_mount(line, container, first_uid, first_gid):
+def inside(entries, number):
+    """The id inside that this host id is."""
+    for entry in entries:
+        begin, outside, count = (int(word) for word in entry.split())
+        if outside <= number < outside + count:
+            return begin + number - outside
+    return "none"
+
+
+def normalise_mount(line, container, uid_map, gid_map):
     left, right = line.split(" - ")
     left, right = left.split(" "), right.split(" ")
     root, target, options, tags = left[3], left[4], left[5], left[6:]
@@ -71,13 +80,12 @@ def normalise_mount(line, container, first_uid, first_gid):
     out = []
     for option in extra:
         name, _, value = option.partition("=")
-        # shown as the initial namespace numbers them
-        if name == "uid" and first_uid is not None and value.isdigit():
-            option = "uid=FIRST+%d" % (int(value) - first_uid)
-        if name == "gid" and first_gid is not None and value.isdigit():
-            option = "gid=FIRST+%d" % (int(value) - first_gid)
-        if name in ("lowerdir", "upperdir", "workdir"):
-            option = name
+        if name in ("uid", "gid"):  # the kernel shows those of the host
+            option = "%s=%s" % (name, inside(uid_map if name == "uid" else gid_map, int(value)))
+        if fstype == "overlay":  # others are the kernel's defaults, and differ between kernels
+            option = name if name in ("rw", "ro", "lowerdir", "upperdir", "workdir", "userxattr") else None
+            if option is None:
+                continue
         if name in ("nr_inodes", "inode64", "seclabel") or (name == "size" and fstype == "devtmpfs"):
             continue
         out.append(option)
@@ -97,8 +105,7 @@ def normalise(raw, who):
     def first(entries):
         values = [int(entry.split()[1]) for entry in entries if entry.split()[0] == "0"]
         return values[0] if values else None
-    first_uid, first_gid = first(raw["uid_map"]), first(raw["gid_map"])
-    for name, begin in (("uid_map", first_uid), ("gid_map", first_gid)):
+    for name, begin in (("uid_map", first(raw["uid_map"])), ("gid_map", first(raw["gid_map"]))):
         if who is None and begin not in (0, 100000):  # an auto range
             out[name] = [re.sub(r"\b%d\b" % begin, "AUTO", entry) for entry in raw[name]]
 
@@ -124,7 +131,7 @@ def normalise(raw, who):
     out["net_dev"] = sorted(set(links) - TUNNELS)
     out["fds"] = [dict(fd, target=re.sub(r":\[\d+\]", "", fd["target"])) for fd in raw["fds"]]
     out["environment"] = sorted(entry.replace(hostname, "ID") for entry in raw["environment"])
-    mounts = [normalise_mount(line, hostname, first_uid, first_gid) for line in raw["mountinfo"]]
+    mounts = [normalise_mount(line, hostname, raw["uid_map"], raw["gid_map"]) for line in raw["mountinfo"]]
     # those of one target stay in their order: the last one is seen
     out["mountinfo"] = sorted(mounts, key=lambda text: text.split(" ")[0])
     return out
@@ -197,19 +204,21 @@ def background(argv, who=None):
 
 
 def end(process):
-    process.terminate()
+    """SIGKILL: a PID 1 without handlers does not notice SIGTERM."""
+    process.kill()
     process.wait()
     process.stdout.close()
     process.stderr.close()
+    nsrun(["gc"]).check(0)
 
 
 @test(root=True, needs=["ps"])
 def test_ps_of_the_host_shows_the_mapped_id():
     """Root inside, 100000 outside."""
-    process, inside = background(["--userns-remap", dummy().name, rootfs(owner=dummy()), "/bin/sh", "-c",
+    process, first = background(["--userns-remap", dummy().name, rootfs(owner=dummy()), "/bin/sh", "-c",
                                   "echo $(id -u):$(id -g):$$; sleep 4711 & wait"])
     try:
-        equal(inside, "0:0:1", "uid, gid and pid inside")
+        equal(first, "0:0:1", "uid, gid and pid inside")
         listing = run(["ps", "-eo", "uid=,gid=,pid=,args="]).check(0).stdout
         ours = set(descendants(process.pid))
         rows = [line.split(None, 3) for line in listing.splitlines()]
@@ -255,8 +264,8 @@ def test_session_keyring_is_not_the_callers():
     direct = json.loads(run([probe()]).check(0).stdout)
     equal(direct["session_keyring"], ours, "keyring of a plain child: the test sees nothing otherwise; serial")
     who, argv = KINDS["unconfined"]()
-    inside = json.loads(nsrun(argv + ["/probe"], user=who).check(0).stdout)["session_keyring"]
-    check(isinstance(inside, int) and inside != ours, "session keyring inside: %r, the caller's: %r" % (inside, ours))
+    got = json.loads(nsrun(argv + ["/probe"], user=who).check(0).stdout)["session_keyring"]
+    check(isinstance(got, int) and got != ours, "session keyring inside: %r, the caller's: %r" % (got, ours))
 
 
 @test(root=True)
@@ -273,15 +282,15 @@ def test_nothing_of_the_caller_is_inherited():
             os.set_inheritable(fd, True)
     who, argv = KINDS["root-dummy"]()
     variables = {"SECRET": "x", "LISTEN_FDS": "2", "NOTIFY_SOCKET": "/run/n"}
-    inside = json.loads(nsrun(argv + ["/probe"], user=who, env=variables,
-                              popen=dict(preexec_fn=prepare, close_fds=False)).check(0).stdout)
+    got = json.loads(nsrun(argv + ["/probe"], user=who, env=variables,
+                           popen=dict(preexec_fn=prepare, close_fds=False)).check(0).stdout)
     for fd in (read, write, directory):
         os.close(fd)
-    equal([fd["fd"] for fd in inside["fds"]], [0, 1, 2], "descriptors")
-    status = inside["status"]
+    equal([fd["fd"] for fd in got["fds"]], [0, 1, 2], "descriptors")
+    status = got["status"]
     equal((status["SigIgn"], status["SigBlk"]), ("0" * 16, "0" * 16), "ignored and blocked signals")
     equal(status["Groups"].split(), [], "groups")
-    names = [entry.split("=")[0] for entry in inside["environment"]]
+    names = [entry.split("=")[0] for entry in got["environment"]]
     equal([name for name in names if name in ("SECRET", "LISTEN_FDS", "NOTIFY_SOCKET")], [], "variables of the caller")
 
 

@@ -114,7 +114,8 @@ static void test_parse_subtree_and_escapes(void **state)
 static void test_parse_nonsense(void **state)
 {
 	(void)state;
-	parse("\n \n- \n1 2 - cgroup2\n1 2 0:1 / - cgroup2 x rw\n5 4 0:1 / /x rw - cgroup  rw\nfoo - cgroup c\n", "", &fixture);
+	parse("\n \n- \n1 2 - cgroup2\n1 2 0:1 / - cgroup2 x rw\n5 4 0:1 / /x rw - cgroup  rw\nfoo - cgroup c\n", "",
+	      &fixture);
 	assert_string_equal(fixture.v2_mount, "");
 	for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
 		assert_string_equal(fixture.v1_mount[c], "");
@@ -259,7 +260,8 @@ static void test_limits_read_back(void **state)
 		skip();
 	group_name(group, "values");
 	must_apply(group, &limits);
-	read_value(CGROUP_MEMORY, group, host.v1_mount[CGROUP_MEMORY][0] ? "memory.limit_in_bytes" : "memory.max", v, sizeof(v));
+	read_value(CGROUP_MEMORY, group, host.v1_mount[CGROUP_MEMORY][0] ? "memory.limit_in_bytes" : "memory.max", v,
+		   sizeof(v));
 	assert_string_equal(v, "67108864");
 	if (host.v1_mount[CGROUP_MEMORY][0]) {
 		char path[2 * PATH_MAX];
@@ -268,6 +270,14 @@ static void test_limits_read_back(void **state)
 		if (access(path, F_OK) == 0) {
 			read_value(CGROUP_MEMORY, group, "memory.memsw.limit_in_bytes", v, sizeof(v));
 			assert_string_equal(v, "67108864");
+		}
+	} else {
+		char path[2 * PATH_MAX];
+
+		snprintf(path, sizeof(path), "%s%s/memory.swap.max", host.v2_mount, group);
+		if (access(path, F_OK) == 0) {
+			read_value(CGROUP_MEMORY, group, "memory.swap.max", v, sizeof(v));
+			assert_string_equal(v, "0");
 		}
 	}
 	if (host.v1_mount[CGROUP_CPU][0]) {
@@ -560,7 +570,8 @@ static int delegated_user(const char *own, const char *expected)
 	if (cgroup_probe(mine, &err) < 0 || !streq(mine->v2_self, own))
 		return __LINE__ % 250;
 	if (!expected) {
-		if (cgroup_choose_parent(mine, chosen, sizeof(chosen), &err) != -EACCES || err.id != ERR_ID_NO_DELEGATION)
+		if (cgroup_choose_parent(mine, chosen, sizeof(chosen), &err) != -EACCES ||
+		    err.id != ERR_ID_NO_DELEGATION)
 			return __LINE__ % 250;
 		return 0;
 	}

@@ -5,9 +5,11 @@
 
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/cgroup.h>
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <jansson.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -300,6 +303,246 @@ static void ends_init_and_no_stranger(void **state)
 	assert_int_equal(count_below(""), 1);
 }
 
+/* A copy of /etc that this process alone sees, with these ranges. Exit status 77: not possible here. */
+static void private_etc(const char *subids)
+{
+	char command[512];
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		_exit(77);
+	snprintf(command, sizeof(command), "mkdir %s/etc && mount -t tmpfs none %s/etc && cp -a /etc/. %s/etc/ && mount --bind %s/etc /etc && printf '%s' > /etc/subuid && "
+		 "cp /etc/subuid /etc/subgid", root, root, root, root, subids);
+	if (system(command) != 0)
+		_exit(77);
+}
+
+static void run_private(int (*body)(void))
+{
+	char etc[64];
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		print_message("skipped: needs root\n");
+		skip();
+	}
+	pid = fork();
+	if (pid == 0)
+		_exit(body());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	snprintf(etc, sizeof(etc), "%s/etc", root);
+	rmdir(etc);
+	assert_int_equal(state_collect(root, NULL, NULL, NULL), 0);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("skipped: no mount namespace of our own\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int reserve_after_death(void)
+{
+	struct reservation reservation = RESERVATION_NONE, second = RESERVATION_NONE;
+	struct err err = ERR_INIT;
+	struct plan *plan, *other;
+	pid_t init = fork();
+	int status;
+
+	if (init == 0)
+		for (;;)
+			pause();
+	private_etc("nsremap:1000000:131072\\n"); /* one range for auto */
+	leave_record(init, false);
+	if (count_below("ranges") != 1)
+		return 1;
+	plan = auto_plan();
+	if (plan_reserve(plan, &reservation, &err) < 0 || plan->root_uid != 1065536)
+		return 2;
+	if (waitpid(init, &status, 0) != init || !WIFSIGNALED(status)) /* what was left was ended first */
+		return 3;
+	if (count_below("1065536.1065536") != 1)
+		return 4;
+	other = auto_plan();
+	if (plan_reserve(other, &second, &err) >= 0 || err.id != ERR_ID_SUBID_EXHAUSTED || second.dir || second.lock_fd != FD_NONE)
+		return 5;
+	if (reservation_end(&reservation, &err) < 0 || plan_reserve(other, &second, NULL) < 0 || other->root_uid != 1065536)
+		return 6;
+	return reservation_end(&second, NULL) < 0 ? 7 : 0;
+}
+
+static void next_launch_ends_what_the_dead_left(void **state)
+{
+	(void)state;
+	run_private(reserve_after_death);
+}
+
+static int make_default(void)
+{
+	static const struct plan_request request = { .userns_remap = "default" };
+	static const struct id_caller caller = { 0, 0, UINT64_MAX, true };
+	uint32_t first = 0;
+
+	private_etc("");
+	for (int i = 0; i < 2; i++) {
+		struct reservation reservation = RESERVATION_NONE;
+		struct err err = ERR_INIT;
+		struct plan *plan = auto_plan();
+
+		plan->auto_pending = false;
+		if (ids_resolve(plan, &request, &caller, &id_files_host, &err) < 0 || plan->auto_pending != (i == 0))
+			return 1;
+		if (plan_reserve(plan, &reservation, &err) < 0) {
+			fprintf(stderr, "%s\n", err.message);
+			return strstr(err.message, "not installed") ? 77 : 2;
+		}
+		if (plan->auto_pending || plan->uids.extents[0].count != 65536 || plan->root_uid < 524288 || (first && plan->root_uid != first))
+			return 3;
+		if (reservation.marker || plan->remap != REMAP_USER)
+			return 4;
+		first = plan->root_uid;
+		/* both are kept: a second container of `default` shares the ids with the first */
+	}
+	return system("getent passwd nsremap | grep -q nologin && test $(wc -l < /etc/subuid) = 1 && test $(wc -l < /etc/subgid) = 1") != 0 ? 5 : 0;
+}
+
+static void default_makes_its_user_once(void **state)
+{
+	(void)state;
+	run_private(make_default);
+}
+
+static int end_with_cgroup(void)
+{
+	char parent[64], path[2 * PATH_MAX + 32];
+	struct reservation reservation = RESERVATION_NONE;
+	struct cgroup_host host;
+	struct err err = ERR_INIT;
+	int status, go[2], fd, removed = 0;
+	pid_t owner;
+	char c;
+
+	if (cgroup_probe(&host, &err) < 0 || !host.v2_mount[0])
+		return 77;
+	snprintf(parent, sizeof(parent), "/nsrun-test-%d", getpid());
+	if (pipe(go) < 0)
+		return 1;
+	owner = fork();
+	if (owner == 0) {
+		struct plan *plan = auto_plan();
+
+		plan->cgroup_path = parent;
+		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, 0, &err) < 0 ||
+		    cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0)
+			_exit(77);
+		if (fork() == 0) {
+			struct reservation copy = reservation;
+
+			closep(&copy.lock_fd); /* as execve(2) does */
+			closep(&copy.range_fd);
+			snprintf(path, sizeof(path), "%s%s/cgroup.procs", host.v2_mount, plan->cgroup_path);
+			if (file_write_at(AT_FDCWD, path, "0", &err) < 0)
+				_exit(1);
+			(void)!write(go[1], "x", 1);
+			for (;;)
+				pause();
+		}
+		(void)!read(go[0], &c, 1);
+		_exit(0); /* a runtime that is gone, its workload not */
+	}
+	close(go[1]);
+	if (waitpid(owner, &status, 0) != owner || !WIFEXITED(status))
+		return 2;
+	if (WEXITSTATUS(status))
+		return WEXITSTATUS(status);
+	if (state_collect(root, count_removed, &removed, &err) < 0) {
+		fprintf(stderr, "%s\n", err.message);
+		return 3;
+	}
+	snprintf(path, sizeof(path), "%s%s", host.v2_mount, parent);
+	/* rmdir succeeds only without sub-groups and processes */
+	if (removed != 1 || rmdir(path) < 0)
+		return 4;
+	return 0;
+}
+
+/* The whole way of an ordinary user: resolve, reserve below its own state root, newuidmap and newgidmap. */
+static int map_by_helper(void)
+{
+	static const struct plan_request request = { 0 };
+	struct reservation reservation = RESERVATION_NONE;
+	struct pidref child = PIDREF_NONE;
+	struct err err = ERR_INIT;
+	char path[64], text[256];
+	int ready[2], go[2], status;
+	struct plan *plan;
+	ssize_t n;
+	FILE *f;
+	char c;
+
+	if (access("/usr/bin/newuidmap", X_OK) < 0)
+		return 77;
+	private_etc("daemon:2000000:65536\\n");
+	if (setgroups(0, NULL) < 0 || setresgid(1, 1, 1) < 0 || setresuid(1, 1, 1) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
+		return 77;
+	unsetenv("XDG_RUNTIME_DIR");
+	plan = auto_plan();
+	plan->auto_pending = false;
+	plan->state_root = NULL;
+	if (plan_resolve_ids(plan, &request, &err) < 0 || plan->caller != CALLER_USER_RANGES || plan_reserve(plan, &reservation, &err) < 0)
+		goto fail;
+	if (reservation.range_fd != FD_NONE || !str_after(plan->state_dir, "/tmp/nsrun-1/1.1/") || pipe(ready) < 0 || pipe(go) < 0)
+		goto fail;
+	child.pid = fork();
+	if (child.pid == 0) {
+		if (unshare(CLONE_NEWUSER) < 0)
+			_exit(1);
+		(void)!write(ready[1], "x", 1);
+		(void)!read(go[0], &c, 1);
+		_exit(setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || setgroups(0, NULL) < 0 || setresuid(65536, 65536, 65536) < 0);
+	}
+	close(ready[1]);
+	n = read(ready[0], &c, 1);
+	if (n != 1 || idmap_write_by_helper(&child, "newuidmap", &plan->uids, &err) < 0 ||
+	    idmap_write_by_helper(&child, "newgidmap", &plan->gids, &err) < 0)
+		goto fail;
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", child.pid);
+	f = fopen(path, "r");
+	n = f ? (ssize_t)fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[n] = '\0';
+	(void)!write(go[1], "x", 1);
+	if (!strstr(text, "2000000") || waitpid(child.pid, &status, 0) != child.pid || status != 0)
+		goto fail;
+	/* what is not its own is refused, in the program's words */
+	plan->uids.extents[1].outside++;
+	child.pid = fork();
+	if (child.pid == 0)
+		_exit(unshare(CLONE_NEWUSER) < 0 || sleep(1));
+	usleep(100000);
+	if (idmap_write_by_helper(&child, "newuidmap", &plan->uids, &err) >= 0 || !strstr(err.message, "newuidmap"))
+		goto fail;
+	waitpid(child.pid, &status, 0);
+	if (reservation_end(&reservation, NULL) < 0)
+		return 2;
+	rmdir("/tmp/nsrun-1/ranges");
+	return rmdir("/tmp/nsrun-1") < 0 ? 3 : 0;
+fail:
+	fprintf(stderr, "%s\n", err.message);
+	return 1;
+}
+
+static void ordinary_user_is_mapped_by_helper(void **state)
+{
+	(void)state;
+	run_private(map_by_helper);
+}
+
+static void collector_ends_the_cgroup(void **state)
+{
+	(void)state;
+	run_private(end_with_cgroup);
+}
+
 static void keeps_what_it_cannot_judge(void **state)
 {
 	struct err err = ERR_INIT;
@@ -468,6 +711,8 @@ int main(void)
 		cmocka_unit_test(ends_init_and_no_stranger),  cmocka_unit_test(keeps_what_it_cannot_judge),
 		cmocka_unit_test(refuses_a_prepared_root),    cmocka_unit_test(chooses_the_root),
 		cmocka_unit_test(is_quick_beside_many),
+		cmocka_unit_test(next_launch_ends_what_the_dead_left), cmocka_unit_test(default_makes_its_user_once),
+		cmocka_unit_test(collector_ends_the_cgroup), cmocka_unit_test(ordinary_user_is_mapped_by_helper),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

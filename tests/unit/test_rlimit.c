@@ -26,9 +26,24 @@ static void test_parse(void **state)
 		{ "as=18446744073709551614", RLIMIT_AS, UINT64_MAX - 1, UINT64_MAX - 1 },
 	};
 	static const char *const bad[] = {
-		"", "nofile", "=1", "nofile=", "nofile=1:", "nofile=:1", "nofile=-2", "nofile=+1", "nofile= 1", "nofile=1:2:3",
-		"nofile=2:1", "nofile=unlimited:5", "NOFILE=1", "nofil=1", "rlimit_nofile_of_a_long_name=1", "nofile=18446744073709551616",
-		"nofile=0000000000000000000000000000000000000001", "nofile=1k",
+		"",
+		"nofile",
+		"=1",
+		"nofile=",
+		"nofile=1:",
+		"nofile=:1",
+		"nofile=-2",
+		"nofile=+1",
+		"nofile= 1",
+		"nofile=1:2:3",
+		"nofile=2:1",
+		"nofile=unlimited:5",
+		"NOFILE=1",
+		"nofil=1",
+		"rlimit_nofile_of_a_long_name=1",
+		"nofile=18446744073709551616",
+		"nofile=0000000000000000000000000000000000000001",
+		"nofile=1k",
 	};
 
 	(void)state;
@@ -139,7 +154,8 @@ static void test_above_hard(void **state)
 	assert_int_equal(apply.id, ERR_ID_LIMIT_ABOVE_HARD);
 	assert_non_null(strstr(apply.message, "nofile"));
 	if (r == 0) {
-		print_message("the capability is held without being worth anything (a user namespace): told by the kernel alone\n");
+		print_message(
+			"the capability is held without being worth anything (a user namespace): told by the kernel alone\n");
 		return;
 	}
 	assert_int_equal(r, -EPERM);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line, from one table: parsing, usage, --help and the manual page are all made from option_rows[]. An option that
- * is planned and not built is in it too, so that using it is a clear error and never "unknown".
+ * The command line, from one table: parsing, usage, --help and the manual page are all made from option_rows[]. An
+ * option that is planned and not built is in it too, so that using it is a clear error and never "unknown".
  *
  * The rules, which are those of getopt_long(3) and of docker run where both agree:
- *   - options end at ROOTFS, the first word that is not an option, or at "--"; what follows ROOTFS is CMD and its arguments, as it
- *     stands. One "--" between ROOTFS and CMD is dropped; without it CMD may not begin with "-", which is a forgotten order
- *     of words far more often than a program's name;
- *   - "--name=value" and "--name value"; a yes-or-no option and one whose value is optional take their value after "=" alone;
+ *   - options end at ROOTFS, the first word that is not an option, or at "--"; what follows ROOTFS is CMD and its
+ *     arguments, as it stands. One "--" between ROOTFS and CMD is dropped; without it CMD may not begin with "-", which
+ *     is a wrong order of words far more often than a program's name;
+ *   - "--name=value" and "--name value"; a yes-or-no option and one whose value is optional take it after "=" alone;
  *   - letters cluster ("-it"), and the last of a cluster may take a value: "-eA=B", "-e=A=B", "-e A=B", "-it=false";
  *   - names are not abbreviated: a script must not break when an option is added;
  *   - an empty value is an error: a limit that an unset variable was meant to give must not vanish;
@@ -82,8 +82,8 @@ extern const struct option_group_row option_groups[GROUP_COUNT];
 int command_line_parse(int argc, char *const *argv, struct command_line *ret, struct err *err);
 void command_line_done(struct command_line *line);
 
-/* ROOTFS is no existing directory and is the word of a planned command, of docker or of an image: says what to do instead.
- * 0 when there is nothing to say. */
+/* ROOTFS is no existing directory and is the word of a planned command, of docker or of an image: says what to do
+ * instead. 0 when there is nothing to say. */
 int rootfs_word_check(const char *rootfs, struct err *err);
 
 #endif

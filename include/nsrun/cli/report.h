@@ -16,7 +16,8 @@
 int report_error(FILE *out, const struct err *err);
 /* What could not be undone; does not change the exit status. */
 void report_cleanup(FILE *out, const struct err *err);
-/* Flushes and looks for a write error: 0, or 125 after a message. A reader that went away (EPIPE) is 141, as a shell has it. */
+/* Flushes and looks for a write error: 0, or 125 after a message. A reader that went away (EPIPE) is 141, as a shell
+ * has it. */
 int report_flush(FILE *out, const char *name);
 
 #endif

@@ -13,10 +13,13 @@ enum cgroup_ctl { CGROUP_CPU, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CONTROLLER_COUN
 
 /* What this host offers to this process. Filled once per launch. */
 struct cgroup_host {
-	char v2_mount[PATH_MAX];  /* "" where no cgroup2 is mounted */
-	char v2_self[PATH_MAX];	  /* this process' group, relative to v2_mount, "/" first; "" when that mount shows another part of the tree */
-	bool v2_controller[CGROUP_CONTROLLER_COUNT]; /* offered by the v2 hierarchy at its root (a v1 mount takes it away) */
-	char v1_mount[CGROUP_CONTROLLER_COUNT][PATH_MAX]; /* "" where the controller has no v1 hierarchy */
+	char v2_mount[PATH_MAX]; /* "" where no cgroup2 is mounted */
+	/* This process' group, relative to v2_mount, "/" first; "" when that mount shows another part of the tree. */
+	char v2_self[PATH_MAX];
+	/* Offered by the v2 hierarchy at its root: a v1 mount takes a controller away. */
+	bool v2_controller[CGROUP_CONTROLLER_COUNT];
+	/* "" where the controller has no v1 hierarchy. */
+	char v1_mount[CGROUP_CONTROLLER_COUNT][PATH_MAX];
 	char v1_self[CGROUP_CONTROLLER_COUNT][PATH_MAX];
 };
 
@@ -48,16 +51,18 @@ const char *cgroup_controller_name(enum cgroup_ctl controller);
 int cgroup_choose_parent(const struct cgroup_host *host, char *ret_parent, size_t size, struct err *err);
 
 /* Can these limits be applied under this parent? Names the controller and remedy otherwise. No side effect. */
-int cgroup_check_limits(const struct cgroup_host *host, const char *parent, const struct cgroup_limits *limits, struct err *err);
+int cgroup_check_limits(const struct cgroup_host *host, const char *parent, const struct cgroup_limits *limits,
+			struct err *err);
 
 /* Only where host->v2_mount is set. Makes the v2 group `path` (relative to the mount, parents too; it may exist already) and returns an O_PATH|O_DIRECTORY fd for CLONE_INTO_CGROUP. */
 int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
 /* Makes the groups of the needed controllers by libcgroup (v1 directories, or on v2 subtree_control plus the group's files), and
  * writes the limits; reads back what was written. On failure nothing is left but the parent. A memory limit gives no swap beside it. */
-int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits, struct err *err);
+int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits,
+			struct err *err);
 /* v1 only: puts the process into the groups of the controllers that the limits use. */
-int cgroup_attach_v1(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits, const struct pidref *process,
-		     struct err *err);
+int cgroup_attach_v1(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits,
+		     const struct pidref *process, struct err *err);
 /* Kills all that is left in it (cgroup.kill, or a loop of SIGKILL where 5.14's file is missing), removes sub-groups and the group, in
  * v2 and in every v1 hierarchy of enum cgroup_ctl. A group that does not exist is success. At most `timeout_ms`. */
 int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned timeout_ms, struct err *err);

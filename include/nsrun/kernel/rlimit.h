@@ -9,11 +9,12 @@
 #include <sys/resource.h>
 
 struct rlimit_setting {
-	int resource;	/* RLIMIT_* */
+	int resource; /* RLIMIT_* */
 	struct rlimit limit;
 };
 
-/* "nofile=1024", "nofile=1024:2048", "core=unlimited", "-1" for unlimited. Names as in docker run --ulimit, which are those of limits.conf(5). */
+/* "nofile=1024", "nofile=1024:2048", "core=unlimited", "-1" for unlimited. Names as in docker run --ulimit, which are those of
+ * limits.conf(5). */
 int rlimit_parse(const char *text, struct rlimit_setting *ret, struct err *err);
 const char *rlimit_name(int resource);
 /* Would it be EPERM for this caller? Says so before anything is made (ERR_ID_LIMIT_ABOVE_HARD). */

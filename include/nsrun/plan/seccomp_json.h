@@ -6,6 +6,7 @@
 
 /* Reads a profile in the JSON form of the OCI runtime specification (config-linux, "seccomp") with Docker's extensions (archMap, includes,
  * excludes, minKernel, single "name"). `name` is for messages, which say the JSON path and, for a syntax error, line and column. At most 8 MiB. */
-int seccomp_json_parse(const char *text, size_t size, const char *name, struct arena *arena, struct seccomp_profile *ret, struct err *err);
+int seccomp_json_parse(const char *text, size_t size, const char *name, struct arena *arena,
+		       struct seccomp_profile *ret, struct err *err);
 
 #endif

@@ -9,6 +9,9 @@
 int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted, bool idmap_root,
 		      struct plan_tree *ret, struct err *err);
 
+/* Part of plan_reserve(): writes the ids of an `auto` range into the maps of owner-only volumes. */
+void plan_settle_trees(struct plan *plan);
+
 /* True when some directory on the way from "/" to the open directory is root's and can be searched by root alone: then no other user
  * reaches anything below it. Walks up by ".." from the descriptor, so symbolic links and renames do not matter. */
 int tree_is_private(int dir_fd, bool *ret, struct err *err);
