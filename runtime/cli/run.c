@@ -10,6 +10,7 @@
 #include <nsrun/plan/dump.h>
 
 #include <fcntl.h>
+#include <signal.h>
 
 const struct command_row commands[] = {
 	{ "gc", command_gc, "remove what dead containers left" },
@@ -65,9 +66,15 @@ static void tape_freep(struct tape **tape)
 		tape_free(*tape);
 }
 
-/* A workload that ends by signal 9 for no visible reason has its reason here. */
-static void print_oom(const struct launch_result *result)
+/* A workload that ends by a signal for no visible reason has its reason here. */
+static void print_cause(const struct plan *plan, const struct launch_result *result)
 {
+	if (result->exit_status == 128 + SIGSYS && plan->seccomp)
+		fprintf(stderr,
+			"nsrun: the seccomp filter (%s) ended the workload: a system call of a foreign ABI, such as that of a 32-bit "
+			"program, or one that the profile kills for\n"
+			"        remedy: --security-opt seccomp=docker permits 32-bit programs\n",
+			plan->seccomp_name);
 	if (result->oom_kills)
 		fprintf(stderr,
 			"nsrun: memory: the kernel killed %ju process%s of the container at its limit (--memory)\n",
@@ -92,12 +99,14 @@ static int launch_planned(struct plan *plan, enum trace_format format, FILE *tra
 
 	r = launch_run(plan, &reservation, tape, &result, &err, &cleanup_err);
 	print_trace(format, tape, trace ? trace : stderr);
-	print_oom(&result);
+	print_cause(plan, &result);
 	status = r < 0 ? report_error(stderr, &err) : result.exit_status;
-	if (err_is_set(&cleanup_err))
+	if (err_is_set(&cleanup_err)) {
 		report_cleanup(stderr, &cleanup_err);
-	if (reservation_end(&reservation, &end_err) < 0)
+		reservation_abandon(&reservation);
+	} else if (reservation_end(&reservation, &end_err) < 0) {
 		report_cleanup(stderr, &end_err);
+	}
 	/* The trace was asked for: one that could not be written is not passed over. */
 	if (trace && r == 0) {
 		const int flushed = report_flush(trace, "--trace-file");

@@ -10,16 +10,11 @@
 int mount_clone_tree(int dirfd, const char *path, bool recursive, int *ret_fd, struct err *err)
 {
 	const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
-	_cleanup_close_ int fd = open_tree(dirfd, path, flags);
+	const int fd = open_tree(dirfd, path, flags);
 
 	if (fd < 0)
 		return err_system(err, "%s: cloning its mount", *path ? path : "open file");
-	/* A clone of a shared mount, which every mount is where systemd runs, is its peer: whatever is mounted below it in the
-	 * container would appear on the host too, and pivot_root(2) refuses it as the new root. */
-	const int r = mount_set_attr(fd, "", 0, 0, MS_PRIVATE, recursive, *path ? path : "open file", err);
-	if (r < 0)
-		return r;
-	*ret_fd = TAKE_FD(fd);
+	*ret_fd = fd;
 	return 0;
 }
 

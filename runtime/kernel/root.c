@@ -202,26 +202,22 @@ int root_detach_old(struct err *err)
 	return 0;
 }
 
-/* The part of `path` below `prefix`, NULL when it is not below it. */
-static const char *below(const char *path, const char *prefix)
+/* Finds an existing path below its base; *ret_fd is FD_NONE where there is none. */
+static int open_if_exists(const struct root_base *bases, const char *path, int *ret_fd, struct err *err)
 {
-	const char *rest = str_after(path, prefix);
+	*ret_fd = FD_NONE;
+	for (; bases->prefix; bases++) {
+		const char *rest = str_after(path, bases->prefix);
 
-	return rest && *rest == '/' ? rest : NULL;
-}
-
-/* Finds an existing path; *ret_fd is FD_NONE where there is none. */
-static int open_if_exists(int base_fd, const char *rest, const char *path, int *ret_fd, struct err *err)
-{
-	const int fd = open_in_root(base_fd, rest, O_PATH);
-
-	if (fd == -ENOENT || fd == -ENOTDIR) {
-		*ret_fd = FD_NONE;
+		if (!rest || *rest != '/')
+			continue;
+		const int fd = open_in_root(bases->fd, rest, O_PATH);
+		if (fd >= 0)
+			*ret_fd = fd;
+		else if (fd != -ENOENT && fd != -ENOTDIR)
+			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
 		return 0;
 	}
-	if (fd < 0)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
-	*ret_fd = fd;
 	return 0;
 }
 
@@ -237,19 +233,15 @@ static int empty_directory(int attached, int *ret_fd, struct err *err)
 			    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, ret_fd, err);
 }
 
-int root_mask_paths(int base_fd, const char *prefix, const char *const *paths, int null_fd, struct err *err)
+int root_mask_paths(const struct root_base *bases, const char *const *paths, int null_fd, struct err *err)
 {
 	_cleanup_close_ int empty = FD_NONE;
 
 	for (; *paths; paths++) {
 		_cleanup_close_ int target = FD_NONE, cover = FD_NONE;
-		const char *rest = below(*paths, prefix);
 		struct stat st;
-		int r;
 
-		if (!rest)
-			continue;
-		r = open_if_exists(base_fd, rest, *paths, &target, err);
+		int r = open_if_exists(bases, *paths, &target, err);
 		if (r < 0)
 			return r;
 		if (target < 0)
@@ -268,16 +260,12 @@ int root_mask_paths(int base_fd, const char *prefix, const char *const *paths, i
 	return 0;
 }
 
-int root_readonly_paths(int base_fd, const char *prefix, const char *const *paths, struct err *err)
+int root_readonly_paths(const struct root_base *bases, const char *const *paths, struct err *err)
 {
 	for (; *paths; paths++) {
 		_cleanup_close_ int target = FD_NONE, clone = FD_NONE;
-		const char *rest = below(*paths, prefix);
-		int r;
 
-		if (!rest)
-			continue;
-		r = open_if_exists(base_fd, rest, *paths, &target, err);
+		int r = open_if_exists(bases, *paths, &target, err);
 		if (r < 0)
 			return r;
 		if (target < 0)

@@ -117,6 +117,8 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		.pty_master = launch->pty_master,
 		.stdin_fd = STDIN_FILENO,
 		.stdout_fd = STDOUT_FILENO,
+		.terminal_saved = plan->terminal ? &launch->terminal_saved : NULL,
+		.reaper = plan->reaper,
 	};
 	r = supervise(&supervision, &ret->exit_status, err);
 	if (r < 0)

@@ -32,9 +32,7 @@ int init_rootfs_protect(struct launch *launch, struct err *err)
 	/* Under an overlay the rootfs itself is never written. */
 	if (plan->rootfs.readonly || plan->ephemeral)
 		set |= MOUNT_ATTR_RDONLY;
-	/* open_tree(2) clones the propagation too: a shared clone would reach the host, and pivot_root(2) refuses it
-	 * (EINVAL). */
-	return mount_set_attr(launch->rootfs_mount, "", set, 0, MS_PRIVATE, true, plan->rootfs.source, err);
+	return mount_set_attr(launch->rootfs_mount, "", set, 0, 0, true, plan->rootfs.source, err);
 }
 
 int init_root_attach(struct launch *launch, struct err *err)
@@ -236,7 +234,7 @@ int init_volumes_mount(struct launch *launch, struct err *err)
 		const int mount = launch->volume_mounts[i];
 		_cleanup_close_ int target = FD_NONE;
 
-		int r = mount_set_attr(mount, "", attr, 0, MS_PRIVATE, true, volume->source, err);
+		int r = mount_set_attr(mount, "", attr, 0, 0, true, volume->source, err);
 		if (r == 0)
 			r = root_mount_point(launch->root_fd, volume->target, volume->is_directory ? ROOT_DIRECTORY : ROOT_FILE,
 					     volume->is_directory ? 0755 : 0644, &target, err);
@@ -250,12 +248,14 @@ int init_volumes_mount(struct launch *launch, struct err *err)
 
 int init_paths_readonly(struct launch *launch, struct err *err)
 {
-	return root_readonly_paths(launch->proc_fd, "/proc", launch->plan->readonly_paths, err);
+	const struct root_base bases[] = { { "/proc", launch->proc_fd }, { "/sys", launch->sys_fd }, { NULL, FD_NONE } };
+
+	return root_readonly_paths(bases, launch->plan->readonly_paths, err);
 }
 
 int init_paths_mask(struct launch *launch, struct err *err)
 {
-	const struct plan *plan = launch->plan;
+	const struct root_base bases[] = { { "/proc", launch->proc_fd }, { "/sys", launch->sys_fd }, { NULL, FD_NONE } };
 	_cleanup_close_ int null = openat(launch->dev_fd, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
@@ -263,8 +263,7 @@ int init_paths_mask(struct launch *launch, struct err *err)
 		return err_system(err, "/dev/null in the container");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return err_bug(err, "/dev/null in the container is not the character device 1:3");
-	const int r = root_mask_paths(launch->proc_fd, "/proc", plan->masked_paths, null, err);
-	return r < 0 ? r : root_mask_paths(launch->sys_fd, "/sys", plan->masked_paths, null, err);
+	return root_mask_paths(bases, launch->plan->masked_paths, null, err);
 }
 
 int init_console_bind(struct launch *launch, struct err *err)

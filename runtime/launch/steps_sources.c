@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 /* Opens what the plan checked, and proves that it still is that. */
@@ -18,7 +19,16 @@ static int open_tree_of(const struct plan_tree *tree, int *ret_mount, struct err
 		return err_system(err, "%s", tree->source);
 	if (st.st_dev != tree->device || st.st_ino != tree->inode)
 		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: was exchanged for another file after it was checked", tree->source);
-	return mount_clone_tree(fd, "", true, ret_mount, err);
+	_cleanup_close_ int mount = FD_NONE;
+	int r = mount_clone_tree(fd, "", true, &mount, err);
+	/* A clone of a shared mount, which every mount is where systemd runs, is its peer: what is mounted below it in the container would
+	 * appear on the host too, and pivot_root(2) refuses it as the new root. */
+	if (r == 0)
+		r = mount_set_attr(mount, "", 0, 0, MS_PRIVATE, true, tree->source, err);
+	if (r < 0)
+		return r;
+	*ret_mount = TAKE_FD(mount);
+	return 0;
 }
 
 static int open_rootfs(struct launch *launch, struct err *err)

@@ -245,6 +245,15 @@ static int remove_dir(const char *path, struct err *err)
 	return state_remove(root_fd, remap, remap_fd, id, err);
 }
 
+void reservation_abandon(struct reservation *reservation)
+{
+	closep(&reservation->range_fd);
+	closep(&reservation->lock_fd);
+	free(reservation->dir);
+	free(reservation->marker);
+	*reservation = RESERVATION_NONE;
+}
+
 int reservation_end(struct reservation *reservation, struct err *err)
 {
 	int r = 0;
@@ -254,10 +263,6 @@ int reservation_end(struct reservation *reservation, struct err *err)
 	/* The marker goes before the lock on the ids does: afterwards it may be somebody else's. A directory that stays keeps its marker. */
 	if (reservation->marker && r == 0 && unlink(reservation->marker) < 0 && errno != ENOENT)
 		r = err_system(err, "%s", reservation->marker);
-	closep(&reservation->range_fd);
-	closep(&reservation->lock_fd);
-	free(reservation->dir);
-	free(reservation->marker);
-	*reservation = RESERVATION_NONE;
+	reservation_abandon(reservation);
 	return r;
 }

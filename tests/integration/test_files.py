@@ -46,9 +46,10 @@ def test_volume_read_only():
     volume = tmp("volume", 0o777, owner=RANGE)
     put(volume + "/a", "x\n")
     launch(fresh(), "cat /v/a; echo y >/v/a; touch /v/b", "-v", volume + ":/v:ro").check(1, "x", "Read-only file system")
-    # by no way of the container's own: it holds every capability over its namespaces here, and no filter
-    launch(fresh(), "mount -o remount,rw,bind /v 2>/dev/null; mount -o remount,rw /v 2>/dev/null; echo y >/v/a", "-v", volume + ":/v:ro",
-           "--cap-add", "ALL", "--security-opt", "seccomp=unconfined").check(1, "", "Read-only file system")
+    # nor by a remount, without a filter, and not in a user namespace of the workload's own, where it has all capabilities
+    launch(fresh(), "mount -o remount,rw,bind /v 2>/dev/null; unshare -Urm mount -o remount,rw,bind /v 2>/dev/null; "
+           "unshare -Urm sh -c 'mount -o remount,rw,bind /v; umount -l /v; echo y >/v/a' 2>/dev/null; echo y >/v/a",
+           "-v", volume + ":/v:ro", "--security-opt", "seccomp=unconfined").check(1, "", "Read-only file system")
     with open(volume + "/a") as file:
         equal(file.read(), "x\n", "the file")
 
@@ -126,8 +127,9 @@ def test_read_only_rootfs():
     os.chown(tree_ + "/v", *RANGE)
     launch(tree_, "touch /v/x && echo yes; touch /y", "--read-only", "-v", volume + ":/v").check(1, "yes", "Read-only file system")
     equal(os.listdir(volume), ["x"], "the volume")
-    launch(tree_, "mount -o remount,rw,bind / 2>/dev/null; mount -o remount,rw / 2>/dev/null; touch /y", "--read-only",
-           "--cap-add", "ALL", "--security-opt", "seccomp=unconfined").check(1, "", "Read-only file system")
+    launch(tree_, "mount -o remount,rw,bind / 2>/dev/null; unshare -Urm sh -c 'mount -o remount,rw,bind /; touch /y' 2>/dev/null; touch /y",
+           "--read-only", "--security-opt", "seccomp=unconfined").check(1, "", "Read-only file system")
+    check(not os.path.exists(tree_ + "/y"), "a file was made in a read-only rootfs")
 
 
 def test_device_nodes_of_the_files_do_not_work():

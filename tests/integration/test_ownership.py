@@ -131,6 +131,27 @@ def test_root_owned_read_only():
     unchanged(before, tree)
 
 
+@generate
+def test_read_only_cannot_be_lifted():
+    """Where read-only is all that keeps the rule, a workload with CAP_SYS_ADMIN must not be able to remount it: refused, or locked."""
+    def one(options, of_rootfs):
+        tree = install_helper(rootfs(fresh=True) if of_rootfs else rootfs(owner=dummy(), fresh=True))
+        volume = tmp("volume", 0o755)
+        where = "" if of_rootfs else "/v"
+        script = ("mount -o remount,rw,bind %s/; mount -o remount,rw %s/; cp /helper %s/planted && chmod 4755 %s/planted && echo planted"
+                  % (where, where, where, where))
+        options = [*options, *(["--read-only"] if of_rootfs else ["-v", volume + ":/v:ro"])]
+        run_ = launch(tree, "/bin/sh", "-c", script, options=options)
+        planted = os.path.join(tree if of_rootfs else volume, "planted")
+        check(not os.path.exists(planted) or executed_by_stranger(planted) != 0, "host root's set-uid file, made inside: %r" % run_)
+        check(run_.status != 0, "%r" % run_)
+    for name, options in (("SYS_ADMIN", ["--cap-add", "SYS_ADMIN"]),
+                          ("ALL-unconfined", ["--cap-add", "ALL", "--security-opt", "seccomp=unconfined"]),
+                          ("unconfined", ["--security-opt", "seccomp=unconfined"])):
+        for of_rootfs in (True, False):
+            yield "%s %s" % (name, "rootfs" if of_rootfs else "volume"), lambda options=options, of_rootfs=of_rootfs: one(options, of_rootfs)
+
+
 def test_root_owned_ephemeral():
     tree = install_helper(rootfs(fresh=True))
     before = census(tree)

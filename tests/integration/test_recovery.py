@@ -57,7 +57,7 @@ def runtime_killed(options):
         before = leftovers()
         process = start(SLEEPER, options)
         below = killed(process)
-        check(len(below) >= 2, "there was no workload: %r" % below)
+        check(below, "there was no workload")
         gone(below)
         close(process)
         check(state() - before.state, "a killed runtime cannot have removed its state: is this test looking at the right place?")
@@ -208,7 +208,7 @@ def test_signals_leave_nothing():
 
 def signalled(number):
     before = leftovers()
-    process = start(SLEEPER, ["--init"])
+    process = start(["/bin/sh", "-c", "echo up; exec sleep 300"], ["--init"])
     os.kill(process.pid, number)
     process.communicate(timeout=10)
     check(process.returncode in (128 + number, -number), "status %d" % process.returncode)
@@ -216,10 +216,11 @@ def signalled(number):
 
 
 def test_terminal_closed_by_its_other_end():
-    """The terminal goes away (ssh breaks off): nsrun and the workload end."""
+    """The terminal goes away (ssh breaks off): the shell inside sees its end, and nothing stays."""
     before = leftovers()
-    with Pty([binary(), "--userns-remap", dummy().name, tree(), "/bin/sh", "-c", "echo up; sleep 300"]) as terminal:
-        terminal.expect("up")
+    with Pty([binary(), "--userns-remap", dummy().name, tree(), "/bin/sh"]) as terminal:
+        terminal.write("echo u''p\n")
+        terminal.expect("up\r")
         below = descendants(terminal.pid)
         terminal.close()
         wait_for(lambda: terminal.process.poll() is not None, "nsrun ends", timeout=5)

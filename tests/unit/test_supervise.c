@@ -83,7 +83,7 @@ static int ended(pid_t pid)
 {
 	int status = 0;
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 6000; i++) { /* a minute: 20,000 forks are slow with a sanitizer */
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 		nap(10);
@@ -580,8 +580,12 @@ static int in_pid_namespace(inside pid1)
 
 static int reap_workload(inside workload)
 {
-	pid_t pid = fork();
+	sigset_t all;
+	pid_t pid;
 
+	sigfillset(&all); /* a signal of the workload must not be lost before the reaper listens */
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	pid = fork();
 	if (pid == 0) {
 		struct err err = ERR_INIT;
 

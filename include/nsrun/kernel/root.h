@@ -34,12 +34,16 @@ int root_pivot(int root_fd, struct err *err);
 int root_detach_old(struct err *err);
 
 /*
- * Both take those of `paths` that begin with `prefix` ("/proc") and resolve what follows it from base_fd, the root of the mount that
- * nsrun itself put there: a rootfs that is changed meanwhile cannot lead a mask elsewhere. What does not exist is passed over.
+ * Both resolve each of `paths` from the base whose prefix it has ("/proc" and the root of the procfs that nsrun itself mounted there): a
+ * rootfs that is changed meanwhile cannot lead a mask elsewhere. What does not exist, or has no base, is passed over.
  */
+struct root_base {
+	const char *prefix; /* NULL ends the array */
+	int fd;
+};
 /* Covers a directory by an empty read-only tmpfs (one, shared), a file by the verified null device `null_fd` (character device 1:3). */
-int root_mask_paths(int base_fd, const char *prefix, const char *const *paths, int null_fd, struct err *err);
+int root_mask_paths(const struct root_base *bases, const char *const *paths, int null_fd, struct err *err);
 /* Clones each path onto itself, read-only, recursively. */
-int root_readonly_paths(int base_fd, const char *prefix, const char *const *paths, struct err *err);
+int root_readonly_paths(const struct root_base *bases, const char *const *paths, struct err *err);
 
 #endif

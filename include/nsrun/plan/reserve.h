@@ -33,6 +33,9 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err);
 /* Removes the state directory and lets go of the locks. Errors are reported, everything is tried. */
 int reservation_end(struct reservation *reservation, struct err *err);
 
+/* Lets go of the locks and leaves the record where it is: something that it names could not be undone, and nsrun gc must find it. */
+void reservation_abandon(struct reservation *reservation);
+
 /* Record of what is about to be made: cgroup path, pid of the runtime and init, ids, rootfs, command, time. */
 int state_record(const struct plan *plan, const struct reservation *reservation, pid_t init, struct err *err);
 
