@@ -71,7 +71,12 @@ int init_loopback_up(struct launch *launch, struct err *err)
 
 int init_terminal_open(struct launch *launch, struct err *err)
 {
-	return tty_open_pty(launch->pts_fd, &launch->pty_master, &launch->pty_peer, err);
+	const int r = tty_open_pty(launch->pts_fd, &launch->pty_master, &launch->pty_peer, err);
+
+	/* Here and not only in the runtime, which goes on beside the workload: a program reads the size first of all. */
+	if (r == 0)
+		(void)tty_copy_size(STDIN_FILENO, launch->pty_master);
+	return r;
 }
 
 static const char *env_value(const char *const *env, const char *name)

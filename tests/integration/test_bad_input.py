@@ -69,12 +69,16 @@ def test_rootfs():
 
     def empty():
         path = tmp("empty", owner=(100000, 100000))
-        bad(REMAP + [path, "/bin/true"], "/bin/true", status=127)
-        equal(sorted(set(os.listdir(path)) - {"proc", "sys", "dev"}), [], "left in the empty rootfs")
+        bad(REMAP + [path, "/bin/true"], path, "empty", "rootfs-scripts")
+        bad(REMAP + [path], path, "empty")
+        equal(os.listdir(path), [], "left in the empty rootfs")
 
-    def empty_and_no_command():
-        path = tmp("empty", owner=(100000, 100000))
-        bad(REMAP + [path], ("/bin/sh", "shell"), status=127)
+    def without_a_program():
+        path = tmp("nearly-empty/etc", owner=(100000, 100000))
+        os.chown(os.path.dirname(path), 100000, 100000)
+        bad(REMAP + [os.path.dirname(path), "/bin/true"], "/bin/true", status=127)
+        bad(REMAP + [os.path.dirname(path)], ("/bin/sh", "shell"), status=127)
+        equal(set(os.listdir(os.path.dirname(path))) - {"proc", "sys", "dev"}, {"etc"}, "left in the rootfs")
 
     def unreadable():
         path = tmp("closed", 0o700)
@@ -99,7 +103,7 @@ def test_rootfs():
         result = bad(REMAP + [path, "/bin/true"], "a\\x1b[31mb")
         check("\x1b" not in result.stderr, "an escape sequence went to the terminal: %r" % result)
 
-    for case in (missing, a_file, loop, empty, empty_and_no_command, unreadable, fifo, missing_word, name_too_long, the_host_itself,
+    for case in (missing, a_file, loop, empty, without_a_program, unreadable, fifo, missing_word, name_too_long, the_host_itself,
                  with_escape_sequences):
         yield case.__name__, case
 

@@ -83,7 +83,7 @@ static struct user_entry resolve(const struct tree *t, const char *spec)
 	struct err err = ERR_INIT;
 
 	if (user_resolve(t->fd, spec, &entry, &err) < 0)
-		fail_msg("%s: %s", spec, err.message);
+		fail_msg("%s: %s", spec ? spec : "(null)", err.message);
 	return entry;
 }
 

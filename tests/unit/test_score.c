@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Invariants of the table itself: every row that is ever added is held to them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <nsrun/launch/channel.h>
+#include <nsrun/launch/step.h>
+
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+static const struct step *row(enum step_id id)
+{
+	return &score[id];
+}
+
+static void rows_are_complete(void **state)
+{
+	(void)state;
+	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++) {
+		assert_int_equal(row(id)->id, id);
+		assert_non_null(strchr(row(id)->name, '.'));
+		assert_true(strlen(row(id)->interface) > 0);
+		assert_non_null(strchr(row(id)->manual, '('));
+		assert_true(strlen(row(id)->why) > 10);
+		assert_int_equal(score_find(row(id)->name), id); /* no name twice */
+		if (row(id)->kind == STEP_SYNC)
+			assert_null(row(id)->run);
+		else
+			assert_non_null(row(id)->run);
+		/* A child needs no undo: its namespaces die with it. */
+		if (row(id)->undo)
+			assert_int_equal(row(id)->role, ROLE_RUNTIME);
+		assert_int_equal(row(id)->peer != 0, row(id)->kind == STEP_SYNC || row(id)->kind == STEP_FORK);
+	}
+	assert_int_equal(score_find("no.such-row"), STEP_NONE);
+	assert_int_equal(row(STEP_COUNT - 1)->kind, STEP_EXEC);
+}
+
+static void needs_come_before(void **state)
+{
+	(void)state;
+	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
+		for (size_t i = 0; i < STEP_NEEDS_MAX && row(id)->needs[i] != STEP_NONE; i++)
+			assert_true(row(id)->needs[i] < id);
+}
+
+/* Plans of every shape that changes which rows there are. */
+static struct plan shape(unsigned bits)
+{
+	static const struct seccomp_program program = { .len = 1 };
+	static const struct rlimit_setting rlimit;
+	static struct plan_tree volumes[2] = { { .view = VIEW_IDMAPPED }, { .view = VIEW_OWNER_ONLY } };
+	static const struct cgroup_host host;
+	struct plan plan = {
+		.limits = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 100000 },
+		.cgroup_host = &host,
+		.volumes = volumes,
+		.rlimits = &rlimit,
+		.namespaces = (bits & 1) ? CLONE_NEWUSER : 0,
+		.terminal = bits & 2,
+		.reaper = bits & 4,
+		.cgroup_path = (bits & 8) ? "/nsrun/x" : NULL,
+		.cgroup_v1 = (bits & 24) == 24,
+		.n_volumes = (bits & 32) ? 2 : 0,
+		.seccomp = (bits & 64) ? &program : NULL,
+		.no_new_privs = bits & 128,
+		.ephemeral = bits & 256,
+		.n_rlimits = (bits & 512) ? 1 : 0,
+	};
+	plan.performer[WORK_SOURCES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
+	plan.performer[WORK_MAPS] = (bits & 1) ? BY_RUNTIME : BY_NOBODY;
+	if (plan.cgroup_v1) {
+		plan.limits.memory_max = 1 << 20;
+		plan.namespaces_later = CLONE_NEWCGROUP;
+	}
+	if ((bits & 1) && !(bits & 1024))
+		plan.rootfs.view = VIEW_IDMAPPED;
+	return plan;
+}
+#define SHAPES 2048
+
+static enum role process(const struct plan *plan, enum role role)
+{
+	return role == ROLE_WORKLOAD && !plan->reaper ? ROLE_INIT : role;
+}
+
+/* In every plan, a row that needs a row of another process has, between the two, the fork that made it or a sync from there. */
+static void crossing_needs_are_synchronised(void **state)
+{
+	(void)state;
+	for (unsigned bits = 0; bits < SHAPES; bits++) {
+		const struct plan plan = shape(bits);
+
+		for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++) {
+			if (!score_wants(&plan, id) || row(id)->kind == STEP_SYNC)
+				continue;
+			for (size_t i = 0; i < STEP_NEEDS_MAX && row(id)->needs[i] != STEP_NONE; i++) {
+				const struct step *need = row(row(id)->needs[i]);
+				const enum role from = process(&plan, need->role), to = process(&plan, row(id)->role);
+				bool met = from == to || !score_wants(&plan, need->id);
+
+				for (enum step_id k = need->id; !met && k < id; k++) {
+					const struct step *between = row(k);
+
+					if (!score_wants(&plan, k) || !between->peer || process(&plan, between->role) != from)
+						continue;
+					/* Through init's fork everything before it reaches the workload, too. */
+					met = process(&plan, between->peer) == to ||
+					      (to == ROLE_WORKLOAD && between->peer == ROLE_INIT);
+				}
+				if (!met)
+					fail_msg("plan %#x: %s needs %s, and nothing makes it wait", bits, row(id)->name, need->name);
+			}
+		}
+	}
+}
+
+static void syncs_are_few_and_needed(void **state)
+{
+	unsigned seen = 0;
+
+	(void)state;
+	for (unsigned bits = 0; bits < SHAPES; bits++) {
+		const struct plan plan = shape(bits);
+		unsigned n = 0;
+
+		for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
+			n += row(id)->kind == STEP_SYNC && score_wants(&plan, id);
+		assert_true(n <= 3);
+		seen |= 1U << n;
+	}
+	/* No sync at all is possible, one, and both. */
+	assert_int_equal(seen & 7, 7);
+
+	const struct plan bare = shape(0);
+	assert_false(score_wants(&bare, STEP_SYNC_PLACED));
+	assert_false(score_wants(&bare, STEP_SYNC_MOUNTED));
+	const struct plan remapped = shape(1), terminal = shape(2);
+	assert_true(score_wants(&remapped, STEP_SYNC_PLACED));
+	assert_true(score_wants(&terminal, STEP_SYNC_MOUNTED));
+}
+
+/* Each change of ids is followed by a row that sets the parent-death signal again. */
+static void parent_bond_is_renewed(void **state)
+{
+	(void)state;
+	for (unsigned bits = 0; bits < SHAPES; bits++) {
+		const struct plan plan = shape(bits);
+
+		assert_true(score_wants(&plan, STEP_PARENT_BIND));
+		if (score_wants(&plan, STEP_IDS_BECOME_ROOT))
+			assert_true(score_wants(&plan, STEP_PARENT_REBIND));
+		if (!plan.reaper)
+			assert_true(score_wants(&plan, STEP_PARENT_KEEP));
+	}
+	assert_int_equal(STEP_PARENT_REBIND, STEP_IDS_BECOME_ROOT + 1);
+	assert_int_equal(STEP_PARENT_KEEP, STEP_CREDS_SET + 1);
+}
+
+static void filter_order_follows_no_new_privs(void **state)
+{
+	const struct plan with = shape(64 | 128), without = shape(64), none = shape(128);
+
+	(void)state;
+	assert_true(score_wants(&with, STEP_PRIVS_BOUND) && !score_wants(&with, STEP_CAPS_FINAL));
+	assert_true(!score_wants(&without, STEP_PRIVS_BOUND) && score_wants(&without, STEP_CAPS_FINAL));
+	assert_false(score_wants(&none, STEP_SECCOMP_LOAD));
+	assert_true(STEP_CAPS_SET < STEP_SECCOMP_LOAD && STEP_SECCOMP_LOAD < STEP_CAPS_FINAL);
+}
+
+/* ---- the channel that carries the syncs ---- */
+
+struct ends {
+	int a, b;
+	struct pidref self;
+};
+
+static int open_ends(void **state)
+{
+	static struct ends ends;
+	struct err err = ERR_INIT;
+
+	if (channel_open(&ends.a, &ends.b, &err) < 0 || pidref_open(getpid(), &ends.self, &err) < 0)
+		return -1;
+	*state = &ends;
+	return 0;
+}
+
+static int close_ends(void **state)
+{
+	struct ends *ends = *state;
+
+	close(ends->a);
+	close(ends->b);
+	pidref_close(&ends->self);
+	return 0;
+}
+
+static void channel_delivers_id_and_fd(void **state)
+{
+	struct ends *ends = *state;
+	struct err err = ERR_INIT;
+	int fd = 1234;
+
+	assert_int_equal(channel_send(ends->a, STEP_SYNC_PLACED, FD_NONE, &err), 0);
+	assert_int_equal(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, &fd, &err), 0);
+	assert_int_equal(fd, FD_NONE);
+	assert_int_equal(channel_send(ends->a, STEP_SYNC_MOUNTED, STDERR_FILENO, &err), 0);
+	assert_int_equal(channel_expect(ends->b, &ends->self, STEP_SYNC_MOUNTED, &fd, &err), 0);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void channel_refuses_another_id(void **state)
+{
+	struct ends *ends = *state;
+	struct err err = ERR_INIT;
+	int fd = 77;
+
+	assert_int_equal(channel_send(ends->a, STEP_SYNC_MOUNTED, FD_NONE, &err), 0);
+	assert_true(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, &fd, &err) < 0);
+	assert_int_equal(err.kind, ERR_BUG);
+	assert_int_equal(fd, 77);
+}
+
+static void channel_refuses_malformed_messages(void **state)
+{
+	struct ends *ends = *state;
+	char garbage[64];
+
+	memset(garbage, 0xa5, sizeof(garbage));
+	for (size_t n = 1; n <= sizeof(garbage); n++) {
+		struct err err = ERR_INIT;
+		int fd;
+
+		assert_int_equal(send(ends->a, garbage, n, 0), (ssize_t)n);
+		assert_true(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, &fd, &err) < 0);
+		assert_int_equal(err.kind, ERR_BUG);
+	}
+}
+
+static void channel_end_and_death_are_told(void **state)
+{
+	struct ends *ends = *state;
+	struct pidref child = PIDREF_NONE;
+	struct err err = ERR_INIT;
+	int fd;
+
+	/* The peer's process ends while its socket is still open elsewhere (ends->a is ours): only the pidfd can tell. */
+	const pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(pidref_open(pid, &child, &err), 0);
+	assert_int_equal(channel_expect(ends->b, &child, STEP_SYNC_PLACED, &fd, &err), -ESRCH);
+	assert_int_equal(err.kind, ERR_PEER);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	pidref_close(&child);
+
+	/* The socket closes while the process lives. */
+	err = ERR_INIT;
+	shutdown(ends->a, SHUT_RDWR);
+	assert_int_equal(channel_wait_end(ends->b, &ends->self, &err), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_are_complete),
+		cmocka_unit_test(needs_come_before),
+		cmocka_unit_test(crossing_needs_are_synchronised),
+		cmocka_unit_test(syncs_are_few_and_needed),
+		cmocka_unit_test(parent_bond_is_renewed),
+		cmocka_unit_test(filter_order_follows_no_new_privs),
+		cmocka_unit_test_setup_teardown(channel_delivers_id_and_fd, open_ends, close_ends),
+		cmocka_unit_test_setup_teardown(channel_refuses_another_id, open_ends, close_ends),
+		cmocka_unit_test_setup_teardown(channel_refuses_malformed_messages, open_ends, close_ends),
+		cmocka_unit_test_setup_teardown(channel_end_and_death_are_told, open_ends, close_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
