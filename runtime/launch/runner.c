@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 static int64_t now_ns(const struct tape *tape)
@@ -66,8 +67,14 @@ static int meet_fault(const struct launch *launch, const struct step *step, bool
 {
 	if (launch->fault.step != step->id || launch->fault.kind == FAULT_NONE || !(launch->roles & step->role))
 		return 0;
-	if (launch->fault.kind == (after ? FAULT_KILL_AFTER : FAULT_KILL))
+	if (launch->fault.kind == (after ? FAULT_KILL_AFTER : FAULT_KILL)) {
 		kill(getpid(), SIGKILL);
+		/* Still here: PID 1 of a pid namespace is immune to signals from inside (pid_namespaces(7)). The test finds this name
+		 * and kills from outside. */
+		prctl(PR_SET_NAME, "nsrun-kill-me");
+		for (;;)
+			pause();
+	}
 	if (launch->fault.kind == FAULT_ERRNO && !after)
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, launch->fault.errnum, "fault point");
 	return 0;

@@ -177,7 +177,12 @@ int runtime_terminal_raw(struct launch *launch, struct err *err)
 
 int runtime_terminal_restore(struct launch *launch, struct err *err)
 {
-	if (tty_restore(STDIN_FILENO, &launch->terminal_saved) < 0)
+	const int r = tty_restore(STDIN_FILENO, &launch->terminal_saved);
+
+	/* A terminal that was hung up answers EIO: there is nothing left to restore, and so nothing left behind. */
+	if (r < 0 && r != -EIO) {
+		errno = -r;
 		return err_system(err, "standard input: restoring the terminal's settings");
+	}
 	return 0;
 }

@@ -91,12 +91,12 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	int r = plan_resolve_ids(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_process(plan, request, err);
+	if (r == 0) /* before the trees: what read-only is worth depends on the capabilities */
+		r = plan_resolve_confinement(plan, request, err);
 	if (r == 0)
 		r = resolve_rootfs(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_volumes(plan, request, err);
-	if (r == 0)
-		r = plan_resolve_confinement(plan, request, err);
 	if (r == 0)
 		r = resolve_cgroup(plan, request, err);
 	if (r < 0)

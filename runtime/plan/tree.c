@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -126,12 +127,15 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 	bool hidden = false;
 
 	tree->view = VIEW_IDMAPPED;
-	if (wish->readonly) {
-		tree->why = "host root's, idmapped, read-only";
-		return 0;
-	}
 	if (wish->is_rootfs && plan->ephemeral) {
 		tree->why = "host root's, idmapped, writes are thrown away";
+		return 0;
+	}
+	/* The mount is attached inside the container's own mount namespace, so its flags are not locked (mount_namespaces(7)): who has
+	 * CAP_SYS_ADMIN there may remount it writable. */
+	const bool may_remount = plan->caps.bounding & CAP_MASK(CAP_SYS_ADMIN);
+	if (wish->readonly && !may_remount) {
+		tree->why = "host root's, idmapped, read-only";
 		return 0;
 	}
 	if (wish->trusted || wish->idmap_root) {
@@ -145,6 +149,11 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 		tree->why = "host root's, idmapped, below a directory that only root can search";
 		return 0;
 	}
+	if (wish->readonly)
+		return err_refused(err, ERR_ID_READONLY_REMOUNT,
+				   "%s %s: belongs to host root and other users can reach it; read-only does not hold against CAP_SYS_ADMIN, "
+				   "which may remount it",
+				   wish->is_rootfs ? "rootfs" : "volume", tree->source);
 	if (wish->is_rootfs)
 		return err_refused(err, ERR_ID_ROOTFS_OWNER,
 				   "rootfs %s: belongs to host root and other users can reach it, so a set-uid file made inside would be "

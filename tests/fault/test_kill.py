@@ -60,12 +60,19 @@ def kill(launch, row, how):
     allowed = LIMIT * SLOW + 2 * usual(launch)
     with Exclusive():
         before = leftovers()
-        result = launch.run(command=WORKLOAD, env={"NSRUN_FAULT": "%s=%s" % (row.name, how)}, sanitizer=True)
+        with Killer():
+            result = launch.run(command=WORKLOAD, env={"NSRUN_FAULT": "%s=%s" % (row.name, how)}, sanitizer=True)
         check(result.duration < allowed, "the other process lived on: it took %.2f s, %.2f s are allowed: %r"
               % (result.duration, allowed, result))
         if row.role == "runtime":
             equal(result.status, -signal.SIGKILL, "status: %r\n    status" % result)
             check_recovery(launch, before, result)
+            return
+        if row.name == "workload.exec" or (row.name, how) == ("workload.fork", "KILL_AFTER"):
+            # Who dies within execve(2) is taken for the workload, and counted by its signal; so is PID 1 once the workload,
+            # a process of its own, went on.
+            equal(result.status, 128 + signal.SIGKILL, "status: %r\n    status" % result)
+            assert_clean(before, what=repr(result))
             return
         equal(result.status, 125, "status: %r\n    status" % result)
         check(MARK not in result.stdout, "the workload ran: %r" % result)

@@ -3,8 +3,10 @@
 import collections
 import os
 import re
+import signal
+import threading
 
-from harness import Pty, TOP, base, binary, dummy, fail, mountinfo, nsrun, ranger, rootfs, single, user
+from harness import Pty, TOP, base, binary, descendants, dummy, fail, mountinfo, nsrun, ranger, rootfs, single, user
 
 ROLES = ("runtime", "init", "workload")
 MARK = "WORKLOAD-RAN"
@@ -21,6 +23,31 @@ def score_rows():
     if len(found) != len(re.findall(r"\bSTEP\(", text)) or not found:
         fail("%s: %d rows, of which %d were understood" % (TABLE, len(re.findall(r"\bSTEP\(", text)), len(found)))
     return {name: role.lower() for name, role in found}
+
+
+class Killer:
+    """Kills, from outside, a process below this one that waits for it at a fault point: PID 1 of a pid namespace is immune to
+    its own SIGKILL, and renames itself (runner.c)."""
+
+    def __enter__(self):
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self):
+        while not self._over.wait(0.005):
+            for pid in descendants():
+                try:
+                    with open("/proc/%d/comm" % pid) as file:
+                        if file.read() == "nsrun-kill-me\n":
+                            os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
 
 
 class Launch:
@@ -150,4 +177,4 @@ def uncovered(names):
     return sorted(set(score_rows()) - set(names) - set(impossible()))
 
 
-__all__ = ["LIMITS", "Launch", "MARK", "ROLES", "Row", "chosen", "impossible", "launches", "score_rows", "uncovered"]
+__all__ = ["Killer", "LIMITS", "Launch", "MARK", "ROLES", "Row", "chosen", "impossible", "launches", "score_rows", "uncovered"]

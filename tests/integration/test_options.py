@@ -153,7 +153,13 @@ def test_stop_and_continue():
     process = start("echo up; i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done")
     equal(process.stdout.readline(), b"up\n", "output")
     process.send_signal(signal.SIGTSTP)
-    state = lambda pid: open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[0]
+
+    def state(pid):
+        try:
+            with open("/proc/%d/stat" % pid) as file:
+                return file.read().rsplit(")", 1)[1].split()[0]
+        except OSError:  # it ended meanwhile
+            return "X"
     wait_for(lambda: state(process.pid) == "T", "nsrun stops")
     wait_for(lambda: all(state(pid) == "T" for pid in descendants(process.pid)[:1]), "init stops")
     process.send_signal(signal.SIGCONT)

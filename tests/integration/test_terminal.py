@@ -236,6 +236,16 @@ def test_every_signal_is_forwarded():
         terminal.wait()
 
 
+@test(root=True)
+def test_default_action_below_a_reaper():
+    # PID 1 does not see a signal without a handler; below --init the workload is an ordinary process.
+    for options in (["--init"], ["--init", "-t=false"]):
+        with on_terminal("/bin/sh", "-c", "echo up; exec sleep 1000", options=options) as terminal:
+            terminal.expect("up")
+            os.kill(terminal.pid, signal.SIGTERM)
+            equal(terminal.wait(), 143, "status with %s" % options)
+
+
 # ---- a job of an outer shell ---------------------------------------------------------------------------------------
 
 @test(root=True)
@@ -253,6 +263,7 @@ def test_job_of_a_shell():
         start = len(terminal.text)
         terminal.write("fg\n")
         terminal.expect("/dev/pts/0\\s+24 80", start=start)
+        start = len(terminal.text)
         terminal.write("12\r")
         terminal.expect("outer> ", start=start)
         tell(terminal, "echo st''atus=$?", "status=12")

@@ -30,7 +30,7 @@ Call = collections.namedtuple("Call", "pid time name line")
 
 def traced(launch, extra=()):
     """[object] of --trace=json and the result."""
-    path = os.path.join(tmp(mode=0o777), "trace.json")
+    path = os.path.join(tmp(mode=0o777), launch.name + ".json")
     result = launch.run(["--trace=json", "--trace-file", path] + list(extra)).check(0)
     return read_trace(path), result
 

@@ -79,7 +79,8 @@ static void explained(const char *file, int errnum, enum err_kind kind, enum err
 		fail_msg("%s: the kernel says %s", file, strerror(got));
 	assert_int_equal(exec_explain_failure(file, errnum, &err), -errnum);
 	if (err.kind != kind || err.id != id || err.errnum != errnum || (word && !strstr(err.message, word)))
-		fail_msg("%s: kind %d id %s errno %d: %s", file, err.kind, err_id_word(err.id), err.errnum, err.message);
+		fail_msg("%s: kind %d id %s errno %d: %s", file, err.kind, err_id_word(err.id), err.errnum,
+			 err.message);
 }
 
 static void find(void **state)
@@ -90,7 +91,7 @@ static void find(void **state)
 	(void)state;
 	mkdir("a", 0755);
 	mkdir("b", 0755);
-	mkdir("a/tool", 0755);		 /* a directory of that name is passed over */
+	mkdir("a/tool", 0755); /* a directory of that name is passed over */
 	put("b/tool", "#!/bin/sh\n", 10, 0755);
 	put("a/data", "x", 1, 0644);
 	put("here", "#!/bin/sh\n", 10, 0755);
@@ -183,9 +184,11 @@ static void scripts(void **state)
 	explained("./empty", ENOEXEC, ERR_NOT_EXECUTABLE, ERR_ID_NO_INTERPRETER_LINE, "empty");
 	put("plain", "x", 1, 0644);
 	put_text("interpreter-plain", "#!./plain\n");
-	explained("./interpreter-plain", EACCES, ERR_NOT_EXECUTABLE, ERR_ID_CMD_NOT_EXECUTABLE, "./plain, the interpreter of");
+	explained("./interpreter-plain", EACCES, ERR_NOT_EXECUTABLE, ERR_ID_CMD_NOT_EXECUTABLE,
+		  "./plain, the interpreter of");
 	put_text("interpreter-text", "#!./text\n");
-	explained("./interpreter-text", ENOEXEC, ERR_NOT_EXECUTABLE, ERR_ID_NO_INTERPRETER_LINE, "./text, the interpreter of");
+	explained("./interpreter-text", ENOEXEC, ERR_NOT_EXECUTABLE, ERR_ID_NO_INTERPRETER_LINE,
+		  "./text, the interpreter of");
 	put_text("second", "#!./missing\n");
 	explained("./second", ENOENT, ERR_NOT_EXECUTABLE, ERR_ID_INTERPRETER_MISSING, "./missing: its #! line");
 	put_text("self", "#!./self\n");
@@ -202,14 +205,16 @@ static void scripts(void **state)
 		put("long", line, (size_t)len + 1, 0755);
 		e = exec_errno("./long");
 		exec_explain_failure("./long", e, &err);
-		if (err.id != (e == ENOENT ? ERR_ID_INTERPRETER_MISSING : ERR_ID_NONE) || err.kind != ERR_NOT_EXECUTABLE)
+		if (err.id != (e == ENOENT ? ERR_ID_INTERPRETER_MISSING : ERR_ID_NONE) ||
+		    err.kind != ERR_NOT_EXECUTABLE)
 			fail_msg("#! line of %d bytes: %s: %s", len, strerror(e), err.message);
 		line[len] = ' ';
 		put("long", line, sizeof(line), 0755);
 		e = exec_errno("./long");
 		err = ERR_INIT;
 		exec_explain_failure("./long", e, &err);
-		if (err.id != (e == ENOENT ? ERR_ID_INTERPRETER_MISSING : ERR_ID_NONE) || err.kind != ERR_NOT_EXECUTABLE)
+		if (err.id != (e == ENOENT ? ERR_ID_INTERPRETER_MISSING : ERR_ID_NONE) ||
+		    err.kind != ERR_NOT_EXECUTABLE)
 			fail_msg("#! name of %d bytes: %s: %s", len, strerror(e), err.message);
 	}
 }
@@ -234,10 +239,15 @@ static void put_elf(const char *name, unsigned class, uint16_t machine, const ch
 	elf.h.e_phentsize = sizeof(elf.p[0]);
 	elf.h.e_phnum = 2;
 	elf.h.e_entry = 0x400000;
-	elf.p[0] = (Elf64_Phdr){ .p_type = interpreter ? PT_INTERP : PT_NULL, .p_offset = offsetof(__typeof__(elf), interp),
+	elf.p[0] = (Elf64_Phdr){ .p_type = interpreter ? PT_INTERP : PT_NULL,
+				 .p_offset = offsetof(__typeof__(elf), interp),
 				 .p_filesz = interpreter ? strlen(interpreter) + 1 : 0 };
-	elf.p[1] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x400000, .p_filesz = sizeof(elf),
-				 .p_memsz = sizeof(elf), .p_align = 4096 };
+	elf.p[1] = (Elf64_Phdr){ .p_type = PT_LOAD,
+				 .p_flags = PF_R | PF_X,
+				 .p_vaddr = 0x400000,
+				 .p_filesz = sizeof(elf),
+				 .p_memsz = sizeof(elf),
+				 .p_align = 4096 };
 	if (interpreter)
 		snprintf(elf.interp, sizeof(elf.interp), "%s", interpreter);
 	put(name, &elf, sizeof(elf), 0755);

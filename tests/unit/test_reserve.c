@@ -49,6 +49,14 @@ static struct plan *auto_plan(void)
 	return plan;
 }
 
+/* Ends by itself when the test that should end it fails. */
+static _Noreturn void wait_to_be_killed(void)
+{
+	alarm(60);
+	for (;;)
+		pause();
+}
+
 static unsigned count_below(const char *sub)
 {
 	char path[128];
@@ -172,8 +180,7 @@ static void no_two_share(void **state)
 			else
 				fprintf(stderr, "%s\n", err.message);
 			(void)!write(done[1], "x", 1);
-			pause();
-			_exit(0);
+			wait_to_be_killed();
 		}
 	}
 	close(go[0]);
@@ -215,7 +222,7 @@ static void collector_hurts_no_living(void **state)
 	(void)state;
 	collector = fork();
 	if (collector == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		alarm(60);
 		for (;;)
 			state_collect(root, NULL, NULL, NULL);
 	}
@@ -288,8 +295,7 @@ static void ends_init_and_no_stranger(void **state)
 
 	(void)state;
 	if (init == 0)
-		for (;;)
-			pause();
+		wait_to_be_killed();
 	leave_record(init, true);
 	assert_int_equal(state_collect(root, count_removed, &removed, NULL), 0);
 	assert_int_equal(removed, 1);
@@ -350,8 +356,7 @@ static int reserve_after_death(void)
 	int status;
 
 	if (init == 0)
-		for (;;)
-			pause();
+		wait_to_be_killed();
 	private_etc("nsremap:1000000:131072\\n"); /* one range for auto */
 	leave_record(init, false);
 	if (count_below("ranges") != 1)
@@ -359,7 +364,7 @@ static int reserve_after_death(void)
 	plan = auto_plan();
 	if (plan_reserve(plan, &reservation, &err) < 0 || plan->root_uid != 1065536)
 		return 2;
-	if (waitpid(init, &status, 0) != init || !WIFSIGNALED(status)) /* what was left was ended first */
+	if (waitpid(init, &status, 0) != init || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) /* what was left was ended first */
 		return 3;
 	if (count_below("1065536.1065536") != 1)
 		return 4;
@@ -444,8 +449,7 @@ static int end_with_cgroup(void)
 			if (file_write_at(AT_FDCWD, path, "0", &err) < 0)
 				_exit(1);
 			(void)!write(go[1], "x", 1);
-			for (;;)
-				pause();
+			wait_to_be_killed();
 		}
 		(void)!read(go[0], &c, 1);
 		_exit(0); /* a runtime that is gone, its workload not */

@@ -19,8 +19,8 @@
 #include <cmocka.h>
 
 /*
- * Each test has a supervisor process (what nsrun is after the launch), and an "init" that is its child and runs one of the
- * functions below, on a pty or not. The test is the user: it holds the other ends.
+ * Each test has a supervisor process (what nsrun is after the launch), and an "init" that is its child and runs one
+ * of the functions below, on a pty or not. The test is the user: it holds the other ends.
  */
 typedef int (*inside)(void);
 
@@ -54,8 +54,12 @@ static int supervisor(inside init, int in_fd, int out_fd, bool with_pty)
 	closep(&peer);
 	if (pidref_open(ref.pid, &ref, &err) < 0)
 		return 204;
-	if (supervise(&(struct supervision){ .init = &ref, .signals = &signals, .pty_master = master, .stdin_fd = in_fd,
-					     .stdout_fd = out_fd }, &status, &err) < 0) {
+	if (supervise(&(struct supervision){ .init = &ref,
+					     .signals = &signals,
+					     .pty_master = master,
+					     .stdin_fd = in_fd,
+					     .stdout_fd = out_fd },
+		      &status, &err) < 0) {
 		fprintf(stderr, "supervise: %s\n", err.message);
 		return 205;
 	}
@@ -117,7 +121,8 @@ static void note(int signal)
 static int ready_fd;
 static int count_signals(void)
 {
-	static const int those[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD, SIGPIPE, SIGWINCH };
+	static const int those[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+				     SIGUSR2, SIGALRM, SIGCHLD, SIGPIPE, SIGWINCH };
 	sigset_t none;
 	int n = 0;
 
@@ -512,7 +517,8 @@ static void no_busy_loop(void **state)
 		assert_int_equal(status, 6 << 8);
 		if (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec > 0 ||
 		    usage.ru_utime.tv_usec + usage.ru_stime.tv_usec > 200000)
-			fail_msg("row %zu: %ld us of processor time", i, usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+			fail_msg("row %zu: %ld us of processor time", i,
+				 usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 		close(pair[0]);
 	}
 }
@@ -658,7 +664,8 @@ static int signals_through(void)
 	return seen[SIGTERM] && seen[SIGUSR1] ? 23 : 1;
 }
 
-/* SIGTSTP to PID 1 stops this process and its child; the next SIGCONT, from a process that cannot be stopped, continues both. */
+/* SIGTSTP to PID 1 stops this process and its child; the next SIGCONT, from a process that cannot be stopped,
+ * continues both. */
 static int stop_all(void)
 {
 	struct timespec before, after;
@@ -723,8 +730,8 @@ static void reaper(void **state)
 	static const struct {
 		inside run;
 		int status;
-	} rows[] = { { run_exit_7, 7 },		   { run_kill_self, 137 }, { run_signals, 23 }, { run_ten_thousand, 21 },
-		     { run_thousand_zombies, 22 }, { run_late, 25 } };
+	} rows[] = { { run_exit_7, 7 },	       { run_kill_self, 137 },	     { run_signals, 23 },
+		     { run_ten_thousand, 21 }, { run_thousand_zombies, 22 }, { run_late, 25 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -771,10 +778,18 @@ static void reaper_stops(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(statuses),	      cmocka_unit_test(forwards),	cmocka_unit_test(ignored_stays_ignored),
-		cmocka_unit_test(stops_and_continues), cmocka_unit_test(output_is_whole), cmocka_unit_test(input_is_whole),
-		cmocka_unit_test(end_of_input),	      cmocka_unit_test(lost_line),	cmocka_unit_test(no_busy_loop),
-		cmocka_unit_test(sizes),	      cmocka_unit_test(reaper),		cmocka_unit_test(reaper_stops),
+		cmocka_unit_test(statuses),
+		cmocka_unit_test(forwards),
+		cmocka_unit_test(ignored_stays_ignored),
+		cmocka_unit_test(stops_and_continues),
+		cmocka_unit_test(output_is_whole),
+		cmocka_unit_test(input_is_whole),
+		cmocka_unit_test(end_of_input),
+		cmocka_unit_test(lost_line),
+		cmocka_unit_test(no_busy_loop),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(reaper),
+		cmocka_unit_test(reaper_stops),
 	};
 
 	signal(SIGPIPE, SIG_DFL);

@@ -35,7 +35,8 @@ static bool is_raw(int fd)
 	struct termios now;
 
 	settings(fd, &now);
-	return !(now.c_lflag & (ICANON | ECHO | ISIG | IEXTEN)) && !(now.c_oflag & OPOST) && !(now.c_iflag & (ICRNL | IXON));
+	return !(now.c_lflag & (ICANON | ECHO | ISIG | IEXTEN)) && !(now.c_oflag & OPOST) &&
+	       !(now.c_iflag & (ICRNL | IXON));
 }
 
 static void nap(void)
@@ -45,7 +46,8 @@ static void nap(void)
 
 static void open_pair(void **state)
 {
-	_cleanup_close_ int dir = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC), wrong = open("/tmp", O_PATH | O_CLOEXEC);
+	_cleanup_close_ int dir = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC),
+			    wrong = open("/tmp", O_PATH | O_CLOEXEC);
 	_cleanup_close_ int master = FD_NONE, peer = FD_NONE;
 	struct err err = ERR_INIT;
 	char byte;
@@ -336,7 +338,8 @@ static void background(void **state)
 			_exit(tty_set_raw(peer, &saved, &err) == 0 && is_raw(peer) && (saved.c_lflag & ISIG) ? 7 : 8);
 		}
 		setpgid(job, job);
-		if (waitpid(job, &status, WUNTRACED) != job || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTTOU || is_raw(peer))
+		if (waitpid(job, &status, WUNTRACED) != job || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTTOU ||
+		    is_raw(peer))
 			_exit(2);
 		kill(-job, SIGCONT); /* bg: stops again */
 		if (waitpid(job, &status, WUNTRACED) != job || !WIFSTOPPED(status) || is_raw(peer))
@@ -363,9 +366,14 @@ static void background(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(open_pair),	  cmocka_unit_test(size),	      cmocka_unit_test(raw),
-		cmocka_unit_test(controlling),	  cmocka_unit_test(guard_restores),   cmocka_unit_test(guard_dismissed),
-		cmocka_unit_test(guard_is_apart), cmocka_unit_test(guard_keeps_newer_settings),
+		cmocka_unit_test(open_pair),
+		cmocka_unit_test(size),
+		cmocka_unit_test(raw),
+		cmocka_unit_test(controlling),
+		cmocka_unit_test(guard_restores),
+		cmocka_unit_test(guard_dismissed),
+		cmocka_unit_test(guard_is_apart),
+		cmocka_unit_test(guard_keeps_newer_settings),
 		cmocka_unit_test(background),
 	};
 

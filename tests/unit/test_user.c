@@ -25,13 +25,13 @@
 	"3000:x:0:0::/:/bin/sh\n"                          \
 	"relhome:x:1003:1003::../up:/bin/sh\n"             \
 	"bob:x:1004:1004::/home/bob:"
-#define GROUP                 \
-	"root:x:0:\n"         \
-	"users:x:100:alice\n" \
-	"wheel:x:10:bob,alice\n" \
-	"own:x:1001:alice\n"  \
+#define GROUP                            \
+	"root:x:0:\n"                    \
+	"users:x:100:alice\n"            \
+	"wheel:x:10:bob,alice\n"         \
+	"own:x:1001:alice\n"             \
 	"near:x:11:alic,alicee,xalice\n" \
-	"bad:x:-5:carol\n"    \
+	"bad:x:-5:carol\n"               \
 	"audio:x:29:root,alice"
 
 struct tree {
@@ -161,9 +161,40 @@ static void numbers(void **state)
 }
 
 static const char *const malformed[] = {
-	"", ":", "1:", ":1", ":", "alice:", "-1", "+1", "0:-1", "4294967295", "0:4294967295", "4294967296",
-	"18446744073709551616", "99999999999999999999999999", "0x0", "0x", "00", "010", " 1", "1 ", "1\n", "1:1:1",
-	"alice:wheel:x", "al ice", "alice\n", "../x", "a/b", "1e3", "-alice", "+alice", "a,b", "1.", "0:0x0", "\001",
+	"",
+	":",
+	"1:",
+	":1",
+	":",
+	"alice:",
+	"-1",
+	"+1",
+	"0:-1",
+	"4294967295",
+	"0:4294967295",
+	"4294967296",
+	"18446744073709551616",
+	"99999999999999999999999999",
+	"0x0",
+	"0x",
+	"00",
+	"010",
+	" 1",
+	"1 ",
+	"1\n",
+	"1:1:1",
+	"alice:wheel:x",
+	"al ice",
+	"alice\n",
+	"../x",
+	"a/b",
+	"1e3",
+	"-alice",
+	"+alice",
+	"a,b",
+	"1.",
+	"0:0x0",
+	"\001",
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 };
 

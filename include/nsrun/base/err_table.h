@@ -78,3 +78,5 @@ ERR_ID(NO_INTERPRETER_LINE, "no-interpreter-line",
        "begin the script with a line such as #!/bin/sh, or run it as `sh FILE`: a shell falls back to interpreting such a file "
        "itself, the kernel and container runtimes do not")
 ERR_ID(OPTION_REPEATED, "option-repeated", "an option with one value may be repeated with the same value only: remove one of them")
+ERR_ID(READONLY_REMOUNT, "readonly-remount",
+       "leave CAP_SYS_ADMIN away; or --ephemeral for a rootfs; or keep the tree below a directory that other users cannot search")
