@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 int init_parent_bind(struct launch *launch, struct err *err)
 {
@@ -42,6 +43,14 @@ int init_cgroupns_unshare(struct launch *launch, struct err *err)
 	(void)launch;
 	if (unshare(CLONE_NEWCGROUP) < 0)
 		return err_system(err, "cgroup namespace");
+	return 0;
+}
+
+int init_umask_set(struct launch *launch, struct err *err)
+{
+	(void)launch;
+	(void)err;
+	umask(022);
 	return 0;
 }
 

@@ -85,6 +85,14 @@ def test_hostname():
     equal(os.uname().nodename in (run_.stdout.strip(), "box"), False, "the host's name was changed")
 
 
+def test_umask_is_not_the_callers():
+    old = os.umask(0o077)
+    try:
+        shell("umask; stat -c %a /dev/pts /dev /dev/mqueue", "-u 1000").check(0, "0022\n755\n755\n1777")
+    finally:
+        os.umask(old)
+
+
 def test_ulimit():
     shell("ulimit -Sn; ulimit -Hn", "--ulimit nofile=100:200").check(0, "100\n200")
     shell("ulimit -Sn; ulimit -Hn; ulimit -c", "--ulimit nofile=64 --ulimit core=0").check(0, "64\n64\n0")

@@ -85,6 +85,9 @@ STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_n
 STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
      NEEDS(STEP_CGROUP_ATTACH), "unshare", "cgroup_namespaces(7)",
      "The namespace's root is the group at the moment of its making: on v1 that is final only after sync.placed.")
+STEP(UMASK_SET, "umask.set", ROLE_INIT, 0, STEP_ACTION, NULL, init_umask_set, NULL, NEEDS(STEP_NONE),
+     "umask", "umask(2)",
+     "022: the caller's own would decide who may use /dev and what the workload's files look like.")
 STEP(MOUNTS_PRIVATE, "mounts.private", ROLE_INIT, 0, STEP_ACTION, NULL, init_mounts_private, NULL, NEEDS(STEP_NONE),
      "mount", "mount_namespaces(7)",
      "Nothing mounted from here on may propagate to the host, and nothing of the host into the container.")

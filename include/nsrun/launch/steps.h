@@ -93,6 +93,7 @@ ROW(init_become_root);
 ROW(init_parent_rebind);
 ROW(init_keyring_new);
 ROW(init_cgroupns_unshare);
+ROW(init_umask_set);
 ROW(init_hostname_set);
 ROW(init_loopback_up);
 ROW(init_terminal_open);
