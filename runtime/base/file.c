@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 
 /* Reads to the end, at most `max` bytes. `guess` is the size to begin with. */
-static int read_to_end(int fd, const char *path, size_t guess, size_t max, char **ret_data, size_t *ret_size, struct err *err)
+static int read_to_end(int fd, const char *path, size_t guess, size_t max, char **ret_data, size_t *ret_size,
+		       struct err *err)
 {
 	size_t capacity = guess < max ? guess + 1 : max + 1, used = 0;
 	_cleanup_free_ char *data = malloc(capacity + 1);

@@ -20,7 +20,8 @@ static int parse_digits(const char *s, uint64_t *ret, const char **ret_end)
 	const char *p = s;
 
 	for (; *p >= '0' && *p <= '9'; p++)
-		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
 			return -ERANGE;
 	if (p == s)
 		return -EINVAL;

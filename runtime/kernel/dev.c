@@ -9,7 +9,8 @@
 #include <sys/sysmacros.h>
 
 const struct dev_node dev_default_nodes[] = {
-	{ "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 }, { NULL, 0, 0 },
+	{ "null", 1, 3 },    { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 },
+	{ "urandom", 1, 9 }, { "tty", 5, 0 },  { NULL, 0, 0 },
 };
 
 int dev_open_node(const struct dev_node *node, int *ret_mount_fd, struct err *err)
@@ -22,8 +23,8 @@ int dev_open_node(const struct dev_node *node, int *ret_mount_fd, struct err *er
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_system(err, "%s of the host", path);
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(node->major, node->minor))
-		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ENODEV, "%s of the host: not the character device %u:%u", path, node->major,
-			       node->minor);
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ENODEV, "%s of the host: not the character device %u:%u",
+			       path, node->major, node->minor);
 	return mount_clone_tree(fd, "", false, ret_mount_fd, err);
 }
 
@@ -35,7 +36,8 @@ int dev_bind_nodes(int dev_fd, struct err *err)
 
 		if (r < 0)
 			return r;
-		_cleanup_close_ int target = openat(dev_fd, node->name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+		_cleanup_close_ int target =
+			openat(dev_fd, node->name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 		if (target < 0)
 			return err_system(err, "/dev/%s in the container", node->name);
 		const int r2 = mount_attach(mount, target, node->name, err);

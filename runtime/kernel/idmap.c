@@ -28,16 +28,17 @@ int idmap_check(const struct idmap *map, const char *what, struct err *err)
 
 		if (e->count == 0)
 			return err_input(err, "%s: extent %u:%u:0 holds no id", what, e->inside, e->outside);
-		if ((uint64_t)e->inside + e->count - 1 > IDMAP_ID_MAX || (uint64_t)e->outside + e->count - 1 > IDMAP_ID_MAX)
-			return err_input(err, "%s: extent %u:%u:%u ends beyond the last id, %u", what, e->inside, e->outside,
-					 e->count, IDMAP_ID_MAX);
+		if ((uint64_t)e->inside + e->count - 1 > IDMAP_ID_MAX ||
+		    (uint64_t)e->outside + e->count - 1 > IDMAP_ID_MAX)
+			return err_input(err, "%s: extent %u:%u:%u ends beyond the last id, %u", what, e->inside,
+					 e->outside, e->count, IDMAP_ID_MAX);
 		for (size_t j = 0; j < i; j++) {
 			const struct idmap_extent *f = &map->extents[j];
 			bool inside = overlap(e->inside, e->count, f->inside, f->count);
 
 			if (inside || overlap(e->outside, e->count, f->outside, f->count))
-				return err_input(err, "%s: extents %u:%u:%u and %u:%u:%u overlap %s", what, f->inside, f->outside,
-						 f->count, e->inside, e->outside, e->count,
+				return err_input(err, "%s: extents %u:%u:%u and %u:%u:%u overlap %s", what, f->inside,
+						 f->outside, f->count, e->inside, e->outside, e->count,
 						 inside ? "inside the container" : "on the host");
 		}
 	}
@@ -136,7 +137,8 @@ static int wait_forever(void *parent)
 		pause();
 }
 
-static int open_userns_of(const struct pidref *child, const struct idmap *uids, const struct idmap *gids, int *ret_fd, struct err *err)
+static int open_userns_of(const struct pidref *child, const struct idmap *uids, const struct idmap *gids, int *ret_fd,
+			  struct err *err)
 {
 	char path[64];
 	int r, fd;
@@ -169,7 +171,8 @@ int idmap_make_userns(const struct idmap *uids, const struct idmap *gids, int *r
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &saved);
-	child.pid = clone(wait_forever, stack + sizeof(stack), CLONE_VM | CLONE_NEWUSER | CLONE_PIDFD, &self, &child.fd);
+	child.pid =
+		clone(wait_forever, stack + sizeof(stack), CLONE_VM | CLONE_NEWUSER | CLONE_PIDFD, &self, &child.fd);
 	r = child.pid < 0 ? -errno : 0;
 	sigprocmask(SIG_SETMASK, &saved, NULL);
 	if (r < 0) {

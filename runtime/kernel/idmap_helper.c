@@ -31,7 +31,8 @@ static int find_in(const char *path, const char *name, char *ret, size_t size)
 		/* A relative entry would mean whatever directory the caller stands in. */
 		if (path[0] == '/' && len + strlen(name) + 2 <= sizeof(candidate)) {
 			snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)len, path, name);
-			if (stat(candidate, &st) == 0 && S_ISREG(st.st_mode) && access(candidate, X_OK) == 0 && strlen(candidate) < size) {
+			if (stat(candidate, &st) == 0 && S_ISREG(st.st_mode) && access(candidate, X_OK) == 0 &&
+			    strlen(candidate) < size) {
 				strcpy(ret, candidate);
 				return 0;
 			}
@@ -165,7 +166,8 @@ int idmap_write_by_helper(const struct pidref *child, const char *program, const
 	if (r < 0)
 		return r;
 	if (helper_find(getenv("PATH"), program, path, sizeof(path)) < 0)
-		return err_set(err, ERR_INPUT, ERR_ID_NEWIDMAP_MISSING, ENOENT, "%s: not found in PATH and " SYSTEM_PATH, program);
+		return err_set(err, ERR_INPUT, ERR_ID_NEWIDMAP_MISSING, ENOENT,
+			       "%s: not found in PATH and " SYSTEM_PATH, program);
 
 	snprintf(numbers[n++], sizeof(numbers[0]), "%d", (int)child->pid);
 	for (size_t i = 0; i < map->n; i++) {
@@ -187,8 +189,11 @@ int idmap_write_by_helper(const struct pidref *child, const char *program, const
 	if (why)
 		return err_refused(err, ERR_ID_NEWIDMAP_NOT_SETUID, "%s: it %s", path, why);
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-		return err_refused(err, ERR_ID_NONE,
-				   "%s: no_new_privs is set for nsrun itself, which makes set-uid programs powerless (prctl(2))", path);
+		return err_refused(
+			err, ERR_ID_NONE,
+			"%s: no_new_privs is set for nsrun itself, which makes set-uid programs powerless (prctl(2))",
+			path);
 	output[strcspn(output, "\n")] = '\0';
-	return err_set(err, ERR_REFUSED, ERR_ID_NONE, EPERM, "%s: %s (status %d)", path, output[0] ? output : "failed without a word", status);
+	return err_set(err, ERR_REFUSED, ERR_ID_NONE, EPERM, "%s: %s (status %d)", path,
+		       output[0] ? output : "failed without a word", status);
 }

@@ -9,7 +9,8 @@
 
 int mount_clone_tree(int dirfd, const char *path, bool recursive, int *ret_fd, struct err *err)
 {
-	const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
+	const unsigned flags =
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
 	const int fd = open_tree(dirfd, path, flags);
 
 	if (fd < 0)
@@ -25,12 +26,13 @@ int mount_idmap(int mount_fd, int userns_fd, bool recursive, const char *what, s
 	if (mount_setattr(mount_fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr)) == 0)
 		return 0;
 	if (errno == EINVAL)
-		return err_system_id(err, ERR_ID_NOT_IDMAPPABLE, "%s: idmapped mount of %s", what, mount_fs_name(mount_fd));
+		return err_system_id(err, ERR_ID_NOT_IDMAPPABLE, "%s: idmapped mount of %s", what,
+				     mount_fs_name(mount_fd));
 	return err_system(err, "%s: idmapped mount", what);
 }
 
-int mount_set_attr(int dirfd, const char *path, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive, const char *what,
-		   struct err *err)
+int mount_set_attr(int dirfd, const char *path, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive,
+		   const char *what, struct err *err)
 {
 	struct mount_attr attr = { .attr_set = set, .attr_clr = clear, .propagation = propagation };
 	const unsigned flags = (*path ? 0 : AT_EMPTY_PATH) | (recursive ? AT_RECURSIVE : 0) | AT_SYMLINK_NOFOLLOW;
@@ -40,7 +42,8 @@ int mount_set_attr(int dirfd, const char *path, uint64_t set, uint64_t clear, ui
 	return 0;
 }
 
-int mount_new_fs(const char *type, const char *source, const struct mount_option *options, uint64_t attr, int *ret_fd, struct err *err)
+int mount_new_fs(const char *type, const char *source, const struct mount_option *options, uint64_t attr, int *ret_fd,
+		 struct err *err)
 {
 	_cleanup_close_ int fs_fd = fsopen(type, FSOPEN_CLOEXEC);
 
@@ -85,14 +88,28 @@ const char *mount_fs_name(int fd)
 		unsigned long magic;
 		const char *name;
 	} known[] = {
-		{ EXT4_SUPER_MAGIC, "ext4" },	   { TMPFS_MAGIC, "tmpfs" },	       { OVERLAYFS_SUPER_MAGIC, "overlay" },
-		{ BTRFS_SUPER_MAGIC, "btrfs" },	   { XFS_SUPER_MAGIC, "xfs" },	       { NFS_SUPER_MAGIC, "nfs" },
-		{ FUSE_SUPER_MAGIC, "fuse" },	   { V9FS_MAGIC, "9p" },	       { PROC_SUPER_MAGIC, "proc" },
-		{ SYSFS_MAGIC, "sysfs" },	   { CGROUP2_SUPER_MAGIC, "cgroup2" }, { SQUASHFS_MAGIC, "squashfs" },
+		{ EXT4_SUPER_MAGIC, "ext4" },
+		{ TMPFS_MAGIC, "tmpfs" },
+		{ OVERLAYFS_SUPER_MAGIC, "overlay" },
+		{ BTRFS_SUPER_MAGIC, "btrfs" },
+		{ XFS_SUPER_MAGIC, "xfs" },
+		{ NFS_SUPER_MAGIC, "nfs" },
+		{ FUSE_SUPER_MAGIC, "fuse" },
+		{ V9FS_MAGIC, "9p" },
+		{ PROC_SUPER_MAGIC, "proc" },
+		{ SYSFS_MAGIC, "sysfs" },
+		{ CGROUP2_SUPER_MAGIC, "cgroup2" },
+		{ SQUASHFS_MAGIC, "squashfs" },
 		{ 0xca451a4e /* not in magic.h */, "bcachefs" },
-		{ EROFS_SUPER_MAGIC_V1, "erofs" }, { F2FS_SUPER_MAGIC, "f2fs" },       { MSDOS_SUPER_MAGIC, "vfat" },
-		{ ISOFS_SUPER_MAGIC, "iso9660" },  { RAMFS_MAGIC, "ramfs" },	       { CGROUP_SUPER_MAGIC, "cgroup" },
-		{ SMB2_SUPER_MAGIC, "cifs" },	   { CEPH_SUPER_MAGIC, "ceph" },       { DEVPTS_SUPER_MAGIC, "devpts" },
+		{ EROFS_SUPER_MAGIC_V1, "erofs" },
+		{ F2FS_SUPER_MAGIC, "f2fs" },
+		{ MSDOS_SUPER_MAGIC, "vfat" },
+		{ ISOFS_SUPER_MAGIC, "iso9660" },
+		{ RAMFS_MAGIC, "ramfs" },
+		{ CGROUP_SUPER_MAGIC, "cgroup" },
+		{ SMB2_SUPER_MAGIC, "cifs" },
+		{ CEPH_SUPER_MAGIC, "ceph" },
+		{ DEVPTS_SUPER_MAGIC, "devpts" },
 	};
 	struct statfs st;
 

@@ -76,7 +76,8 @@ static bool in_chroot(void)
 	size_t size = 0;
 	struct stat self, init;
 
-	if (stat("/", &self) == 0 && stat("/proc/1/root/", &init) == 0 && self.st_dev == init.st_dev && self.st_ino == init.st_ino)
+	if (stat("/", &self) == 0 && stat("/proc/1/root/", &init) == 0 && self.st_dev == init.st_dev &&
+	    self.st_ino == init.st_ino)
 		return false;
 	if (!f)
 		return false;

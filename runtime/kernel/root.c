@@ -49,13 +49,14 @@ static int check_kind(int fd, const char *path, enum root_kind kind, struct err 
 	if (S_ISDIR(st.st_mode) == (kind == ROOT_DIRECTORY))
 		return 0;
 	return err_set(err, ERR_INPUT, ERR_ID_NONE, kind == ROOT_DIRECTORY ? ENOTDIR : EISDIR,
-		       kind == ROOT_DIRECTORY ? "%s in the container: a directory cannot be mounted on a file" :
-						"%s in the container: a file cannot be mounted on a directory",
+		       kind == ROOT_DIRECTORY ? "%s in the container: a directory cannot be mounted on a file"
+					      : "%s in the container: a file cannot be mounted on a directory",
 		       path);
 }
 
 /* Makes `name` below parent_fd and opens what was made, not what a link put there meanwhile. */
-static int make_component(int parent_fd, const char *name, const char *path, enum root_kind kind, mode_t mode, struct err *err)
+static int make_component(int parent_fd, const char *name, const char *path, enum root_kind kind, mode_t mode,
+			  struct err *err)
 {
 	int fd;
 
@@ -70,7 +71,8 @@ static int make_component(int parent_fd, const char *name, const char *path, enu
 		return fd;
 fail:
 	if (errno == EEXIST) /* openat2 did not find it and yet it is there */
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, ELOOP, "%s in the container: a link that leads nowhere", path);
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ELOOP, "%s in the container: a link that leads nowhere",
+			       path);
 	if (errno == EROFS)
 		return err_system(err, "%s in the container: the mount point does not exist and cannot be made", path);
 	return err_system(err, "%s in the container: making the mount point", path);
@@ -110,9 +112,12 @@ int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t 
 		/* Each prefix is resolved from the root anew, so that absolute links among the components stay inside. */
 		_cleanup_close_ int next = open_in_root(root_fd, partial, O_PATH);
 		if (next == -ENOENT)
-			next = make_component(parent, partial + start, partial, last ? kind : ROOT_DIRECTORY, last ? mode : 0755, err);
+			next = make_component(parent, partial + start, partial, last ? kind : ROOT_DIRECTORY,
+					      last ? mode : 0755, err);
 		if (next < 0)
-			return err_is_set(err) ? next : err_set(err, ERR_SYSTEM, ERR_ID_NONE, -next, "%s in the container", partial);
+			return err_is_set(err)
+				       ? next
+				       : err_set(err, ERR_SYSTEM, ERR_ID_NONE, -next, "%s in the container", partial);
 		closep(&parent);
 		parent = TAKE_FD(next);
 	}
@@ -138,7 +143,8 @@ int root_read_file(int root_fd, const char *path, size_t max, char **ret_data, s
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EINVAL, "%s in the container: not a regular file", path);
 	if (st.st_size < 0 || (uint64_t)st.st_size > max)
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, EFBIG, "%s in the container: larger than %zu bytes", path, max);
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EFBIG, "%s in the container: larger than %zu bytes", path,
+			       max);
 
 	/* One byte more than its size: a file that grows meanwhile is cut at what was promised. */
 	const size_t size = (size_t)st.st_size;
@@ -225,7 +231,9 @@ static int open_if_exists(const struct root_base *bases, const char *path, int *
  * can be cloned since Linux 6.15 only). */
 static int empty_directory(int attached, int *ret_fd, struct err *err)
 {
-	static const struct mount_option options[] = { { "size", "0" }, { "nr_inodes", "1" }, { "mode", "0555" }, { NULL, NULL } };
+	static const struct mount_option options[] = {
+		{ "size", "0" }, { "nr_inodes", "1" }, { "mode", "0555" }, { NULL, NULL }
+	};
 
 	if (attached >= 0)
 		return mount_clone_tree(attached, "", false, ret_fd, err);
@@ -248,7 +256,8 @@ int root_mask_paths(const struct root_base *bases, const char *const *paths, int
 			continue;
 		if (fstat(target, &st) < 0)
 			return err_system(err, "%s in the container", *paths);
-		r = S_ISDIR(st.st_mode) ? empty_directory(empty, &cover, err) : mount_clone_tree(null_fd, "", false, &cover, err);
+		r = S_ISDIR(st.st_mode) ? empty_directory(empty, &cover, err)
+					: mount_clone_tree(null_fd, "", false, &cover, err);
 		if (r < 0)
 			return r;
 		r = mount_attach(cover, target, *paths, err);

@@ -107,7 +107,10 @@ static int receive(int channel, const struct pidref *peer, struct message *ret, 
 	struct message message = { 0 };
 	struct iovec iov = { &message, sizeof(message) };
 	union fd_control control = { 0 };
-	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buffer, .msg_controllen = sizeof(control.buffer) };
+	struct msghdr header = { .msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = control.buffer,
+				 .msg_controllen = sizeof(control.buffer) };
 	_cleanup_close_ int fd = FD_NONE;
 	ssize_t n;
 

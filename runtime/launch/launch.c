@@ -45,11 +45,12 @@ static int explain_end_of_child(struct launch *launch, struct err *err)
 	enum role role;
 	const struct step *step = last_row_of_child(tape, &role);
 	if (info.si_code == CLD_EXITED)
-		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "%s ended with status %d before it executed the workload", role_name(role),
-			    info.si_status);
+		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
+			    "%s ended with status %d before it executed the workload", role_name(role), info.si_status);
 	else
-		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "%s was killed by signal %d (SIG%s) before it executed the workload",
-			    role_name(role), info.si_status, sigabbrev_np(info.si_status) ? sigabbrev_np(info.si_status) : "?");
+		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
+			    "%s was killed by signal %d (SIG%s) before it executed the workload", role_name(role),
+			    info.si_status, sigabbrev_np(info.si_status) ? sigabbrev_np(info.si_status) : "?");
 	err->step = step->id;
 	err->role = role;
 	return r;
@@ -92,7 +93,8 @@ static _Noreturn void child_ends(struct launch *launch, int result, const struct
 	_exit(reaper_run(launch->workload));
 }
 
-static int walk_and_supervise(struct launch *launch, const struct signals *signals, struct launch_result *ret, struct err *err)
+static int walk_and_supervise(struct launch *launch, const struct signals *signals, struct launch_result *ret,
+			      struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
@@ -132,8 +134,9 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 static void launch_end(struct launch *launch)
 {
 	int *const fds[] = {
-		&launch->channel,      &launch->channel_child, &launch->cgroup_fd, &launch->rootfs_mount, &launch->root_fd, &launch->proc_fd,
-		&launch->sys_fd,       &launch->dev_fd,	       &launch->pts_fd,	   &launch->pty_peer,	  &launch->pty_master,
+		&launch->channel, &launch->channel_child, &launch->cgroup_fd,  &launch->rootfs_mount,
+		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,     &launch->dev_fd,
+		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -160,8 +163,8 @@ static int launch_begin(struct launch *launch, struct err *err)
 	return pidref_open(getpid(), &launch->runtime, err);
 }
 
-int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape, struct launch_result *ret, struct err *err,
-	       struct err *cleanup_err)
+int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape, struct launch_result *ret,
+	       struct err *err, struct err *cleanup_err)
 {
 	struct launch launch = {
 		.plan = plan,

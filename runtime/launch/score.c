@@ -6,16 +6,26 @@
 
 #include <sched.h>
 
-#define NEEDS(...)       \
-	{                \
+#define NEEDS(...)          \
+	{                   \
 		__VA_ARGS__ \
 	}
 
 const struct step score[STEP_COUNT] = {
-#define STEP(symbol, name_, role_, peer_, kind_, wanted_, run_, undo_, needs_, interface_, manual_, why_)                              \
-	[STEP_##symbol] = {                                                                                                            \
-		.id = STEP_##symbol, .name = name_, .role = role_, .peer = peer_, .kind = kind_, .wanted = wanted_, .run = run_,       \
-		.undo = undo_, .needs = needs_, .interface = interface_, .manual = manual_, .why = why_,                               \
+#define STEP(symbol, name_, role_, peer_, kind_, wanted_, run_, undo_, needs_, interface_, manual_, why_) \
+	[STEP_##symbol] = {                                                                               \
+		.id = STEP_##symbol,                                                                      \
+		.name = name_,                                                                            \
+		.role = role_,                                                                            \
+		.peer = peer_,                                                                            \
+		.kind = kind_,                                                                            \
+		.wanted = wanted_,                                                                        \
+		.run = run_,                                                                              \
+		.undo = undo_,                                                                            \
+		.needs = needs_,                                                                          \
+		.interface = interface_,                                                                  \
+		.manual = manual_,                                                                        \
+		.why = why_,                                                                              \
 	},
 #include <nsrun/launch/score_table.h>
 #undef STEP
@@ -47,7 +57,8 @@ static bool sync_is_needed(const struct plan *plan, const struct step *sync)
 		for (size_t i = 0; i < STEP_NEEDS_MAX && row->needs[i] != STEP_NONE; i++) {
 			const struct step *need = &score[row->needs[i]];
 
-			if (need->id > born && need->id < sync->id && process_of(plan, need->role) == from && wanted_by_plan(plan, need))
+			if (need->id > born && need->id < sync->id && process_of(plan, need->role) == from &&
+			    wanted_by_plan(plan, need))
 				return true;
 		}
 	}

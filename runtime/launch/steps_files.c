@@ -62,12 +62,17 @@ int init_root_overlay(struct launch *launch, struct err *err)
 {
 	static const struct mount_option scratch_options[] = { { "mode", "0755" }, { NULL, NULL } };
 	/* userxattr: overlayfs may not use trusted.* attributes in a user namespace (since 5.11). */
-	static const struct mount_option options[] = { { "lowerdir", "lower" }, { "upperdir", "upper" }, { "workdir", "work" },
-						       { "userxattr", NULL },	{ NULL, NULL } };
-	static const struct mount_option options_initial[] = { { "lowerdir", "lower" }, { "upperdir", "upper" }, { "workdir", "work" },
-							       { NULL, NULL } };
+	static const struct mount_option options[] = { { "lowerdir", "lower" },
+						       { "upperdir", "upper" },
+						       { "workdir", "work" },
+						       { "userxattr", NULL },
+						       { NULL, NULL } };
+	static const struct mount_option options_initial[] = {
+		{ "lowerdir", "lower" }, { "upperdir", "upper" }, { "workdir", "work" }, { NULL, NULL }
+	};
 	const struct plan *plan = launch->plan;
-	_cleanup_close_ int scratch = FD_NONE, scratch_root = FD_NONE, lower = FD_NONE, overlay = FD_NONE, lower_mount = FD_NONE;
+	_cleanup_close_ int scratch = FD_NONE, scratch_root = FD_NONE, lower = FD_NONE, overlay = FD_NONE,
+			    lower_mount = FD_NONE;
 	uint64_t attr = MOUNT_ATTR_NODEV;
 
 	if (plan->root_nosuid)
@@ -78,7 +83,8 @@ int init_root_overlay(struct launch *launch, struct err *err)
 	/* Before the scratch file system is attached: that goes on top of the rootfs and would be part of a clone. */
 	int r = mount_clone_tree(launch->root_fd, "", true, &lower_mount, err);
 	if (r == 0)
-		r = mount_new_fs("tmpfs", "tmpfs", scratch_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &scratch, err);
+		r = mount_new_fs("tmpfs", "tmpfs", scratch_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &scratch,
+				 err);
 	if (r == 0)
 		r = root_attach(scratch, &scratch_root, err);
 	if (r == 0)
@@ -86,7 +92,8 @@ int init_root_overlay(struct launch *launch, struct err *err)
 	if (r == 0)
 		r = mount_attach(lower_mount, lower, "overlay: lower directory", err);
 	if (r == 0)
-		r = mount_new_fs("overlay", "overlay", (plan->namespaces & CLONE_NEWUSER) ? options : options_initial, attr, &overlay, err);
+		r = mount_new_fs("overlay", "overlay", (plan->namespaces & CLONE_NEWUSER) ? options : options_initial,
+				 attr, &overlay, err);
 	/* The overlay has clones of its layers. What served to make it goes, or it would stay between the container's root and the
 	 * host's, and root.detach would find it on top instead of the host's tree. */
 	if (r == 0)
@@ -209,7 +216,9 @@ int init_pts_mount(struct launch *launch, struct err *err)
 
 int init_shm_mount(struct launch *launch, struct err *err)
 {
-	const struct mount_option options[] = { { "mode", "1777" }, { "size", launch->plan->shm_size }, { NULL, NULL } };
+	const struct mount_option options[] = { { "mode", "1777" },
+						{ "size", launch->plan->shm_size },
+						{ NULL, NULL } };
 	_cleanup_close_ int mount = FD_NONE;
 
 	const int r = mount_new_fs("tmpfs", "shm", options, ATTR_NO_TRICKS, &mount, err);
@@ -236,7 +245,8 @@ int init_volumes_mount(struct launch *launch, struct err *err)
 
 		int r = mount_set_attr(mount, "", attr, 0, 0, true, volume->source, err);
 		if (r == 0)
-			r = root_mount_point(launch->root_fd, volume->target, volume->is_directory ? ROOT_DIRECTORY : ROOT_FILE,
+			r = root_mount_point(launch->root_fd, volume->target,
+					     volume->is_directory ? ROOT_DIRECTORY : ROOT_FILE,
 					     volume->is_directory ? 0755 : 0644, &target, err);
 		if (r == 0)
 			r = mount_attach(mount, target, volume->target, err);
@@ -248,14 +258,18 @@ int init_volumes_mount(struct launch *launch, struct err *err)
 
 int init_paths_readonly(struct launch *launch, struct err *err)
 {
-	const struct root_base bases[] = { { "/proc", launch->proc_fd }, { "/sys", launch->sys_fd }, { NULL, FD_NONE } };
+	const struct root_base bases[] = { { "/proc", launch->proc_fd },
+					   { "/sys", launch->sys_fd },
+					   { NULL, FD_NONE } };
 
 	return root_readonly_paths(bases, launch->plan->readonly_paths, err);
 }
 
 int init_paths_mask(struct launch *launch, struct err *err)
 {
-	const struct root_base bases[] = { { "/proc", launch->proc_fd }, { "/sys", launch->sys_fd }, { NULL, FD_NONE } };
+	const struct root_base bases[] = { { "/proc", launch->proc_fd },
+					   { "/sys", launch->sys_fd },
+					   { NULL, FD_NONE } };
 	_cleanup_close_ int null = openat(launch->dev_fd, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
@@ -273,7 +287,8 @@ int init_console_bind(struct launch *launch, struct err *err)
 	const int r = mount_clone_tree(launch->pty_peer, "", false, &mount, err);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int target = openat(launch->dev_fd, "console", O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int target =
+		openat(launch->dev_fd, "console", O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (target < 0)
 		return err_system(err, "/dev/console in the container");
 	return mount_attach(mount, target, "/dev/console", err);

@@ -123,7 +123,8 @@ int runtime_ids_setgroups(struct launch *launch, struct err *err)
 	return idmap_deny_setgroups(&launch->init, err);
 }
 
-static int write_map(struct launch *launch, const char *file, const char *program, const struct idmap *map, struct err *err)
+static int write_map(struct launch *launch, const char *file, const char *program, const struct idmap *map,
+		     struct err *err)
 {
 	if (launch->plan->performer[WORK_MAPS] == BY_HELPER) {
 		launch_note(launch, "%s", program);

@@ -18,7 +18,8 @@ static int open_tree_of(const struct plan_tree *tree, int *ret_mount, struct err
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_system(err, "%s", tree->source);
 	if (st.st_dev != tree->device || st.st_ino != tree->inode)
-		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: was exchanged for another file after it was checked", tree->source);
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE,
+			       "%s: was exchanged for another file after it was checked", tree->source);
 	_cleanup_close_ int mount = FD_NONE;
 	int r = mount_clone_tree(fd, "", true, &mount, err);
 	/* A clone of a shared mount, which every mount is where systemd runs, is its peer: what is mounted below it in the container would

@@ -13,18 +13,34 @@
 
 /* Docker gives MKNOD, NET_RAW, AUDIT_WRITE and SETFCAP besides: forged packets, device nodes and file capabilities are
  * nothing that a workload needs unasked. */
-static const uint64_t default_caps = CAP_MASK(CAP_CHOWN) | CAP_MASK(CAP_DAC_OVERRIDE) | CAP_MASK(CAP_FOWNER) | CAP_MASK(CAP_FSETID) |
-				     CAP_MASK(CAP_KILL) | CAP_MASK(CAP_NET_BIND_SERVICE) | CAP_MASK(CAP_SETGID) | CAP_MASK(CAP_SETUID) |
-				     CAP_MASK(CAP_SETPCAP) | CAP_MASK(CAP_SYS_CHROOT);
+static const uint64_t default_caps = CAP_MASK(CAP_CHOWN) | CAP_MASK(CAP_DAC_OVERRIDE) | CAP_MASK(CAP_FOWNER) |
+				     CAP_MASK(CAP_FSETID) | CAP_MASK(CAP_KILL) | CAP_MASK(CAP_NET_BIND_SERVICE) |
+				     CAP_MASK(CAP_SETGID) | CAP_MASK(CAP_SETUID) | CAP_MASK(CAP_SETPCAP) |
+				     CAP_MASK(CAP_SYS_CHROOT);
 
 static const char *const masked_paths[] = {
-	"/proc/acpi",	    "/proc/asound",	  "/proc/interrupts",  "/proc/kcore",	    "/proc/keys",
-	"/proc/key-users",  "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",	    "/proc/slabinfo",
-	"/proc/softirqs",   "/proc/timer_list",	  "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
-	"/sys/class/thermal", "/sys/devices/virtual/thermal", NULL,
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/interrupts",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/key-users",
+	"/proc/latency_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/proc/slabinfo",
+	"/proc/softirqs",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/sys/devices/virtual/powercap",
+	"/sys/firmware",
+	"/sys/class/thermal",
+	"/sys/devices/virtual/thermal",
+	NULL,
 };
 
-static const char *const readonly_paths[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL };
+static const char *const readonly_paths[] = { "/proc/bus",	     "/proc/fs", "/proc/irq", "/proc/sys",
+					      "/proc/sysrq-trigger", NULL };
 
 static int apply_caps(const char *const *names, const char *option, bool add, uint64_t *caps, struct err *err)
 {
@@ -34,7 +50,8 @@ static int apply_caps(const char *const *names, const char *option, bool add, ui
 
 		const int r = caps_parse(*names, &mask, &unknown);
 		if (r < 0)
-			return err_set(err, unknown.kind, unknown.id, unknown.errnum, "%s: %s", option, unknown.message);
+			return err_set(err, unknown.kind, unknown.id, unknown.errnum, "%s: %s", option,
+				       unknown.message);
 		*caps = add ? *caps | mask : *caps & ~mask;
 	}
 	return 0;
@@ -74,7 +91,8 @@ static int resolve_caps(struct plan *plan, const struct plan_request *request, s
 		const uint64_t lacking = caps & ~own.permitted;
 		for (unsigned i = 0; i < 64 && !says_all(request->cap_add); i++)
 			if (lacking & asked & CAP_MASK(i))
-				return err_set(err, ERR_INPUT, ERR_ID_CAP_NOT_HELD, EPERM, "--cap-add: %s", caps_name(i));
+				return err_set(err, ERR_INPUT, ERR_ID_CAP_NOT_HELD, EPERM, "--cap-add: %s",
+					       caps_name(i));
 		caps &= own.permitted;
 	}
 	plan->caps = (struct cap_sets){ .bounding = caps, .effective = caps, .permitted = caps };
@@ -102,7 +120,9 @@ static int apply_security_opt(struct plan *plan, const char *text, const char **
 	snprintf(name, sizeof(name), "%.*s", (int)(n < sizeof(name) ? n : sizeof(name) - 1), text);
 	if (streq(name, "seccomp")) {
 		if (!value || !*value)
-			return err_input(err, "--security-opt %s: seccomp=default, docker, unconfined or a file is wanted", text);
+			return err_input(err,
+					 "--security-opt %s: seccomp=default, docker, unconfined or a file is wanted",
+					 text);
 		*seccomp = value;
 		return 0;
 	}
@@ -115,13 +135,15 @@ static int apply_security_opt(struct plan *plan, const char *text, const char **
 	if (streq(name, "apparmor") || streq(name, "label") || streq(name, "systempaths"))
 		return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, 0, "--security-opt %s", text);
 	const char *near = nearest_word(name, known);
-	return err_input(err, "--security-opt %s: unknown%s%s%s", text, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	return err_input(err, "--security-opt %s: unknown%s%s%s", text, near ? "; did you mean " : "", near ? near : "",
+			 near ? "?" : "");
 }
 
 /* Temperatures tell what other tenants compute; there is one directory for each processor (moby, advisory GHSA-6fw5-f8r9-fgfm). */
 static int resolve_paths(struct plan *plan, struct err *err)
 {
-	const long cpus = access("/sys/devices/system/cpu/cpu0/thermal_throttle", F_OK) == 0 ? sysconf(_SC_NPROCESSORS_CONF) : 0;
+	const long cpus =
+		access("/sys/devices/system/cpu/cpu0/thermal_throttle", F_OK) == 0 ? sysconf(_SC_NPROCESSORS_CONF) : 0;
 	const size_t n_fixed = ARRAY_LEN(masked_paths) - 1;
 	const char **masked = arena_array(plan->arena, n_fixed + (size_t)(cpus > 0 ? cpus : 0) + 1, sizeof(*masked));
 
@@ -129,7 +151,8 @@ static int resolve_paths(struct plan *plan, struct err *err)
 		return err_oom(err);
 	memcpy(masked, masked_paths, n_fixed * sizeof(*masked));
 	for (long i = 0; i < cpus; i++) {
-		masked[n_fixed + (size_t)i] = arena_printf(plan->arena, "/sys/devices/system/cpu/cpu%ld/thermal_throttle", i);
+		masked[n_fixed + (size_t)i] =
+			arena_printf(plan->arena, "/sys/devices/system/cpu/cpu%ld/thermal_throttle", i);
 		if (!masked[n_fixed + (size_t)i])
 			return err_oom(err);
 	}
@@ -199,15 +222,21 @@ static int parse_cpus(const char *text, uint64_t *ret_quota, struct err *err)
 int plan_parse_limits(const struct plan_request *request, struct cgroup_limits *ret, struct err *err)
 {
 	struct cgroup_limits limits = {
-		.memory_max = CGROUP_NO_LIMIT, .pids_max = CGROUP_NO_LIMIT, .cpu_quota_us = CGROUP_NO_LIMIT, .cpu_period_us = CPU_PERIOD_US,
+		.memory_max = CGROUP_NO_LIMIT,
+		.pids_max = CGROUP_NO_LIMIT,
+		.cpu_quota_us = CGROUP_NO_LIMIT,
+		.cpu_period_us = CPU_PERIOD_US,
 	};
 
 	if (request->memory && (parse_size(request->memory, &limits.memory_max) < 0 || limits.memory_max < 4096 ||
 				limits.memory_max > INT64_MAX))
-		return err_input(err, "--memory %s: bytes with an optional suffix b, k, m, g are wanted, 4k at least", request->memory);
+		return err_input(err, "--memory %s: bytes with an optional suffix b, k, m, g are wanted, 4k at least",
+				 request->memory);
 	if (request->pids_limit && !streq(request->pids_limit, "-1") && !streq(request->pids_limit, "unlimited") &&
-	    (parse_u64(request->pids_limit, &limits.pids_max) < 0 || limits.pids_max == 0 || limits.pids_max > INT32_MAX))
-		return err_input(err, "--pids-limit %s: a number of processes from 1, or unlimited, is wanted", request->pids_limit);
+	    (parse_u64(request->pids_limit, &limits.pids_max) < 0 || limits.pids_max == 0 ||
+	     limits.pids_max > INT32_MAX))
+		return err_input(err, "--pids-limit %s: a number of processes from 1, or unlimited, is wanted",
+				 request->pids_limit);
 	if (request->cpus) {
 		const int r = parse_cpus(request->cpus, &limits.cpu_quota_us, err);
 

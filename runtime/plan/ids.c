@@ -52,7 +52,8 @@ static int find_user(const char *word, struct principal *ret, struct err *err)
 		return err_oom(err);
 	if (number ? id > IDMAP_ID_MAX : !*word)
 		return err_input(err, "--userns-remap: \"%s\" is no user", word);
-	r = number ? getpwuid_r(id, &entry, buffer, NSS_BUFFER, &found) : getpwnam_r(word, &entry, buffer, NSS_BUFFER, &found);
+	r = number ? getpwuid_r(id, &entry, buffer, NSS_BUFFER, &found)
+		   : getpwnam_r(word, &entry, buffer, NSS_BUFFER, &found);
 	if (!found && !number)
 		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_USER, r, "--userns-remap: user %s does not exist", word);
 	*ret = (struct principal){ NULL, found ? found->pw_uid : id, found ? found->pw_gid : (gid_t)-1 };
@@ -76,7 +77,8 @@ static int find_group(const char *word, struct principal *ret, struct err *err)
 		return err_oom(err);
 	if (number ? id > IDMAP_ID_MAX : !*word)
 		return err_input(err, "--userns-remap: \"%s\" is no group", word);
-	r = number ? getgrgid_r(id, &entry, buffer, NSS_BUFFER, &found) : getgrnam_r(word, &entry, buffer, NSS_BUFFER, &found);
+	r = number ? getgrgid_r(id, &entry, buffer, NSS_BUFFER, &found)
+		   : getgrnam_r(word, &entry, buffer, NSS_BUFFER, &found);
 	if (!found && !number)
 		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_USER, r, "--userns-remap: group %s does not exist", word);
 	*ret = (struct principal){ NULL, found ? found->gr_gid : id, (gid_t)-1 };
@@ -95,7 +97,8 @@ static int missing(const struct resolution *r, enum subid_kind kind, const struc
 }
 
 /* Fills what follows from the maps. The container's root must exist: init becomes it before it becomes anybody else. */
-static int settle(const struct resolution *r, enum caller caller, enum remap_source remap, const char *word, struct err *err)
+static int settle(const struct resolution *r, enum caller caller, enum remap_source remap, const char *word,
+		  struct err *err)
 {
 	struct plan *plan = r->plan;
 
@@ -124,10 +127,13 @@ static int resolve_host(const struct resolution *r, struct err *err)
 		return err_input(err, "--userns: \"%s\" is not known; the one value is host", q->userns);
 	if (q->userns_remap || q->uid_map || q->gid_map)
 		return err_input(err, "--userns=host: contradicts %s",
-				 q->userns_remap ? "--userns-remap" : q->uid_map ? "--uid-map" : "--gid-map");
+				 q->userns_remap ? "--userns-remap"
+				 : q->uid_map	 ? "--uid-map"
+						 : "--gid-map");
 	if (!r->privileged)
-		return err_refused(err, ERR_ID_CAP_NOT_HELD,
-				   "--userns=host: without a user namespace the other namespaces need CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID");
+		return err_refused(
+			err, ERR_ID_CAP_NOT_HELD,
+			"--userns=host: without a user namespace the other namespaces need CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID");
 	r->plan->uids = (struct idmap){ .n = 1, .extents = { { 0, 0, UINT32_MAX } } };
 	r->plan->gids = r->plan->uids;
 	return settle(r, CALLER_ROOT_HOST, REMAP_NONE, "host", err);
@@ -156,8 +162,8 @@ static int resolve_default(const struct resolution *r, struct err *err)
 
 /* Ranges for gids: the group's when one was named, otherwise, or when the group has none, the user's (subgid(5) knows users alone, Docker
  * looks for the group's name). */
-static int group_ranges(const struct resolution *r, const struct principal *user, const struct principal *group, struct subid_ranges *ret,
-			struct err *err)
+static int group_ranges(const struct resolution *r, const struct principal *user, const struct principal *group,
+			struct subid_ranges *ret, struct err *err)
 {
 	if (group) {
 		int done = subid_ranges_in(r->files, SUBID_GID, group->name, group->id, ret, err);
@@ -169,7 +175,8 @@ static int group_ranges(const struct resolution *r, const struct principal *user
 	return subid_ranges_in(r->files, SUBID_GID, user->name, user->id, ret, err);
 }
 
-static int map_ranges(const struct resolution *r, const struct principal *user, const struct principal *group, struct err *err)
+static int map_ranges(const struct resolution *r, const struct principal *user, const struct principal *group,
+		      struct err *err)
 {
 	_cleanup_(subid_ranges_done) struct subid_ranges uids = { 0 };
 	_cleanup_(subid_ranges_done) struct subid_ranges gids = { 0 };
@@ -198,7 +205,8 @@ static int resolve_named(const struct resolution *r, struct err *err)
 	const struct principal *chosen = NULL;
 	int done;
 
-	user_word = colon ? strndup(r->request->userns_remap, (size_t)(colon - r->request->userns_remap)) : strdup(r->request->userns_remap);
+	user_word = colon ? strndup(r->request->userns_remap, (size_t)(colon - r->request->userns_remap))
+			  : strdup(r->request->userns_remap);
 	if (!user_word)
 		return err_oom(err);
 	done = find_user(user_word, &user, err);
@@ -212,15 +220,16 @@ static int resolve_named(const struct resolution *r, struct err *err)
 	}
 	if (!r->privileged) {
 		if (user.id != r->caller->uid || (chosen && group.id != r->caller->gid))
-			return err_refused(err, ERR_ID_RANGE_NOT_OWNED, "--userns-remap %s: uid %u, gid %u, without CAP_SYS_ADMIN, may not use it",
+			return err_refused(err, ERR_ID_RANGE_NOT_OWNED,
+					   "--userns-remap %s: uid %u, gid %u, without CAP_SYS_ADMIN, may not use it",
 					   r->request->userns_remap, r->caller->uid, r->caller->gid);
 		chosen = NULL; /* newgidmap(1) grants what subgid(5) gives to the user, and nothing of the group */
 	}
 	done = map_ranges(r, &user, chosen, err);
 	if (done < 0)
 		return done;
-	return settle(r, r->privileged ? privileged_caller(r) : CALLER_USER_RANGES, r->privileged ? REMAP_USER : REMAP_OWN_RANGES,
-		      r->request->userns_remap, err);
+	return settle(r, r->privileged ? privileged_caller(r) : CALLER_USER_RANGES,
+		      r->privileged ? REMAP_USER : REMAP_OWN_RANGES, r->request->userns_remap, err);
 }
 
 /* Ordinary user, nothing said: container root is the user, all other ids come from the user's ranges. */
@@ -269,7 +278,8 @@ static int parse_maps(const char *const *words, const char *option, struct idmap
 		if (map.n == IDMAP_EXTENTS_MAX)
 			return err_input(err, "%s: more than %d extents", option, IDMAP_EXTENTS_MAX);
 		if (sscanf(*words, "%15[0-9]:%15[0-9]:%15[0-9]%c", field[0], field[1], field[2], &end) != 3 ||
-		    parse_u32(field[0], &e->inside) < 0 || parse_u32(field[1], &e->outside) < 0 || parse_u32(field[2], &e->count) < 0)
+		    parse_u32(field[0], &e->inside) < 0 || parse_u32(field[1], &e->outside) < 0 ||
+		    parse_u32(field[2], &e->count) < 0)
 			return err_input(err, "%s \"%s\": must be INSIDE:OUTSIDE:COUNT, three numbers", option, *words);
 		map.n++;
 	}
@@ -308,9 +318,10 @@ static int check_owned(const struct resolution *r, enum subid_kind kind, const s
 			}
 		}
 		if (next < end)
-			return err_refused(err, ERR_ID_RANGE_NOT_OWNED, "%s %u:%u:%u: host id %u is neither uid %u's own nor in its ranges in %s",
-					   kind == SUBID_UID ? "--uid-map" : "--gid-map", e->inside, e->outside, e->count, (unsigned)next,
-					   r->caller->uid, r->files->subid[kind]);
+			return err_refused(err, ERR_ID_RANGE_NOT_OWNED,
+					   "%s %u:%u:%u: host id %u is neither uid %u's own nor in its ranges in %s",
+					   kind == SUBID_UID ? "--uid-map" : "--gid-map", e->inside, e->outside,
+					   e->count, (unsigned)next, r->caller->uid, r->files->subid[kind]);
 	}
 	return 0;
 }
@@ -329,10 +340,12 @@ static int resolve_explicit(const struct resolution *r, struct err *err)
 
 	if (q->userns_remap)
 		return err_input(err, "--userns-remap: contradicts %s", q->uid_map ? "--uid-map" : "--gid-map");
-	done = parse_maps(q->uid_map ? q->uid_map : q->gid_map, q->uid_map ? "--uid-map" : "--gid-map", &plan->uids, err);
+	done = parse_maps(q->uid_map ? q->uid_map : q->gid_map, q->uid_map ? "--uid-map" : "--gid-map", &plan->uids,
+			  err);
 	if (done < 0)
 		return done;
-	done = parse_maps(q->gid_map ? q->gid_map : q->uid_map, q->gid_map ? "--gid-map" : "--uid-map", &plan->gids, err);
+	done = parse_maps(q->gid_map ? q->gid_map : q->uid_map, q->gid_map ? "--gid-map" : "--uid-map", &plan->gids,
+			  err);
 	if (done < 0)
 		return done;
 	if (r->privileged)
@@ -344,11 +357,12 @@ static int resolve_explicit(const struct resolution *r, struct err *err)
 	if (done < 0)
 		return done;
 	plan->deny_setgroups = is_single(&plan->uids, r->caller->uid) && is_single(&plan->gids, r->caller->gid);
-	return settle(r, plan->deny_setgroups ? CALLER_USER_SINGLE : CALLER_USER_RANGES, REMAP_EXPLICIT, "explicit", err);
+	return settle(r, plan->deny_setgroups ? CALLER_USER_SINGLE : CALLER_USER_RANGES, REMAP_EXPLICIT, "explicit",
+		      err);
 }
 
-int ids_resolve(struct plan *plan, const struct plan_request *request, const struct id_caller *caller, const struct id_files *files,
-		struct err *err)
+int ids_resolve(struct plan *plan, const struct plan_request *request, const struct id_caller *caller,
+		const struct id_files *files, struct err *err)
 {
 	const uint64_t needed = UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID;
 	const struct resolution r = { plan, request, caller, files, (caller->caps & needed) == needed };
@@ -364,8 +378,10 @@ int ids_resolve(struct plan *plan, const struct plan_request *request, const str
 		return r.privileged ? resolve_auto(&r, err) : resolve_own(&r, err);
 	if (streq(remap, "auto") || streq(remap, "default")) {
 		if (!r.privileged)
-			return err_refused(err, ERR_ID_RANGE_NOT_OWNED, "--userns-remap %s: its ranges belong to the host, so it needs root "
-					   "(CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID)", remap);
+			return err_refused(err, ERR_ID_RANGE_NOT_OWNED,
+					   "--userns-remap %s: its ranges belong to the host, so it needs root "
+					   "(CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID)",
+					   remap);
 		return *remap == 'a' ? resolve_auto(&r, err) : resolve_default(&r, err);
 	}
 	return resolve_named(&r, err);

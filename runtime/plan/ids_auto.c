@@ -46,8 +46,10 @@ static int hold_map(int fd, enum subid_kind kind, const struct idmap *map, struc
 		int r = lock_ids(fd, F_RDLCK, kind, e->outside, e->count);
 
 		if (r == -EAGAIN)
-			return err_refused(err, ERR_ID_SUBID_OVERLAP, "host %cids %u to %u: a container that was promised a range of its own uses some of them",
-					   kind == SUBID_UID ? 'u' : 'g', e->outside, e->outside + (e->count - 1));
+			return err_refused(
+				err, ERR_ID_SUBID_OVERLAP,
+				"host %cids %u to %u: a container that was promised a range of its own uses some of them",
+				kind == SUBID_UID ? 'u' : 'g', e->outside, e->outside + (e->count - 1));
 		if (r < 0)
 			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "ranges/ids in the state root: locking");
 	}
@@ -173,7 +175,8 @@ static void pool_add_visible(struct pool *pool, uint64_t first, uint64_t end, bo
 
 			if (aligned)
 				from = (from + AUTO_COUNT - 1) / AUTO_COUNT * AUTO_COUNT;
-			pool_add(pool, from, min64(end, min64((uint64_t)u->inside + u->count, (uint64_t)g->inside + g->count)));
+			pool_add(pool, from,
+				 min64(end, min64((uint64_t)u->inside + u->count, (uint64_t)g->inside + g->count)));
 		}
 	}
 }
@@ -199,7 +202,8 @@ static int pool_mark_accounts(struct pool *pool, const char *path, struct err *e
 		const char *eol = memchr(p, '\n', (size_t)(end - p));
 		size_t left = (size_t)((eol ? eol : end) - p);
 		const char *name_end = memchr(p, ':', left);
-		const char *password_end = name_end ? memchr(name_end + 1, ':', left - (size_t)(name_end + 1 - p)) : NULL;
+		const char *password_end =
+			name_end ? memchr(name_end + 1, ':', left - (size_t)(name_end + 1 - p)) : NULL;
 
 		if (password_end) {
 			unsigned long id = strtoul(password_end + 1, NULL, 10);
@@ -228,7 +232,8 @@ static bool lines_first(const struct subid_line *lines, size_t n, uint32_t *ret)
 }
 
 /* The rest of nsremap's ranges, where subuid and subgid agree. */
-static void pool_add_nsremap(struct pool *pool, struct subid_line *const lines[2], const size_t n[2], bool initial_userns)
+static void pool_add_nsremap(struct pool *pool, struct subid_line *const lines[2], const size_t n[2],
+			     bool initial_userns)
 {
 	for (size_t i = 0; i < n[SUBID_UID]; i++) {
 		for (size_t j = 0; j < n[SUBID_GID]; j++) {
@@ -236,13 +241,14 @@ static void pool_add_nsremap(struct pool *pool, struct subid_line *const lines[2
 
 			if (is_auto_user(&lines[SUBID_UID][i]) && is_auto_user(&lines[SUBID_GID][j]))
 				pool_add_visible(pool, max64(u->first, g->first),
-						 min64((uint64_t)u->first + u->count, (uint64_t)g->first + g->count), initial_userns, false);
+						 min64((uint64_t)u->first + u->count, (uint64_t)g->first + g->count),
+						 initial_userns, false);
 		}
 	}
 }
 
-static int pool_build(struct pool *pool, struct subid_line *const lines[2], const size_t n[2], const struct id_files *files,
-		      bool initial_userns, struct err *err)
+static int pool_build(struct pool *pool, struct subid_line *const lines[2], const size_t n[2],
+		      const struct id_files *files, bool initial_userns, struct err *err)
 {
 	uint32_t first[2];
 	bool nsremap = true;
@@ -262,7 +268,8 @@ static int pool_build(struct pool *pool, struct subid_line *const lines[2], cons
 		}
 	}
 	if (!nsremap)
-		pool_add_visible(pool, initial_userns ? POOL_FIRST : POOL_NESTED_FIRST, (uint64_t)POOL_LAST + 1, initial_userns, true);
+		pool_add_visible(pool, initial_userns ? POOL_FIRST : POOL_NESTED_FIRST, (uint64_t)POOL_LAST + 1,
+				 initial_userns, true);
 	for (int kind = 0; kind < 2; kind++)
 		for (size_t i = 0; i < n[kind]; i++)
 			if (!(nsremap && is_auto_user(&lines[kind][i])) &&
@@ -305,8 +312,9 @@ static bool nspawn_has(uint32_t first)
 	return access(path, F_OK) == 0;
 }
 
-int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_userns, int (*usable)(uint32_t first, void *data), void *data,
-		  int *ret_fd, uint32_t *ret_first, struct err *err)
+int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_userns,
+		  int (*usable)(uint32_t first, void *data), void *data, int *ret_fd, uint32_t *ret_first,
+		  struct err *err)
 {
 	_cleanup_(pool_done) struct pool pool = { 0 };
 	_cleanup_close_ int fd = FD_NONE;
@@ -340,6 +348,6 @@ int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_user
 		lock_ids(fd, F_UNLCK, SUBID_UID, first, AUTO_COUNT);
 		lock_ids(fd, F_UNLCK, SUBID_GID, first, AUTO_COUNT);
 	}
-	return err_set(err, ERR_REFUSED, ERR_ID_SUBID_EXHAUSTED, EUSERS, "--userns-remap auto: none of %llu ranges of 65536 ids is free",
-		       (unsigned long long)pool.total);
+	return err_set(err, ERR_REFUSED, ERR_ID_SUBID_EXHAUSTED, EUSERS,
+		       "--userns-remap auto: none of %llu ranges of 65536 ids is free", (unsigned long long)pool.total);
 }

@@ -51,12 +51,15 @@ static int run(const char *const *argv, struct err *err)
 	int r, status;
 
 	if (helper_find(NULL, argv[0], path, sizeof(path)) < 0)
-		return err_input(err, "--userns-remap default: user " AUTO_USER " cannot be made, since %s is not installed", argv[0]);
+		return err_input(err,
+				 "--userns-remap default: user " AUTO_USER " cannot be made, since %s is not installed",
+				 argv[0]);
 	r = helper_run(path, argv, output, sizeof(output), &status, err);
 	if (r < 0)
 		return r;
 	if (status != 0)
-		return err_refused(err, ERR_ID_NONE, "--userns-remap default: %s for user " AUTO_USER ": %s (status %d)", path,
+		return err_refused(err, ERR_ID_NONE,
+				   "--userns-remap default: %s for user " AUTO_USER ": %s (status %d)", path,
 				   output[0] ? output : "failed without a word", status);
 	return 0;
 }
@@ -64,8 +67,12 @@ static int run(const char *const *argv, struct err *err)
 static int make_user(struct err *err)
 {
 	static const char *const argv[] = {
-		"useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
-		"--shell", "/usr/sbin/nologin", "--comment", "owner of subordinate ids for nsrun", AUTO_USER, NULL,
+		"useradd",	"--system",
+		"--user-group", "--no-create-home",
+		"--home-dir",	"/nonexistent",
+		"--shell",	"/usr/sbin/nologin",
+		"--comment",	"owner of subordinate ids for nsrun",
+		AUTO_USER,	NULL,
 	};
 	char buffer[16384];
 	struct passwd entry, *found = NULL;
@@ -77,7 +84,8 @@ static int make_user(struct err *err)
 static int give_range(enum subid_kind kind, uint32_t first, struct err *err)
 {
 	char range[24];
-	const char *argv[] = { "usermod", kind == SUBID_UID ? "--add-subuids" : "--add-subgids", range, AUTO_USER, NULL };
+	const char *argv[] = { "usermod", kind == SUBID_UID ? "--add-subuids" : "--add-subgids", range, AUTO_USER,
+			       NULL };
 
 	snprintf(range, sizeof(range), "%u-%u", first, first + AUTO_COUNT - 1);
 	return run(argv, err);

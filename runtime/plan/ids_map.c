@@ -12,8 +12,10 @@ int ids_append(struct idmap *map, uint32_t inside, const struct subid_ranges *ra
 
 	for (size_t i = 0; i < ranges->n; i++) {
 		if (map->n == IDMAP_EXTENTS_MAX || next > IDMAP_ID_MAX)
-			return err_input(err, "%s: more than %d ranges, or more ids than there are", what, IDMAP_EXTENTS_MAX);
-		map->extents[map->n++] = (struct idmap_extent){ (uint32_t)next, ranges->ranges[i].first, ranges->ranges[i].count };
+			return err_input(err, "%s: more than %d ranges, or more ids than there are", what,
+					 IDMAP_EXTENTS_MAX);
+		map->extents[map->n++] =
+			(struct idmap_extent){ (uint32_t)next, ranges->ranges[i].first, ranges->ranges[i].count };
 		next += ranges->ranges[i].count;
 	}
 	return 0;
@@ -27,7 +29,8 @@ bool ids_visible(bool initial_userns, enum subid_kind kind, struct idmap *ret)
 
 	if (initial_userns)
 		return false;
-	if (file_read_virtual_at(AT_FDCWD, kind == SUBID_UID ? "/proc/self/uid_map" : "/proc/self/gid_map", 65536, &text, &size, NULL) == 0) {
+	if (file_read_virtual_at(AT_FDCWD, kind == SUBID_UID ? "/proc/self/uid_map" : "/proc/self/gid_map", 65536,
+				 &text, &size, NULL) == 0) {
 		for (const char *p = text; map.n < IDMAP_EXTENTS_MAX; map.n++) {
 			struct idmap_extent *e = &map.extents[map.n];
 			int used = 0;
@@ -68,12 +71,15 @@ int ids_check_map(const struct idmap *map, const struct idmap *visible, const ch
 		uint64_t end;
 
 		if (e->outside == 0)
-			return err_refused(err, ERR_ID_MAP_HOST_ROOT, "%s: %u:0:%u makes host id 0 an id of the container", what, e->inside,
+			return err_refused(err, ERR_ID_MAP_HOST_ROOT,
+					   "%s: %u:0:%u makes host id 0 an id of the container", what, e->inside,
 					   e->count);
 		end = visible ? visible_end(visible, e->outside, e->count) : (uint64_t)e->outside + e->count;
 		if (end < (uint64_t)e->outside + e->count)
-			return err_input(err, "%s: %u:%u:%u: id %u does not exist in this user namespace (/proc/self/uid_map, gid_map)", what,
-					 e->inside, e->outside, e->count, (unsigned)end);
+			return err_input(
+				err,
+				"%s: %u:%u:%u: id %u does not exist in this user namespace (/proc/self/uid_map, gid_map)",
+				what, e->inside, e->outside, e->count, (unsigned)end);
 	}
 	return 0;
 }
@@ -81,7 +87,8 @@ int ids_check_map(const struct idmap *map, const struct idmap *visible, const ch
 int ids_settle_maps(struct plan *plan, bool initial_userns, struct err *err)
 {
 	struct idmap uids, gids;
-	bool nested_uid = ids_visible(initial_userns, SUBID_UID, &uids), nested_gid = ids_visible(initial_userns, SUBID_GID, &gids);
+	bool nested_uid = ids_visible(initial_userns, SUBID_UID, &uids),
+	     nested_gid = ids_visible(initial_userns, SUBID_GID, &gids);
 	int r;
 
 	if (plan->remap != REMAP_NONE) {

@@ -25,7 +25,8 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 	if (!source)
 		return err_oom(err);
 	plan->ephemeral = request->ephemeral == YES;
-	const int r = plan_resolve_tree(plan, source, true, request->read_only == YES, request->trust_rootfs == YES, false, &plan->rootfs, err);
+	const int r = plan_resolve_tree(plan, source, true, request->read_only == YES, request->trust_rootfs == YES,
+					false, &plan->rootfs, err);
 	plan->rootfs.target = "/";
 	return r;
 }

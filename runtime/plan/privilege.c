@@ -22,8 +22,9 @@ enum performer privilege_performer(enum caller caller, enum work work)
 const char *caller_name(enum caller caller)
 {
 	static const char *const names[CALLER_COUNT] = {
-		[CALLER_ROOT_HOST] = "root-host",     [CALLER_ROOT_REMAPPED] = "root-remapped", [CALLER_USER_RANGES] = "user-ranges",
-		[CALLER_USER_SINGLE] = "user-single", [CALLER_NESTED] = "nested",
+		[CALLER_ROOT_HOST] = "root-host",     [CALLER_ROOT_REMAPPED] = "root-remapped",
+		[CALLER_USER_RANGES] = "user-ranges", [CALLER_USER_SINGLE] = "user-single",
+		[CALLER_NESTED] = "nested",
 	};
 	return names[caller];
 }
@@ -31,7 +32,10 @@ const char *caller_name(enum caller caller)
 const char *performer_name(enum performer performer)
 {
 	static const char *const names[] = {
-		[BY_NOBODY] = "nobody", [BY_RUNTIME] = "runtime", [BY_INIT] = "init", [BY_HELPER] = "helper",
+		[BY_NOBODY] = "nobody",
+		[BY_RUNTIME] = "runtime",
+		[BY_INIT] = "init",
+		[BY_HELPER] = "helper",
 	};
 	return names[performer];
 }
@@ -39,7 +43,10 @@ const char *performer_name(enum performer performer)
 const char *work_name(enum work work)
 {
 	static const char *const names[WORK_COUNT] = {
-		[WORK_MAPS] = "maps", [WORK_SOURCES] = "sources", [WORK_IDMAP] = "idmap", [WORK_RLIMITS] = "rlimits",
+		[WORK_MAPS] = "maps",
+		[WORK_SOURCES] = "sources",
+		[WORK_IDMAP] = "idmap",
+		[WORK_RLIMITS] = "rlimits",
 	};
 	return names[work];
 }

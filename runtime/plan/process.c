@@ -162,7 +162,8 @@ int plan_resolve_process(struct plan *plan, const struct plan_request *request, 
 	if (r == 0 && request->user)
 		r = user_check_syntax(request->user, err);
 	if (r == 0)
-		r = plan_container_path(plan->arena, "--workdir", request->workdir ? request->workdir : "/", &plan->workdir, err);
+		r = plan_container_path(plan->arena, "--workdir", request->workdir ? request->workdir : "/",
+					&plan->workdir, err);
 	if (r == 0)
 		r = resolve_hostname(plan, request->hostname, err);
 	if (r == 0)

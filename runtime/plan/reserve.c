@@ -37,8 +37,8 @@ static int range_usable(uint32_t first, void *data)
 	if (fd < 0)
 		return errno == ENOENT;
 	n = read(fd, target, sizeof(target) - 1);
-	if (n > 0 && sscanf(target, "%31[0-9.]/%12[0-9a-f]", remap, id) == 2 && state_is_remap(remap) && state_is_id(id) &&
-	    state_recover(fds[0], remap, id, &why) < 0)
+	if (n > 0 && sscanf(target, "%31[0-9.]/%12[0-9a-f]", remap, id) == 2 && state_is_remap(remap) &&
+	    state_is_id(id) && state_recover(fds[0], remap, id, &why) < 0)
 		return 0; /* still being ended by somebody else, or cannot be: nsrun gc tells the reason */
 	return unlinkat(fds[1], name, 0) == 0 || errno == ENOENT;
 }
@@ -49,7 +49,8 @@ static int take_auto(struct plan *plan, const int *fds, struct reservation *rese
 	char *marker;
 	int r;
 
-	r = ids_auto_take(fds[1], &id_files_host, plan->caller != CALLER_NESTED, range_usable, (void *)fds, &reservation->range_fd, &first, err);
+	r = ids_auto_take(fds[1], &id_files_host, plan->caller != CALLER_NESTED, range_usable, (void *)fds,
+			  &reservation->range_fd, &first, err);
 	if (r < 0)
 		return r;
 	if (asprintf(&marker, "%s/ranges/%u", plan->state_root, first) < 0)
@@ -81,7 +82,8 @@ static int take_ids(struct plan *plan, const int *fds, struct reservation *reser
 			if (r < 0)
 				return r;
 			if (r == 0)
-				return err_bug(err, "user " AUTO_USER ": still without ranges after usermod gave it some");
+				return err_bug(err,
+					       "user " AUTO_USER ": still without ranges after usermod gave it some");
 		}
 		r = ids_hold(fds[1], &plan->uids, &plan->gids, &reservation->range_fd, err);
 		if (r < 0)
@@ -119,7 +121,9 @@ static int make_dir_once(const char *remap, const char *id, const int *fds, int 
 	if (r < 0) /* again, for the words */
 		return state_open_dir(fds[0], remap, 0700, remap, &remap_fd, err);
 	if (mkdirat(remap_fd, id, 0700) < 0)
-		return errno == EEXIST || errno == ENOENT ? -EAGAIN : err_system(err, "%s/%s in the state root: making it", remap, id);
+		return errno == EEXIST || errno == ENOENT
+			       ? -EAGAIN
+			       : err_system(err, "%s/%s in the state root: making it", remap, id);
 	dir = openat(remap_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? -EAGAIN : err_system(err, "%s/%s in the state root", remap, id);
@@ -140,8 +144,9 @@ static int make_dir(struct plan *plan, const int *fds, struct reservation *reser
 		r = make_dir_once(remap, plan->id, fds, &reservation->lock_fd, err);
 	}
 	if (r == -EAGAIN)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EAGAIN, "%s/%s: no state directory of our own in %d attempts", plan->state_root,
-			       remap, ID_ATTEMPTS);
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EAGAIN,
+			       "%s/%s: no state directory of our own in %d attempts", plan->state_root, remap,
+			       ID_ATTEMPTS);
 	if (r < 0)
 		return r;
 	plan->state_dir = arena_printf(plan->arena, "%s/%s/%s", plan->state_root, remap, plan->id);
@@ -177,7 +182,8 @@ static int open_dirs(struct plan *plan, int *fds, struct err *err)
 		if (!plan->state_root)
 			return err_oom(err);
 	}
-	r = state_open_dir(AT_FDCWD, plan->state_root, plan->caller_uid == 0 ? 0711 : 0700, plan->state_root, &fds[0], err);
+	r = state_open_dir(AT_FDCWD, plan->state_root, plan->caller_uid == 0 ? 0711 : 0700, plan->state_root, &fds[0],
+			   err);
 	return r < 0 ? r : state_open_dir(fds[0], "ranges", 0700, "ranges in the state root", &fds[1], err);
 }
 
@@ -188,7 +194,8 @@ static int fill_names(struct plan *plan, struct err *err)
 	if (!plan->hostname)
 		return err_oom(err);
 	if (plan->cgroup_path) {
-		plan->cgroup_path = arena_printf(plan->arena, "%s/%s", streq(plan->cgroup_path, "/") ? "" : plan->cgroup_path, plan->id);
+		plan->cgroup_path = arena_printf(plan->arena, "%s/%s",
+						 streq(plan->cgroup_path, "/") ? "" : plan->cgroup_path, plan->id);
 		if (!plan->cgroup_path)
 			return err_oom(err);
 	}

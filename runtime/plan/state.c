@@ -34,16 +34,19 @@ int state_open_dir(int dirfd, const char *name, mode_t mode, const char *what, i
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == ELOOP || errno == ENOTDIR)
-			return err_refused(err, ERR_ID_NONE, "%s: is no directory, but something that was put there", what);
+			return err_refused(err, ERR_ID_NONE, "%s: is no directory, but something that was put there",
+					   what);
 		return err_system(err, "%s", what);
 	}
 	if (fstat(fd, &st) < 0)
 		return err_system(err, "%s", what);
 	/* Made in advance by another user, it would let that user exchange the locks and records below it. */
 	if (st.st_uid != geteuid())
-		return err_refused(err, ERR_ID_NONE, "%s: belongs to uid %u and not to us, uid %u", what, st.st_uid, geteuid());
+		return err_refused(err, ERR_ID_NONE, "%s: belongs to uid %u and not to us, uid %u", what, st.st_uid,
+				   geteuid());
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return err_refused(err, ERR_ID_NONE, "%s: others can write to it (mode %04o)", what, st.st_mode & 07777);
+		return err_refused(err, ERR_ID_NONE, "%s: others can write to it (mode %04o)", what,
+				   st.st_mode & 07777);
 	/* The caller's umask may have taken bits away that mkdir(2) was asked for. */
 	if (made && (st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
 		return err_system(err, "%s: mode", what);
@@ -97,7 +100,8 @@ int state_lock(int dirfd, int *ret_fd, struct err *err)
 		return errno == EWOULDBLOCK ? -EBUSY : err_system(err, "lock of a container's state directory");
 	if (fstat(fd, &st) < 0)
 		return err_system(err, "lock of a container's state directory");
-	if (st.st_nlink == 0) /* opened before, locked after somebody removed it: a lock on a file that no one will find */
+	if (st.st_nlink ==
+	    0) /* opened before, locked after somebody removed it: a lock on a file that no one will find */
 		return -ESTALE;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -135,7 +139,8 @@ int state_start_time(pid_t pid, uint64_t *ret, struct err *err)
 		return r;
 	/* Field 2 is the name in parentheses, which may itself hold spaces and parentheses: count from the last one. */
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start) != 1)
+	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			 &start) != 1)
 		return err_system(err, "%s: without field 22", path);
 	*ret = start;
 	return 0;
@@ -182,7 +187,8 @@ static void put_map(FILE *f, const char *name, const struct idmap *map)
 {
 	fprintf(f, ",\n \"%s\": [", name);
 	for (size_t i = 0; i < map->n; i++)
-		fprintf(f, "%s[%u, %u, %u]", i ? ", " : "", map->extents[i].inside, map->extents[i].outside, map->extents[i].count);
+		fprintf(f, "%s[%u, %u, %u]", i ? ", " : "", map->extents[i].inside, map->extents[i].outside,
+			map->extents[i].count);
 	fputc(']', f);
 }
 
@@ -221,7 +227,8 @@ static void put_argv(FILE *f, const char *const *argv)
 	fputc(']', f);
 }
 
-static int put_state(FILE *f, const struct plan *plan, const struct reservation *reservation, pid_t init, struct err *err)
+static int put_state(FILE *f, const struct plan *plan, const struct reservation *reservation, pid_t init,
+		     struct err *err)
 {
 	char created[32] = "", boot[40] = "";
 	struct stat st;

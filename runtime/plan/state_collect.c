@@ -68,12 +68,14 @@ static int end_init(const json_t *state, struct err *err)
 	_cleanup_close_ int fd = FD_NONE;
 	uint64_t started;
 
-	if (json_unpack((json_t *)state, "{s:{s:I, s:I}, s:s}", "init", "pid", &pid, "start", &start, "boot_id", &boot) < 0)
+	if (json_unpack((json_t *)state, "{s:{s:I, s:I}, s:s}", "init", "pid", &pid, "start", &start, "boot_id",
+			&boot) < 0)
 		return 0; /* none was recorded: it dies with the channel to its runtime */
 	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, now, 36) != 36 || !streq(now, boot) || pid <= 1 || pid > INT_MAX)
 		return 0;
-	if (pidref_open((pid_t)pid, &init, NULL) < 0 || state_start_time((pid_t)pid, &started, NULL) < 0 || started != (uint64_t)start)
+	if (pidref_open((pid_t)pid, &init, NULL) < 0 || state_start_time((pid_t)pid, &started, NULL) < 0 ||
+	    started != (uint64_t)start)
 		return 0;
 	return pidref_kill(&init, SIGKILL, err);
 }
@@ -107,8 +109,8 @@ static int end_processes(int dirfd, const char *id, struct err *err)
 	}
 	state = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
 	if (!json_is_object(state))
-		return err_input(err, "%s/state.json: %s; end what is left of it by hand, then remove the directory", id,
-				 state ? "no object" : why.text);
+		return err_input(err, "%s/state.json: %s; end what is left of it by hand, then remove the directory",
+				 id, state ? "no object" : why.text);
 	r = end_init(state, err);
 	if (r < 0)
 		return r;
@@ -214,7 +216,8 @@ static void collect_ranges(struct collection *c)
 	}
 }
 
-int state_collect(const char *state_root, void (*on_removed)(const char *id, const char *what, void *data), void *data, struct err *err)
+int state_collect(const char *state_root, void (*on_removed)(const char *id, const char *what, void *data), void *data,
+		  struct err *err)
 {
 	_cleanup_close_ int root = FD_NONE;
 	_cleanup_closedir_ DIR *dir = NULL;

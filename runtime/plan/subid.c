@@ -66,7 +66,8 @@ static const char *parse_line(char *text, size_t len, struct subid_range *ret)
 	return NULL;
 }
 
-static int add_line(struct subid_line **lines, size_t *n, size_t *room, const char *owner, const struct subid_range *range, unsigned line)
+static int add_line(struct subid_line **lines, size_t *n, size_t *room, const char *owner,
+		    const struct subid_range *range, unsigned line)
 {
 	char *copy;
 
@@ -102,7 +103,8 @@ int subid_read_file(const char *path, struct subid_line **ret, size_t *ret_n, st
 		return 0;
 	}
 	if (r == -EFBIG)
-		return err_set(err, ERR_INPUT, ERR_ID_SUBID_MALFORMED, EFBIG, "%s: longer than %u bytes", path, SUBID_FILE_MAX);
+		return err_set(err, ERR_INPUT, ERR_ID_SUBID_MALFORMED, EFBIG, "%s: longer than %u bytes", path,
+			       SUBID_FILE_MAX);
 	if (r < 0) {
 		if (err && !err_is_set(err))
 			*err = read_err;
@@ -123,8 +125,8 @@ int subid_read_file(const char *path, struct subid_line **ret, size_t *ret_n, st
 				goto fail;
 			}
 			if (n == SUBID_LINES_MAX) {
-				r = err_set(err, ERR_INPUT, ERR_ID_SUBID_MALFORMED, 0, "%s:%u: more than %d ranges", path, number,
-					    SUBID_LINES_MAX);
+				r = err_set(err, ERR_INPUT, ERR_ID_SUBID_MALFORMED, 0, "%s:%u: more than %d ranges",
+					    path, number, SUBID_LINES_MAX);
 				goto fail;
 			}
 			r = add_line(&lines, &n, &room, p, &range, number);
@@ -200,7 +202,8 @@ static int plugin_load(enum subid_kind kind, plugin_query *ret, struct err *err)
 		library = dlopen(abi->file, RTLD_NOW | RTLD_LOCAL);
 	}
 	if (!library)
-		return err_input(err, "/etc/nsswitch.conf: its subid line names a plug-in, and libsubid cannot be loaded "
+		return err_input(err,
+				 "/etc/nsswitch.conf: its subid line names a plug-in, and libsubid cannot be loaded "
 				 "(install libsubid4 or shadow-utils-subid, or write \"subid: files\")");
 	init = (plugin_init)dlsym(library, abi->init);
 	*ret = (plugin_query)dlsym(library, abi->query[kind]);
@@ -223,7 +226,9 @@ int subid_plugin_ranges(enum subid_kind kind, const char *owner, struct subid_ra
 		return r;
 	n = query(owner, &found);
 	if (n < 0)
-		return err_input(err, "%s: libsubid's plug-in (/etc/nsswitch.conf) failed for this owner, or does not know it", owner);
+		return err_input(
+			err, "%s: libsubid's plug-in (/etc/nsswitch.conf) failed for this owner, or does not know it",
+			owner);
 	if (n > 0) {
 		ranges = calloc((size_t)n, sizeof(*ranges));
 		if (!ranges || !found) {
@@ -234,8 +239,9 @@ int subid_plugin_ranges(enum subid_kind kind, const char *owner, struct subid_ra
 	for (int i = 0; i < n; i++) {
 		if (found[i].count == 0 || found[i].start > IDMAP_ID_MAX || found[i].count > IDMAP_ID_MAX ||
 		    found[i].start + found[i].count - 1 > IDMAP_ID_MAX) {
-			r = err_set(err, ERR_INPUT, ERR_ID_SUBID_MALFORMED, 0, "%s: libsubid's plug-in gave the impossible range %lu:%lu",
-				    owner, found[i].start, found[i].count);
+			r = err_set(err, ERR_INPUT, ERR_ID_SUBID_MALFORMED, 0,
+				    "%s: libsubid's plug-in gave the impossible range %lu:%lu", owner, found[i].start,
+				    found[i].count);
 			free(ranges);
 			return r;
 		}
@@ -247,7 +253,8 @@ int subid_plugin_ranges(enum subid_kind kind, const char *owner, struct subid_ra
 
 /* A range that somebody else has too would let two users' containers change each other's files. The owner's own line twice is refused as
  * well: laid end to end, the kernel would not take the map. */
-static int refuse_overlap(const char *path, const struct subid_line *lines, size_t n, const char *name, uint32_t id, struct err *err)
+static int refuse_overlap(const char *path, const struct subid_line *lines, size_t n, const char *name, uint32_t id,
+			  struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!subid_owner_is(lines[i].owner, name, id))
@@ -255,17 +262,19 @@ static int refuse_overlap(const char *path, const struct subid_line *lines, size
 		for (size_t j = 0; j < n; j++) {
 			const struct subid_range *a = &lines[i].range, *b = &lines[j].range;
 
-			if (j != i && (uint64_t)a->first < (uint64_t)b->first + b->count && (uint64_t)b->first < (uint64_t)a->first + a->count)
-				return err_set(err, ERR_INPUT, ERR_ID_SUBID_OVERLAP, 0, "%s:%u: the range of %s, %u:%u, overlaps %u:%u of %s in line %u",
-					       path, lines[i].line, lines[i].owner, a->first, a->count, b->first, b->count, lines[j].owner,
-					       lines[j].line);
+			if (j != i && (uint64_t)a->first < (uint64_t)b->first + b->count &&
+			    (uint64_t)b->first < (uint64_t)a->first + a->count)
+				return err_set(err, ERR_INPUT, ERR_ID_SUBID_OVERLAP, 0,
+					       "%s:%u: the range of %s, %u:%u, overlaps %u:%u of %s in line %u", path,
+					       lines[i].line, lines[i].owner, a->first, a->count, b->first, b->count,
+					       lines[j].owner, lines[j].line);
 		}
 	}
 	return 0;
 }
 
-int subid_ranges_in(const struct id_files *files, enum subid_kind kind, const char *name, uint32_t id, struct subid_ranges *ret,
-		    struct err *err)
+int subid_ranges_in(const struct id_files *files, enum subid_kind kind, const char *name, uint32_t id,
+		    struct subid_ranges *ret, struct err *err)
 {
 	struct subid_ranges found = { 0 };
 	struct subid_line *lines;

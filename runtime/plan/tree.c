@@ -63,7 +63,8 @@ static int open_containing(int fd, const struct stat *st, const char *source, in
 	if (dir < 0 || fstatat(dir, name, &found, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_system(err, "%s", source);
 	if (found.st_dev != st->st_dev || found.st_ino != st->st_ino)
-		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: was exchanged while it was looked at", source);
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: was exchanged while it was looked at",
+			       source);
 	*ret = TAKE_FD(dir);
 	return 0;
 }
@@ -121,8 +122,8 @@ struct tree_wish {
 };
 
 /* Host root's trees: to write through an idmapped mount makes files of host root, so others must not reach them. */
-static int view_of_host_root(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish, struct plan_tree *tree,
-			     struct err *err)
+static int view_of_host_root(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish,
+			     struct plan_tree *tree, struct err *err)
 {
 	bool hidden = false;
 
@@ -139,7 +140,8 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 		return 0;
 	}
 	if (wish->trusted || wish->idmap_root) {
-		tree->why = wish->trusted ? "host root's, idmapped, writable by --trust-rootfs" : "host root's, idmapped, writable by idmap=root";
+		tree->why = wish->trusted ? "host root's, idmapped, writable by --trust-rootfs"
+					  : "host root's, idmapped, writable by idmap=root";
 		return 0;
 	}
 	const int r = is_private(fd, st, tree->source, &hidden, err);
@@ -150,23 +152,26 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 		return 0;
 	}
 	if (wish->readonly)
-		return err_refused(err, ERR_ID_READONLY_REMOUNT,
-				   "%s %s: belongs to host root and other users can reach it; read-only does not hold against CAP_SYS_ADMIN, "
-				   "which may remount it",
-				   wish->is_rootfs ? "rootfs" : "volume", tree->source);
+		return err_refused(
+			err, ERR_ID_READONLY_REMOUNT,
+			"%s %s: belongs to host root and other users can reach it; read-only does not hold against CAP_SYS_ADMIN, "
+			"which may remount it",
+			wish->is_rootfs ? "rootfs" : "volume", tree->source);
 	if (wish->is_rootfs)
-		return err_refused(err, ERR_ID_ROOTFS_OWNER,
-				   "rootfs %s: belongs to host root and other users can reach it, so a set-uid file made inside would be "
-				   "host root's for them",
-				   tree->source);
-	return err_refused(err, ERR_ID_VOLUME_OWNER,
-			   "volume %s: belongs to host root and other users can reach it, so a set-uid file made inside would be host root's "
-			   "for them",
-			   tree->source);
+		return err_refused(
+			err, ERR_ID_ROOTFS_OWNER,
+			"rootfs %s: belongs to host root and other users can reach it, so a set-uid file made inside would be "
+			"host root's for them",
+			tree->source);
+	return err_refused(
+		err, ERR_ID_VOLUME_OWNER,
+		"volume %s: belongs to host root and other users can reach it, so a set-uid file made inside would be host root's "
+		"for them",
+		tree->source);
 }
 
-static int choose_view(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish, struct plan_tree *tree,
-		       struct err *err)
+static int choose_view(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish,
+		       struct plan_tree *tree, struct err *err)
 {
 	tree->view = VIEW_AS_IS;
 	if (!(plan->namespaces & CLONE_NEWUSER)) {
@@ -182,13 +187,15 @@ static int choose_view(const struct plan *plan, int fd, const struct stat *st, c
 			tree->why = "belongs to nobody inside; the caller's own rights apply";
 			return 0;
 		}
-		return err_refused(err, ERR_ID_ROOTFS_FOREIGN, "rootfs %s: its owner %u:%u is not among the container's ids", tree->source,
+		return err_refused(err, ERR_ID_ROOTFS_FOREIGN,
+				   "rootfs %s: its owner %u:%u is not among the container's ids", tree->source,
 				   st->st_uid, st->st_gid);
 	}
 	if (st->st_uid == 0)
 		return view_of_host_root(plan, fd, st, wish, tree, err);
 	if (wish->is_rootfs)
-		return err_refused(err, ERR_ID_ROOTFS_FOREIGN, "rootfs %s: its owner %u:%u is neither host root nor among the container's ids",
+		return err_refused(err, ERR_ID_ROOTFS_FOREIGN,
+				   "rootfs %s: its owner %u:%u is neither host root nor among the container's ids",
 				   tree->source, st->st_uid, st->st_gid);
 	tree->view = VIEW_OWNER_ONLY;
 	tree->why = "an ordinary user's: its owner is container root, no other id is granted";
@@ -197,8 +204,8 @@ static int choose_view(const struct plan *plan, int fd, const struct stat *st, c
 	return 0;
 }
 
-int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted, bool idmap_root,
-		      struct plan_tree *ret, struct err *err)
+int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted,
+		      bool idmap_root, struct plan_tree *ret, struct err *err)
 {
 	const struct tree_wish wish = { is_rootfs, wants_readonly, trusted, idmap_root };
 	struct plan_tree tree = { .source = source, .readonly = wants_readonly };

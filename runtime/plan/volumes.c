@@ -41,9 +41,10 @@ struct volume_options {
 
 static int parse_option(const char *word, const char *text, struct volume_options *options, struct err *err)
 {
-	static const char *const planned[] = { "z",	  "Z",	     "U",      "idmap",	   "nosuid",   "suid",	   "noexec", "exec", "nodev",
-					       "dev",	  "rbind",   "bind",   "private",  "rprivate", "shared",   "rshared", "slave",
-					       "rslave",  "nocopy",  "rro",    "noatime",  NULL };
+	static const char *const planned[] = { "z",	  "Z",	      "U",	 "idmap",   "nosuid", "suid",
+					       "noexec",  "exec",     "nodev",	 "dev",	    "rbind",  "bind",
+					       "private", "rprivate", "shared",	 "rshared", "slave",  "rslave",
+					       "nocopy",  "rro",      "noatime", NULL };
 	static const char *const known[] = { "ro", "rw", "idmap=root", NULL };
 
 	if (streq(word, "ro"))
@@ -55,10 +56,11 @@ static int parse_option(const char *word, const char *text, struct volume_option
 	else {
 		for (size_t i = 0; planned[i]; i++)
 			if (streq(word, planned[i]))
-				return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, 0, "--volume %s: option %s", text, word);
+				return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, 0, "--volume %s: option %s", text,
+					       word);
 		const char *near = nearest_word(word, known);
-		return err_input(err, "--volume %s: unknown option %s%s%s%s", text, word, near ? " (did you mean " : "", near ? near : "",
-				 near ? "?)" : "");
+		return err_input(err, "--volume %s: unknown option %s%s%s%s", text, word, near ? " (did you mean " : "",
+				 near ? near : "", near ? "?)" : "");
 	}
 	if (options->readonly && options->readwrite)
 		return err_input(err, "--volume %s: ro and rw contradict each other", text);

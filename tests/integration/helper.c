@@ -21,21 +21,21 @@
 
 #define BAD ((void *)1)
 /* Each call in a child of its own: one that succeeds, or is killed, must not change the next ones. */
-#define TRY(name, call)                                                                                                \
-	do {                                                                                                           \
-		fflush(stdout);                                                                                        \
-		pid_t pid_ = fork();                                                                                   \
-		if (pid_ == 0) {                                                                                       \
-			errno = 0;                                                                                     \
-			long ret_ = (call);                                                                            \
-			printf("%s %s\n", name, ret_ < 0 ? strerrorname_np(errno) : "0");                              \
-			fflush(stdout);                                                                                \
-			_exit(0);                                                                                      \
-		}                                                                                                      \
-		int status_ = 0;                                                                                       \
-		waitpid(pid_, &status_, 0);                                                                            \
-		if (WIFSIGNALED(status_))                                                                              \
-			printf("%s SIG%s\n", name, sigabbrev_np(WTERMSIG(status_)));                                   \
+#define TRY(name, call)                                                                   \
+	do {                                                                              \
+		fflush(stdout);                                                           \
+		pid_t pid_ = fork();                                                      \
+		if (pid_ == 0) {                                                          \
+			errno = 0;                                                        \
+			long ret_ = (call);                                               \
+			printf("%s %s\n", name, ret_ < 0 ? strerrorname_np(errno) : "0"); \
+			fflush(stdout);                                                   \
+			_exit(0);                                                         \
+		}                                                                         \
+		int status_ = 0;                                                          \
+		waitpid(pid_, &status_, 0);                                               \
+		if (WIFSIGNALED(status_))                                                 \
+			printf("%s SIG%s\n", name, sigabbrev_np(WTERMSIG(status_)));      \
 	} while (0)
 
 #ifdef __x86_64__

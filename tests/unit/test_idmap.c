@@ -17,7 +17,9 @@
 
 #include <cmocka.h>
 
-#define MAP(...) (&(struct idmap){ .n = sizeof((struct idmap_extent[]){ __VA_ARGS__ }) / sizeof(struct idmap_extent), .extents = { __VA_ARGS__ } })
+#define MAP(...)                                                                                             \
+	(&(struct idmap){ .n = sizeof((struct idmap_extent[]){ __VA_ARGS__ }) / sizeof(struct idmap_extent), \
+			  .extents = { __VA_ARGS__ } })
 
 static void checks_maps(void **state)
 {
@@ -87,7 +89,10 @@ static void makes_a_userns(void **state)
 	/* and its maps are those: joined from a child */
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit(setns(fd, CLONE_NEWUSER) == 0 && setuid(0) == 0 && syscall(SYS_setresgid, 65535, 65535, 65535) == 0 ? 0 : 1);
+		_exit(setns(fd, CLONE_NEWUSER) == 0 && setuid(0) == 0 &&
+				      syscall(SYS_setresgid, 65535, 65535, 65535) == 0
+			      ? 0
+			      : 1);
 	int status;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -103,7 +108,9 @@ static void makes_a_userns(void **state)
 
 static void finds_and_runs_helpers(void **state)
 {
-	static const char *const words[] = { "sh", "-c", "echo out; echo err >&2; env | sort; ls /proc/self/fd | wc -l; exit 3", NULL };
+	static const char *const words[] = { "sh", "-c",
+					     "echo out; echo err >&2; env | sort; ls /proc/self/fd | wc -l; exit 3",
+					     NULL };
 	static const char *const much[] = { "sh", "-c", "yes | head -c 300000", NULL };
 	char path[256], output[512];
 	struct err err = ERR_INIT;
@@ -212,7 +219,8 @@ static void probes(void **state)
 			if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 			    mount("/proc", proc, NULL, MS_BIND | MS_REC, NULL) < 0 || chroot(dir) < 0 || chdir("/") < 0)
 				_exit(77);
-			_exit(unshare(CLONE_NEWUSER) == 0 || errno != EPERM || probe_userns_refusal(EPERM) != ERR_ID_USERNS_CHROOT);
+			_exit(unshare(CLONE_NEWUSER) == 0 || errno != EPERM ||
+			      probe_userns_refusal(EPERM) != ERR_ID_USERNS_CHROOT);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_int_equal(status, 0);
@@ -224,8 +232,9 @@ static void probes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(checks_maps),	       cmocka_unit_test(translates_and_formats), cmocka_unit_test(makes_a_userns),
-		cmocka_unit_test(finds_and_runs_helpers), cmocka_unit_test(explains_newuidmap),	 cmocka_unit_test(probes),
+		cmocka_unit_test(checks_maps),	      cmocka_unit_test(translates_and_formats),
+		cmocka_unit_test(makes_a_userns),     cmocka_unit_test(finds_and_runs_helpers),
+		cmocka_unit_test(explains_newuidmap), cmocka_unit_test(probes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,7 +139,8 @@ static void names_and_numbers(void **state)
 	struct plan *plan;
 
 	(void)state;
-	put_subids("daemon:200000:65536\n1:400000:10\n54321:700000:1000\n", "daemon:300000:65536\nbin:500000:7\n54321:800000:1000\n");
+	put_subids("daemon:200000:65536\n1:400000:10\n54321:700000:1000\n",
+		   "daemon:300000:65536\nbin:500000:7\n54321:800000:1000\n");
 	plan = accept(REQUEST(.userns_remap = "daemon"), &root);
 	assert_int_equal(plan->caller, CALLER_ROOT_REMAPPED);
 	assert_int_equal(plan->remap, REMAP_USER);
@@ -210,7 +211,18 @@ static void explicit_maps(void **state)
 	refuse(REQUEST(.uid_map = WORDS("0:200005:16")), &daemon_user, ERR_ID_RANGE_NOT_OWNED);
 	refuse(REQUEST(.uid_map = WORDS("0:1:1"), .gid_map = WORDS("0:2:1")), &daemon_user, ERR_ID_RANGE_NOT_OWNED);
 	refuse(REQUEST(.uid_map = WORDS("1:100:1")), &root, ERR_ID_NONE); /* no container root */
-	static const char *const bad[] = { "", "0", "0:1", "0:1:", "0:1:1:", "0:1:1 ", "-0:1:1", "0:1:0", "0:4294967295:1", "0:1:4294967295", "a:b:c", "0:99999999999:1" };
+	static const char *const bad[] = { "",
+					   "0",
+					   "0:1",
+					   "0:1:",
+					   "0:1:1:",
+					   "0:1:1 ",
+					   "-0:1:1",
+					   "0:1:0",
+					   "0:4294967295:1",
+					   "0:1:4294967295",
+					   "a:b:c",
+					   "0:99999999999:1" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		refuse(REQUEST(.uid_map = WORDS(bad[i])), &root, ERR_ID_NONE);
 	refuse(REQUEST(.uid_map = WORDS("0:100:10", "5:300:10")), &root, ERR_ID_NONE);
@@ -247,7 +259,8 @@ static void ordinary_users(void **state)
 	assert_int_equal(plan->root_uid, STRANGER);
 	drop(plan);
 	refuse(REQUEST(.userns_remap = "nobody"), &daemon_user, ERR_ID_RANGE_NOT_OWNED);
-	refuse(REQUEST(.userns_remap = "daemon"), (&(struct id_caller){ STRANGER, 1, 0, true }), ERR_ID_RANGE_NOT_OWNED);
+	refuse(REQUEST(.userns_remap = "daemon"), (&(struct id_caller){ STRANGER, 1, 0, true }),
+	       ERR_ID_RANGE_NOT_OWNED);
 	refuse(REQUEST(.userns_remap = "daemon:bin"), &daemon_user, ERR_ID_RANGE_NOT_OWNED);
 	refuse(REQUEST(.userns_remap = "daemon"), &weak_root, ERR_ID_RANGE_NOT_OWNED);
 	refuse(REQUEST(.userns_remap = "auto"), &daemon_user, ERR_ID_RANGE_NOT_OWNED);
@@ -371,7 +384,9 @@ static int set_up(void **state)
 		return -1;
 	for (size_t i = 0; i < 4; i++)
 		snprintf(names[i], sizeof(names[i]), "%s/%s", dir, base[i]);
-	files = (struct id_files){ .subid = { names[0], names[1] }, .passwd = names[2], .group = names[3], .nsswitch = "/nonexistent" };
+	files = (struct id_files){
+		.subid = { names[0], names[1] }, .passwd = names[2], .group = names[3], .nsswitch = "/nonexistent"
+	};
 	return 0;
 }
 

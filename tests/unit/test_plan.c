@@ -67,7 +67,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	static const char *const parts[] = { "private/tree/bin", "private/tree", "private",    "open/tree/bin",
+	static const char *const parts[] = { "private/tree/bin", "private/tree", "private",	"open/tree/bin",
 					     "open/tree",	 "open/empty",	 "open/volume", "open" };
 	struct fixture *f = *state;
 	char path[128];
@@ -80,8 +80,8 @@ static int end(void **state)
 	return rmdir(f->top);
 }
 
-static int resolve(const struct fixture *f, const char *rest, bool is_rootfs, bool readonly, bool trusted, bool idmap_root,
-		   struct plan_tree *ret, struct err *err)
+static int resolve(const struct fixture *f, const char *rest, bool is_rootfs, bool readonly, bool trusted,
+		   bool idmap_root, struct plan_tree *ret, struct err *err)
 {
 	char path[128];
 
@@ -204,7 +204,8 @@ static void private_looks_above(void **state)
 		mode_t mode;
 		bool wanted;
 	} cases[] = {
-		{ "private/tree", 0755, true }, { "open/tree", 0755, false },
+		{ "private/tree", 0755, true },
+		{ "open/tree", 0755, false },
 		{ "open/tree", 0700, false }, /* its own mode does not count: the container could change it */
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -234,7 +235,9 @@ static void private_looks_above(void **state)
 static void container_paths(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const good[][2] = { { "/", "/" }, { "//a//b/", "/a/b" }, { "/./a/.", "/a" }, { "/a...b/..c", "/a...b/..c" } };
+	static const char *const good[][2] = {
+		{ "/", "/" }, { "//a//b/", "/a/b" }, { "/./a/.", "/a" }, { "/a...b/..c", "/a...b/..c" }
+	};
 	static const char *const bad[] = { "", "a", "./a", "/a/../b", "/..", "..", "/a/.." };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -268,8 +271,8 @@ static void volume_words(void **state)
 	assert_string_equal(f->plan->volumes[0].target, "/data"); /* the parent first */
 	assert_string_equal(f->plan->volumes[1].target, "/data/deep");
 
-	static const char *const suffixes[] = { "",	   ":",	      ":data", ":/",	":/x:ro,rw", ":/x:bogus",
-						":/x:z",   ":/../x:ro", ":/x:", NULL };
+	static const char *const suffixes[] = { "",	     ":",     ":data",	   ":/",   ":/x:ro,rw",
+						":/x:bogus", ":/x:z", ":/../x:ro", ":/x:", NULL };
 	for (size_t i = 0; suffixes[i]; i++) {
 		char text[128];
 
@@ -298,7 +301,9 @@ static bool has(const char *const *env, const char *text)
 static void environment(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const env[] = { "A=1", "B=2", "A=3", "PATH=/mine", "NSRUN_UNIT_ABSENT", "NSRUN_UNIT_PRESENT", "AB=4", NULL };
+	static const char *const env[] = {
+		"A=1", "B=2", "A=3", "PATH=/mine", "NSRUN_UNIT_ABSENT", "NSRUN_UNIT_PRESENT", "AB=4", NULL
+	};
 	struct plan_request request = { .env = env, .terminal = NO };
 	struct err err = ERR_INIT;
 	size_t n = 0;
@@ -348,7 +353,8 @@ static void limits(void **state)
 	static const struct {
 		const char *cpus;
 		uint64_t quota;
-	} good[] = { { "1", 100000 }, { "0.5", 50000 }, { ".25", 25000 }, { "0.01", 1000 }, { "1.0", 100000 }, { "0.125", 12500 } };
+	} good[] = { { "1", 100000 },  { "0.5", 50000 },  { ".25", 25000 },
+		     { "0.01", 1000 }, { "1.0", 100000 }, { "0.125", 12500 } };
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		struct plan_request request = { .cpus = good[i].cpus };
 		struct err err = ERR_INIT;
@@ -357,8 +363,12 @@ static void limits(void **state)
 		assert_int_equal(got.cpu_quota_us, good[i].quota);
 		assert_true(got.memory_max == CGROUP_NO_LIMIT && got.pids_max == CGROUP_NO_LIMIT);
 	}
-	static const char *const bad_cpus[] = { "",  ".", "0", "0.001", "-1", "1.", "1.2345", "1,5", "x", "1e3", "9999", "18446744073709551616", NULL };
-	static const char *const bad_memory[] = { "", "0", "-1", "10q", "4095", "m", "1.5g", "99999999999999999999", "16777216t", NULL };
+	static const char *const bad_cpus[] = { "",	  ".",	 "0", "0.001", "-1",   "1.",
+						"1.2345", "1,5", "x", "1e3",   "9999", "18446744073709551616",
+						NULL };
+	static const char *const bad_memory[] = { "",	       "0", "-1",   "10q",
+						  "4095",      "m", "1.5g", "99999999999999999999",
+						  "16777216t", NULL };
 	static const char *const bad_pids[] = { "", "0", "-2", "1.5", "ten", "4294967296", NULL };
 	for (size_t i = 0; bad_cpus[i]; i++)
 		assert_true(plan_parse_limits(&(struct plan_request){ .cpus = bad_cpus[i] }, &got, NULL) < 0);
@@ -366,7 +376,9 @@ static void limits(void **state)
 		assert_true(plan_parse_limits(&(struct plan_request){ .memory = bad_memory[i] }, &got, NULL) < 0);
 	for (size_t i = 0; bad_pids[i]; i++)
 		assert_true(plan_parse_limits(&(struct plan_request){ .pids_limit = bad_pids[i] }, &got, NULL) < 0);
-	assert_int_equal(plan_parse_limits(&(struct plan_request){ .memory = "64MiB", .pids_limit = "unlimited" }, &got, NULL), 0);
+	assert_int_equal(
+		plan_parse_limits(&(struct plan_request){ .memory = "64MiB", .pids_limit = "unlimited" }, &got, NULL),
+		0);
 	assert_int_equal(got.memory_max, 64 << 20);
 }
 
@@ -383,7 +395,8 @@ static uint64_t caps_for(struct fixture *f, const char *const *add, const char *
 static void capabilities(void **state)
 {
 	struct fixture *f = *state;
-	const char *const all[] = { "ALL", NULL }, *const raw[] = { "net_raw", NULL }, *const chown_[] = { "CAP_CHOWN", NULL };
+	const char *const all[] = { "ALL", NULL }, *const raw[] = { "net_raw", NULL },
+			  *const chown_[] = { "CAP_CHOWN", NULL };
 	const uint64_t defaults = caps_for(f, NULL, NULL);
 
 	assert_int_equal(__builtin_popcountll(defaults), 10);
@@ -398,7 +411,9 @@ static void capabilities(void **state)
 static void security_options(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const bad[] = { "", "secomp=default", "seccomp", "seccomp=", "no-new-privileges=maybe", "apparmor=x", "label=y", NULL };
+	static const char *const bad[] = {
+		"", "secomp=default", "seccomp", "seccomp=", "no-new-privileges=maybe", "apparmor=x", "label=y", NULL
+	};
 
 	for (size_t i = 0; bad[i]; i++) {
 		const char *const one[] = { bad[i], NULL };

@@ -127,8 +127,9 @@ static void records_json(void **state)
 		snprintf(path, sizeof(path), "%s/state.json", reservation.dir);
 		json = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
 		assert_non_null(json);
-		assert_int_equal(json_unpack(json, "{s:s, s:s, s:{s:i}, s:[[i,i,i]]}", "id", &id, "created", &text, "owner", "pid", &owner, "uid_map",
-					     &pid, &first, &pid), 0);
+		assert_int_equal(json_unpack(json, "{s:s, s:s, s:{s:i}, s:[[i,i,i]]}", "id", &id, "created", &text,
+					     "owner", "pid", &owner, "uid_map", &pid, &first, &pid),
+				 0);
 		assert_string_equal(id, plan->id);
 		assert_int_equal(owner, getpid());
 		assert_int_equal(first, plan->root_uid);
@@ -136,13 +137,15 @@ static void records_json(void **state)
 		assert_int_equal(strlen(text), 20);
 		text = json_string_value(json_array_get(json_object_get(json, "argv"), 1));
 		assert_string_equal(text, "a \"quoted\"\n\x1b word");
-		assert_string_equal(json_string_value(json_array_get(json_object_get(json, "argv"), 2)), "\xc3\xbf\xc3\xbe");
+		assert_string_equal(json_string_value(json_array_get(json_object_get(json, "argv"), 2)),
+				    "\xc3\xbf\xc3\xbe");
 		assert_string_equal(json_string_value(json_array_get(json_object_get(json, "argv"), 3)), "\xc3\xa4");
 		assert_true(json_is_null(json_object_get(json, "cgroup")));
 		if (i == 0) {
 			assert_true(json_is_null(json_object_get(json, "init")));
 		} else {
-			assert_int_equal(json_unpack(json, "{s:{s:i, s:I}}", "init", "pid", &pid, "start", &started), 0);
+			assert_int_equal(json_unpack(json, "{s:{s:i, s:I}}", "init", "pid", &pid, "start", &started),
+					 0);
 			assert_int_equal(pid, getpid());
 			assert_int_equal(state_start_time(getpid(), &start, &err), 0);
 			assert_int_equal(started, start);
@@ -158,7 +161,8 @@ static void records_json(void **state)
 
 static void no_two_share(void **state)
 {
-	uint32_t *first = mmap(NULL, PROCESSES * sizeof(*first), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint32_t *first =
+		mmap(NULL, PROCESSES * sizeof(*first), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pids[PROCESSES];
 	int go[2], done[2], status;
 	char c;
@@ -235,7 +239,8 @@ static void collector_hurts_no_living(void **state)
 			struct plan *plan = auto_plan();
 			struct err err = ERR_INIT;
 
-			if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, 0, &err) < 0 || access(reservation.marker, F_OK) < 0) {
+			if (plan_reserve(plan, &reservation, &err) < 0 ||
+			    state_record(plan, &reservation, 0, &err) < 0 || access(reservation.marker, F_OK) < 0) {
 				fprintf(stderr, "%s\n", err.message);
 				_exit(1);
 			}
@@ -316,8 +321,11 @@ static void private_etc(const char *subids)
 
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		_exit(77);
-	snprintf(command, sizeof(command), "mkdir %s/etc && mount -t tmpfs none %s/etc && cp -a /etc/. %s/etc/ && mount --bind %s/etc /etc && printf '%s' > /etc/subuid && "
-		 "cp /etc/subuid /etc/subgid", root, root, root, root, subids);
+	snprintf(
+		command, sizeof(command),
+		"mkdir %s/etc && mount -t tmpfs none %s/etc && cp -a /etc/. %s/etc/ && mount --bind %s/etc /etc && printf '%s' > /etc/subuid && "
+		"cp /etc/subuid /etc/subgid",
+		root, root, root, root, subids);
 	if (system(command) != 0)
 		_exit(77);
 }
@@ -364,14 +372,17 @@ static int reserve_after_death(void)
 	plan = auto_plan();
 	if (plan_reserve(plan, &reservation, &err) < 0 || plan->root_uid != 1065536)
 		return 2;
-	if (waitpid(init, &status, 0) != init || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) /* what was left was ended first */
+	if (waitpid(init, &status, 0) != init || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != SIGKILL) /* what was left was ended first */
 		return 3;
 	if (count_below("1065536.1065536") != 1)
 		return 4;
 	other = auto_plan();
-	if (plan_reserve(other, &second, &err) >= 0 || err.id != ERR_ID_SUBID_EXHAUSTED || second.dir || second.lock_fd != FD_NONE)
+	if (plan_reserve(other, &second, &err) >= 0 || err.id != ERR_ID_SUBID_EXHAUSTED || second.dir ||
+	    second.lock_fd != FD_NONE)
 		return 5;
-	if (reservation_end(&reservation, &err) < 0 || plan_reserve(other, &second, NULL) < 0 || other->root_uid != 1065536)
+	if (reservation_end(&reservation, &err) < 0 || plan_reserve(other, &second, NULL) < 0 ||
+	    other->root_uid != 1065536)
 		return 6;
 	return reservation_end(&second, NULL) < 0 ? 7 : 0;
 }
@@ -401,14 +412,18 @@ static int make_default(void)
 			fprintf(stderr, "%s\n", err.message);
 			return strstr(err.message, "not installed") ? 77 : 2;
 		}
-		if (plan->auto_pending || plan->uids.extents[0].count != 65536 || plan->root_uid < 524288 || (first && plan->root_uid != first))
+		if (plan->auto_pending || plan->uids.extents[0].count != 65536 || plan->root_uid < 524288 ||
+		    (first && plan->root_uid != first))
 			return 3;
 		if (reservation.marker || plan->remap != REMAP_USER)
 			return 4;
 		first = plan->root_uid;
 		/* both are kept: a second container of `default` shares the ids with the first */
 	}
-	return system("getent passwd nsremap | grep -q nologin && test $(wc -l < /etc/subuid) = 1 && test $(wc -l < /etc/subgid) = 1") != 0 ? 5 : 0;
+	return system("getent passwd nsremap | grep -q nologin && test $(wc -l < /etc/subuid) = 1 && test $(wc -l < /etc/subgid) = 1") !=
+			       0
+		       ? 5
+		       : 0;
 }
 
 static void default_makes_its_user_once(void **state)
@@ -493,9 +508,11 @@ static int map_by_helper(void)
 	plan = auto_plan();
 	plan->auto_pending = false;
 	plan->state_root = NULL;
-	if (plan_resolve_ids(plan, &request, &err) < 0 || plan->caller != CALLER_USER_RANGES || plan_reserve(plan, &reservation, &err) < 0)
+	if (plan_resolve_ids(plan, &request, &err) < 0 || plan->caller != CALLER_USER_RANGES ||
+	    plan_reserve(plan, &reservation, &err) < 0)
 		goto fail;
-	if (reservation.range_fd != FD_NONE || !str_after(plan->state_dir, "/tmp/nsrun-1/1.1/") || pipe(ready) < 0 || pipe(go) < 0)
+	if (reservation.range_fd != FD_NONE || !str_after(plan->state_dir, "/tmp/nsrun-1/1.1/") || pipe(ready) < 0 ||
+	    pipe(go) < 0)
 		goto fail;
 	child.pid = fork();
 	if (child.pid == 0) {
@@ -503,7 +520,8 @@ static int map_by_helper(void)
 			_exit(1);
 		(void)!write(ready[1], "x", 1);
 		(void)!read(go[0], &c, 1);
-		_exit(setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || setgroups(0, NULL) < 0 || setresuid(65536, 65536, 65536) < 0);
+		_exit(setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || setgroups(0, NULL) < 0 ||
+		      setresuid(65536, 65536, 65536) < 0);
 	}
 	close(ready[1]);
 	n = read(ready[0], &c, 1);
@@ -634,7 +652,8 @@ static void chooses_the_root(void **state)
 		umask(0177);
 		setenv("XDG_RUNTIME_DIR", dir, 1);
 		snprintf(expected, sizeof(expected), "%s/nsrun", dir);
-		if (state_root_open(path, sizeof(path), NULL) < 0 || !streq(path, expected) || stat(path, &st) < 0 || (st.st_mode & 07777) != 0700)
+		if (state_root_open(path, sizeof(path), NULL) < 0 || !streq(path, expected) || stat(path, &st) < 0 ||
+		    (st.st_mode & 07777) != 0700)
 			_exit(2);
 		rmdir(path);
 		chmod(dir, 0777); /* others could write there: not trusted */
@@ -710,13 +729,19 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_and_gives_back),	      cmocka_unit_test(records_json),
-		cmocka_unit_test(no_two_share),		      cmocka_unit_test(collector_hurts_no_living),
-		cmocka_unit_test(ends_init_and_no_stranger),  cmocka_unit_test(keeps_what_it_cannot_judge),
-		cmocka_unit_test(refuses_a_prepared_root),    cmocka_unit_test(chooses_the_root),
+		cmocka_unit_test(takes_and_gives_back),
+		cmocka_unit_test(records_json),
+		cmocka_unit_test(no_two_share),
+		cmocka_unit_test(collector_hurts_no_living),
+		cmocka_unit_test(ends_init_and_no_stranger),
+		cmocka_unit_test(keeps_what_it_cannot_judge),
+		cmocka_unit_test(refuses_a_prepared_root),
+		cmocka_unit_test(chooses_the_root),
 		cmocka_unit_test(is_quick_beside_many),
-		cmocka_unit_test(next_launch_ends_what_the_dead_left), cmocka_unit_test(default_makes_its_user_once),
-		cmocka_unit_test(collector_ends_the_cgroup), cmocka_unit_test(ordinary_user_is_mapped_by_helper),
+		cmocka_unit_test(next_launch_ends_what_the_dead_left),
+		cmocka_unit_test(default_makes_its_user_once),
+		cmocka_unit_test(collector_ends_the_cgroup),
+		cmocka_unit_test(ordinary_user_is_mapped_by_helper),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

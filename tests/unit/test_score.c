@@ -109,14 +109,16 @@ static void crossing_needs_are_synchronised(void **state)
 				for (enum step_id k = need->id; !met && k < id; k++) {
 					const struct step *between = row(k);
 
-					if (!score_wants(&plan, k) || !between->peer || process(&plan, between->role) != from)
+					if (!score_wants(&plan, k) || !between->peer ||
+					    process(&plan, between->role) != from)
 						continue;
 					/* Through init's fork everything before it reaches the workload, too. */
 					met = process(&plan, between->peer) == to ||
 					      (to == ROLE_WORKLOAD && between->peer == ROLE_INIT);
 				}
 				if (!met)
-					fail_msg("plan %#x: %s needs %s, and nothing makes it wait", bits, row(id)->name, need->name);
+					fail_msg("plan %#x: %s needs %s, and nothing makes it wait", bits,
+						 row(id)->name, need->name);
 			}
 		}
 	}

@@ -29,7 +29,9 @@ static void put(const char *text, size_t len)
 
 static struct id_files files_here(void)
 {
-	return (struct id_files){ .subid = { path, path }, .passwd = "/nonexistent", .group = "/nonexistent", .nsswitch = "/nonexistent" };
+	return (struct id_files){
+		.subid = { path, path }, .passwd = "/nonexistent", .group = "/nonexistent", .nsswitch = "/nonexistent"
+	};
 }
 
 static void reads_ranges(void **state)
@@ -63,9 +65,25 @@ static void reads_ranges(void **state)
 static void refuses_malformed_lines_of_anybody(void **state)
 {
 	static const char *const bad[] = {
-		"bob:1", "bob:1:2:3", ":1:2", "bob::5", "bob:5:", "bob:-1:5", "bob:+1:5", "bob: 1:5", "bob:1:5 ", "bob:0x10:5", "bob:1:0",
-		"bob:4294967295:1", "bob:4294967294:2", "bob:1:4294967296", "bob:99999999999999999999:1", "bob:5:4294967295", "bob:1:5\r",
-		"bob", " ",
+		"bob:1",
+		"bob:1:2:3",
+		":1:2",
+		"bob::5",
+		"bob:5:",
+		"bob:-1:5",
+		"bob:+1:5",
+		"bob: 1:5",
+		"bob:1:5 ",
+		"bob:0x10:5",
+		"bob:1:0",
+		"bob:4294967295:1",
+		"bob:4294967294:2",
+		"bob:1:4294967296",
+		"bob:99999999999999999999:1",
+		"bob:5:4294967295",
+		"bob:1:5\r",
+		"bob",
+		" ",
 	};
 	struct id_files files = files_here();
 
@@ -143,8 +161,10 @@ static void reads_nsswitch(void **state)
 		const char *text;
 		bool plugin;
 	} cases[] = {
-		{ "passwd: files\n", false }, { "subid: files\n", false }, { "subid:\tfake\n", true },	 { "passwd: x\n  subid: sss files\n", true },
-		{ "#subid: sss\n", false },   { "subid:\n", false },	   { "subid: filesystem\n", true }, { "subid: files sss\n", false },
+		{ "passwd: files\n", false },	 { "subid: files\n", false },
+		{ "subid:\tfake\n", true },	 { "passwd: x\n  subid: sss files\n", true },
+		{ "#subid: sss\n", false },	 { "subid:\n", false },
+		{ "subid: filesystem\n", true }, { "subid: files sss\n", false },
 	};
 
 	(void)state;

@@ -147,6 +147,7 @@ static pid_t start_guarded(int peer, int report)
 		struct termios saved;
 		char word;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test must leave nothing that holds its output */
 		setsid();
 		if (ioctl(peer, TIOCSCTTY, 0) < 0 || tty_save(peer, &saved, &err) < 0 ||
 		    tty_guard_start(peer, &saved, &guard, &err) < 0 || tty_set_raw(peer, &saved, &err) < 0)

@@ -59,12 +59,12 @@ static inline void closedirp(DIR **d)
 		_v;              \
 	})
 
-#define TAKE_PTR(ptr)                     \
-	({                                \
+#define TAKE_PTR(ptr)                         \
+	({                                    \
 		__typeof__(ptr) *_p = &(ptr); \
-		__typeof__(ptr) _v = *_p; \
-		*_p = NULL;               \
-		_v;                       \
+		__typeof__(ptr) _v = *_p;     \
+		*_p = NULL;                   \
+		_v;                           \
 	})
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -18,13 +18,13 @@
 /* What sort of failure it is; decides the exit status and whether strerror(errnum) is printed. */
 enum err_kind {
 	ERR_NONE = 0,
-	ERR_SYSTEM,	/* the kernel refused: errnum says how */
-	ERR_INPUT,	/* the caller's options, files or configuration are wrong */
-	ERR_REFUSED,	/* a rule of nsrun forbids it */
-	ERR_PEER,	/* the other process of the launch died or broke the protocol */
-	ERR_NOT_FOUND,	/* CMD does not exist in the container: exit status 127 */
+	ERR_SYSTEM,	    /* the kernel refused: errnum says how */
+	ERR_INPUT,	    /* the caller's options, files or configuration are wrong */
+	ERR_REFUSED,	    /* a rule of nsrun forbids it */
+	ERR_PEER,	    /* the other process of the launch died or broke the protocol */
+	ERR_NOT_FOUND,	    /* CMD does not exist in the container: exit status 127 */
 	ERR_NOT_EXECUTABLE, /* CMD exists and cannot be executed: exit status 126 */
-	ERR_BUG,	/* an invariant of nsrun does not hold */
+	ERR_BUG,	    /* an invariant of nsrun does not hold */
 };
 
 /*

@@ -7,8 +7,8 @@
 
 /* The nodes that every container has: null zero full random urandom tty. */
 struct dev_node {
-	const char *name;	/* below /dev */
-	unsigned major, minor;	/* verified by fstat(2) before it is bound: a name is no proof (CVE-2025-31133) */
+	const char *name;      /* below /dev */
+	unsigned major, minor; /* verified by fstat(2) before it is bound: a name is no proof (CVE-2025-31133) */
 };
 extern const struct dev_node dev_default_nodes[]; /* ends with a NULL name */
 

@@ -14,7 +14,7 @@
 struct idmap_extent {
 	uint32_t inside;  /* first id in the namespace */
 	uint32_t outside; /* first id in the namespace of the process that writes the map */
-	uint32_t count;   /* at least 1 */
+	uint32_t count;	  /* at least 1 */
 };
 
 struct idmap {

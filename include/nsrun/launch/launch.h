@@ -21,45 +21,45 @@ struct fault {
 struct launch {
 	const struct plan *plan;
 	struct reservation *reservation;
-	unsigned roles;		/* enum role bits of this process */
-	enum step_id current;	/* the row that this process is at */
+	unsigned roles;	      /* enum role bits of this process */
+	enum step_id current; /* the row that this process is at */
 	struct tape *tape;
 	bool wanted[STEP_COUNT]; /* score_wants() of every row, computed once before the clone */
-	bool done[STEP_COUNT];	/* rows of the runtime to be undone */
-	struct fault fault;	/* tests only */
+	bool done[STEP_COUNT];	 /* rows of the runtime to be undone */
+	struct fault fault;	 /* tests only */
 
 	/* Channel and processes */
-	int channel;		/* this process' end */
-	int channel_child;	/* the child's end, until the clone */
-	struct pidref runtime;	/* as init sees it: inherited pidfd */
+	int channel;	       /* this process' end */
+	int channel_child;     /* the child's end, until the clone */
+	struct pidref runtime; /* as init sees it: inherited pidfd */
 	struct pidref init;
-	pid_t workload;		/* under --init: in the reaper, its child */
+	pid_t workload; /* under --init: in the reaper, its child */
 
 	/* What the rows hand to each other */
 	int cgroup_fd;
-	int rootfs_mount;	/* detached */
-	int *volume_mounts;	/* plan->n_volumes of them, detached */
-	int root_fd;		/* the container's "/", once attached */
-	int proc_fd, sys_fd;	/* roots of its procfs and sysfs */
-	int dev_fd;		/* the container's /dev */
-	int pts_fd;		/* root of its devpts */
+	int rootfs_mount;    /* detached */
+	int *volume_mounts;  /* plan->n_volumes of them, detached */
+	int root_fd;	     /* the container's "/", once attached */
+	int proc_fd, sys_fd; /* roots of its procfs and sysfs */
+	int dev_fd;	     /* the container's /dev */
+	int pts_fd;	     /* root of its devpts */
 	int pty_peer, pty_master;
 	struct termios terminal_saved;
 	struct tty_guard terminal_guard;
 	struct user_entry user;
-	char *executable;	/* found in the container */
+	char *executable; /* found in the container */
 	const char **argv, **env;
 };
 
 struct launch_result {
-	int exit_status;	/* the workload's, as a shell has it */
-	uint64_t oom_kills;	/* processes that the kernel killed for the memory limit */
+	int exit_status;    /* the workload's, as a shell has it */
+	uint64_t oom_kills; /* processes that the kernel killed for the memory limit */
 };
 
 /* Walks the score, supervises the workload until it ends, undoes everything. On an error nothing is left, and `err` names the row;
  * a failure of cleaning up is reported in `cleanup_err` without hiding it. `tape` is the caller's, who may print it afterwards. */
-int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape, struct launch_result *ret, struct err *err,
-	       struct err *cleanup_err);
+int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape, struct launch_result *ret,
+	       struct err *err, struct err *cleanup_err);
 
 /* A word for the observer about what this row chose ("bind instead of procfs"). */
 void launch_note(struct launch *launch, const char *fmt, ...) _printf_(2, 3);

@@ -18,7 +18,7 @@ enum step_id {
 enum role {
 	ROLE_RUNTIME = 1 << 0,	/* keeps the caller's privileges */
 	ROLE_INIT = 1 << 1,	/* first process in the new namespaces */
-	ROLE_WORKLOAD = 1 << 2,	/* executes CMD */
+	ROLE_WORKLOAD = 1 << 2, /* executes CMD */
 };
 #define ROLE_COUNT 3
 
@@ -28,10 +28,10 @@ static inline unsigned role_index(enum role role)
 }
 
 enum step_kind {
-	STEP_ACTION,	/* run() in the process of its role */
-	STEP_FORK,	/* run() makes a process that goes on with the next row in role `peer` */
-	STEP_SYNC,	/* `role` sends this row's id, `peer` waits for exactly it */
-	STEP_EXEC,	/* run() returns only on failure */
+	STEP_ACTION, /* run() in the process of its role */
+	STEP_FORK,   /* run() makes a process that goes on with the next row in role `peer` */
+	STEP_SYNC,   /* `role` sends this row's id, `peer` waits for exactly it */
+	STEP_EXEC,   /* run() returns only on failure */
 };
 
 struct launch;
@@ -40,17 +40,21 @@ struct launch;
 
 struct step {
 	enum step_id id;
-	const char *name;	/* "mount.proc": object.verb or kind.object, stable: scripts and tests use it */
+	const char *name; /* "mount.proc": object.verb or kind.object, stable: scripts and tests use it */
 	enum role role;
-	enum role peer;		/* STEP_FORK: of the new process; STEP_SYNC: who waits; 0 otherwise */
+	enum role peer; /* STEP_FORK: of the new process; STEP_SYNC: who waits; 0 otherwise */
 	enum step_kind kind;
-	bool (*wanted)(const struct plan *plan); /* NULL: always. A sync is wanted when a need crosses it: score_wants() */
+	bool (*wanted)(
+		const struct plan *plan); /* NULL: always. A sync is wanted when a need crosses it: score_wants() */
 	int (*run)(struct launch *launch, struct err *err);
-	int (*undo)(struct launch *launch, struct err *err); /* rows of the runtime alone; run in reverse order, also when the container ended well */
+	int (*undo)(
+		struct launch *launch,
+		struct err
+			*err); /* rows of the runtime alone; run in reverse order, also when the container ended well */
 	enum step_id needs[STEP_NEEDS_MAX]; /* rows that must have been done, ends with STEP_NONE */
-	const char *interface;	/* "mount_setattr" */
-	const char *manual;	/* "mount_setattr(2)" */
-	const char *why;	/* what it does and why it stands here, one or two sentences */
+	const char *interface;		    /* "mount_setattr" */
+	const char *manual;		    /* "mount_setattr(2)" */
+	const char *why;		    /* what it does and why it stands here, one or two sentences */
 };
 
 extern const struct step score[STEP_COUNT]; /* score[0] is empty */
@@ -59,6 +63,6 @@ extern const struct step score[STEP_COUNT]; /* score[0] is empty */
 bool score_wants(const struct plan *plan, enum step_id id);
 /* The row called `name`; STEP_NONE when there is none. */
 enum step_id score_find(const char *name);
-const char *role_name(enum role role);	/* "runtime", "init", "workload" */
+const char *role_name(enum role role); /* "runtime", "init", "workload" */
 
 #endif

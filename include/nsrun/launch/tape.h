@@ -19,19 +19,19 @@
 enum tape_state { TAPE_NOT_RUN = 0, TAPE_BEGUN, TAPE_OK, TAPE_FAILED };
 
 struct tape_record {
-	_Atomic uint32_t state;	   /* enum tape_state; written last */
-	int32_t errnum;		   /* of a failure, positive */
-	int64_t begin_ns, end_ns;  /* CLOCK_MONOTONIC; 0 unless the tape is timed */
-	int32_t pid;		   /* as its own pid namespace numbers it; 0 unless timed */
-	uint32_t role;		   /* enum role that ran it */
-	char note[TAPE_NOTE_MAX];  /* what a fallback or a choice made of it; "" mostly */
+	_Atomic uint32_t state;	  /* enum tape_state; written last */
+	int32_t errnum;		  /* of a failure, positive */
+	int64_t begin_ns, end_ns; /* CLOCK_MONOTONIC; 0 unless the tape is timed */
+	int32_t pid;		  /* as its own pid namespace numbers it; 0 unless timed */
+	uint32_t role;		  /* enum role that ran it */
+	char note[TAPE_NOTE_MAX]; /* what a fallback or a choice made of it; "" mostly */
 };
 
 struct tape {
-	bool timed;		   /* somebody observes: rows take the time */
-	struct err child_error;	   /* the first error of a child; kind ERR_NONE while there is none */
-	_Atomic uint32_t child_failed; /* 1 once child_error is complete */
-	_Atomic uint32_t at[ROLE_COUNT]; /* enum step_id that each role is at, by role_index() */
+	bool timed;				/* somebody observes: rows take the time */
+	struct err child_error;			/* the first error of a child; kind ERR_NONE while there is none */
+	_Atomic uint32_t child_failed;		/* 1 once child_error is complete */
+	_Atomic uint32_t at[ROLE_COUNT];	/* enum step_id that each role is at, by role_index() */
 	struct tape_record records[STEP_COUNT]; /* of a sync: by the side that sends */
 };
 

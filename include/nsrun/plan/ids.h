@@ -28,8 +28,8 @@ extern const struct id_files id_files_host;
  * or a libsubid plug-in (libsubid is loaded only then). A malformed line, wherever it is in the file, an end beyond IDMAP_ID_MAX, and a file of more
  * than 4 MiB are errors with file and line; so is a range of this user that overlaps another line. No range at all: n is 0, no error. */
 int subid_ranges_of(enum subid_kind kind, const char *name, uid_t uid, struct subid_ranges *ret, struct err *err);
-int subid_ranges_in(const struct id_files *files, enum subid_kind kind, const char *name, uint32_t id, struct subid_ranges *ret,
-		    struct err *err);
+int subid_ranges_in(const struct id_files *files, enum subid_kind kind, const char *name, uint32_t id,
+		    struct subid_ranges *ret, struct err *err);
 static inline void subid_ranges_done(struct subid_ranges *ranges)
 {
 	free(ranges->ranges);
@@ -58,18 +58,19 @@ int plan_resolve_ids(struct plan *plan, const struct plan_request *request, stru
 struct id_caller {
 	uid_t uid;
 	gid_t gid;
-	uint64_t caps;	 /* effective */
+	uint64_t caps; /* effective */
 	bool initial_userns;
 };
 /* The same for any caller and any files: what the unit tests drive. */
-int ids_resolve(struct plan *plan, const struct plan_request *request, const struct id_caller *caller, const struct id_files *files,
-		struct err *err);
+int ids_resolve(struct plan *plan, const struct plan_request *request, const struct id_caller *caller,
+		const struct id_files *files, struct err *err);
 /* Refuses a map that is malformed, reaches host id 0, or reaches ids that this user namespace (`visible`; NULL in the initial one) does
  * not have. */
 int ids_check_map(const struct idmap *map, const struct idmap *visible, const char *what, struct err *err);
 /* This process' own map (/proc/self/uid_map) as far as it has at most IDMAP_EXTENTS_MAX extents; false in the initial namespace. */
 bool ids_visible(bool initial_userns, enum subid_kind kind, struct idmap *ret);
 /* Lays ranges end to end from container id `inside` on. */
-int ids_append(struct idmap *map, uint32_t inside, const struct subid_ranges *ranges, const char *what, struct err *err);
+int ids_append(struct idmap *map, uint32_t inside, const struct subid_ranges *ranges, const char *what,
+	       struct err *err);
 
 #endif

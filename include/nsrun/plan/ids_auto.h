@@ -33,8 +33,9 @@ int ids_default_make(int ranges_fd, const struct id_files *files, bool initial_u
 int ids_hold(int ranges_fd, const struct idmap *uids, const struct idmap *gids, int *ret_fd, struct err *err);
 /* `usable` (may be NULL) is asked with the lock held whether the range that begins at `first` can be used: 0 no, 1 yes, or an error that is taken
  * as no. */
-int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_userns, int (*usable)(uint32_t first, void *data), void *data,
-		  int *ret_fd, uint32_t *ret_first, struct err *err);
+int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_userns,
+		  int (*usable)(uint32_t first, void *data), void *data, int *ret_fd, uint32_t *ret_first,
+		  struct err *err);
 /* Takes the same lock for one auto range. -EAGAIN, without filling anything, when it is in use. */
 int ids_auto_lock(int ranges_fd, uint32_t first, int *ret_fd);
 

@@ -30,22 +30,22 @@ enum tree_view {
 };
 
 struct plan_tree {
-	const char *source;	/* as the caller said it */
-	const char *target;	/* absolute path in the container; "/" for the rootfs */
+	const char *source; /* as the caller said it */
+	const char *target; /* absolute path in the container; "/" for the rootfs */
 	enum tree_view view;
 	bool readonly;
 	bool is_directory;
-	const char *why;	/* one clause: which row of the ownership rule decided */
+	const char *why;		     /* one clause: which row of the ownership rule decided */
 	struct idmap owner_uids, owner_gids; /* VIEW_OWNER_ONLY: disk id -> host id of container root */
-	dev_t device;		/* of the source when it was checked: the row that opens it compares, */
-	ino_t inode;		/* so that an exchange in between is noticed */
+	dev_t device;			     /* of the source when it was checked: the row that opens it compares, */
+	ino_t inode;			     /* so that an exchange in between is noticed */
 };
 
 /* Where subordinate ids come from; "auto" is decided by plan_reserve(). */
 enum remap_source { REMAP_NONE, REMAP_USER, REMAP_EXPLICIT, REMAP_AUTO, REMAP_OWN_RANGES, REMAP_SINGLE };
 
 struct plan {
-	struct arena *arena;	/* owns everything the plan points to, the plan too */
+	struct arena *arena; /* owns everything the plan points to, the plan too */
 	char id[PLAN_ID_LEN + 1];
 
 	/* Identity */
@@ -53,14 +53,14 @@ struct plan {
 	uid_t caller_uid;
 	gid_t caller_gid;
 	enum performer performer[WORK_COUNT];
-	uint64_t namespaces;	/* CLONE_NEW* made by clone3(2) at once */
+	uint64_t namespaces;	   /* CLONE_NEW* made by clone3(2) at once */
 	uint64_t namespaces_later; /* CLONE_NEW* that init makes itself (cgroup on v1) */
 	enum remap_source remap;
 	const char *remap_word; /* for messages and --dry-run: "dummy", "auto", ... */
-	bool auto_pending;	/* REMAP_AUTO: the range is not taken yet; REMAP_USER: `default`, and its user is not made yet */
+	bool auto_pending; /* REMAP_AUTO: the range is not taken yet; REMAP_USER: `default`, and its user is not made yet */
 	struct idmap uids, gids; /* empty while auto_pending; all ids onto themselves with REMAP_NONE */
 	bool deny_setgroups;
-	uid_t root_uid;		/* host ids of the container's root; (uid_t)-1 while auto_pending */
+	uid_t root_uid; /* host ids of the container's root; (uid_t)-1 while auto_pending */
 	gid_t root_gid;
 
 	/* Files */
@@ -70,34 +70,35 @@ struct plan {
 	size_t n_volumes;
 	struct plan_tree *volumes; /* sorted so that a parent is mounted before what lies below */
 	const char *const *masked_paths, *const *readonly_paths;
-	const char *shm_size;	/* tmpfs option text */
+	const char *shm_size; /* tmpfs option text */
 
 	/* Process */
 	const char *const *argv; /* NULL: the user's shell */
 	const char *const *env;	 /* NAME=VALUE; HOME is added by user.resolve unless it is here */
 	const char *workdir;
-	const char *user;	 /* "0:0" */
+	const char *user; /* "0:0" */
 	const char *hostname;
 	bool terminal;
 	bool stdin_null;
-	bool reaper;		 /* --init */
+	bool reaper; /* --init */
 	size_t n_rlimits;
 	const struct rlimit_setting *rlimits;
 
 	/* Confinement */
-	struct cap_sets caps;	 /* for a workload whose uid is 0; for others effective, permitted become 0 */
+	struct cap_sets caps; /* for a workload whose uid is 0; for others effective, permitted become 0 */
 	bool no_new_privs;
-	const char *seccomp_name; /* "default", a file, "unconfined" */
+	const char *seccomp_name;	       /* "default", a file, "unconfined" */
 	const struct seccomp_program *seccomp; /* NULL: none */
 
 	/* Limits */
 	const struct cgroup_host *cgroup_host;
-	const char *cgroup_path; /* relative to each hierarchy; NULL: no group of its own (an ordinary user without delegation) */
+	const char *
+		cgroup_path; /* relative to each hierarchy; NULL: no group of its own (an ordinary user without delegation) */
 	struct cgroup_limits limits;
-	bool cgroup_v1;		 /* some limit is on a v1 hierarchy: placed by pid, after clone */
+	bool cgroup_v1; /* some limit is on a v1 hierarchy: placed by pid, after clone */
 
 	/* State */
-	const char *state_dir;	 /* .../UID.GID/ID, below the state root; NULL while auto_pending */
+	const char *state_dir; /* .../UID.GID/ID, below the state root; NULL while auto_pending */
 	const char *state_root;
 };
 

@@ -7,31 +7,31 @@
 #define NSRUN_PLAN_PRIVILEGE_H
 
 enum caller {
-	CALLER_ROOT_HOST,	/* root, no user namespace wanted (--userns=host) */
-	CALLER_ROOT_REMAPPED,	/* root of the initial user namespace, container remapped */
-	CALLER_USER_RANGES,	/* ordinary user, ids by newuidmap and newgidmap */
-	CALLER_USER_SINGLE,	/* ordinary user, one id, its own */
-	CALLER_NESTED,		/* full capabilities, but in a user namespace that is not the initial one */
+	CALLER_ROOT_HOST,     /* root, no user namespace wanted (--userns=host) */
+	CALLER_ROOT_REMAPPED, /* root of the initial user namespace, container remapped */
+	CALLER_USER_RANGES,   /* ordinary user, ids by newuidmap and newgidmap */
+	CALLER_USER_SINGLE,   /* ordinary user, one id, its own */
+	CALLER_NESTED,	      /* full capabilities, but in a user namespace that is not the initial one */
 	CALLER_COUNT,
 };
 
 enum work {
-	WORK_MAPS,	/* uid_map and gid_map */
-	WORK_SOURCES,	/* open_tree(2) of rootfs and volumes */
-	WORK_IDMAP,	/* MOUNT_ATTR_IDMAP: needs CAP_SYS_ADMIN over the file system */
-	WORK_RLIMITS,	/* prlimit(2) upwards */
+	WORK_MAPS,    /* uid_map and gid_map */
+	WORK_SOURCES, /* open_tree(2) of rootfs and volumes */
+	WORK_IDMAP,   /* MOUNT_ATTR_IDMAP: needs CAP_SYS_ADMIN over the file system */
+	WORK_RLIMITS, /* prlimit(2) upwards */
 	WORK_COUNT,
 };
 
 enum performer {
-	BY_NOBODY,	/* not needed, or the kernel allows it to none: the plan must do without */
+	BY_NOBODY, /* not needed, or the kernel allows it to none: the plan must do without */
 	BY_RUNTIME,
 	BY_INIT,
-	BY_HELPER,	/* a set-uid program of the host: newuidmap */
+	BY_HELPER, /* a set-uid program of the host: newuidmap */
 };
 
 enum performer privilege_performer(enum caller caller, enum work work);
-const char *caller_name(enum caller caller);	   /* "root-remapped" */
+const char *caller_name(enum caller caller); /* "root-remapped" */
 const char *performer_name(enum performer performer);
 const char *work_name(enum work work);
 

@@ -11,25 +11,26 @@
 enum tristate { UNSET = 0, NO, YES };
 
 struct plan_request {
-	const char *rootfs;		 /* a directory of the host */
-	const char *const *argv;	 /* CMD and its arguments; NULL or empty: the user's shell */
+	const char *rootfs;	 /* a directory of the host */
+	const char *const *argv; /* CMD and its arguments; NULL or empty: the user's shell */
 
-	const char *userns_remap;	 /* USER[:GROUP], UID[:GID], "default", "auto" */
-	const char *userns;		 /* "host" */
-	const char *const *uid_map;	 /* INSIDE:OUTSIDE:COUNT each; vectors end with NULL, the pointer itself may be NULL */
+	const char *userns_remap; /* USER[:GROUP], UID[:GID], "default", "auto" */
+	const char *userns;	  /* "host" */
+	const char *const
+		*uid_map; /* INSIDE:OUTSIDE:COUNT each; vectors end with NULL, the pointer itself may be NULL */
 	const char *const *gid_map;
 	enum tristate trust_rootfs;
 
-	enum tristate terminal;		 /* UNSET: when stdin and stdout are terminals */
-	enum tristate interactive;	 /* NO: stdin is /dev/null */
-	enum tristate init;		 /* a reaper as PID 1 */
-	const char *const *env;		 /* NAME=VALUE, or NAME to take it from the caller */
+	enum tristate terminal;	   /* UNSET: when stdin and stdout are terminals */
+	enum tristate interactive; /* NO: stdin is /dev/null */
+	enum tristate init;	   /* a reaper as PID 1 */
+	const char *const *env;	   /* NAME=VALUE, or NAME to take it from the caller */
 	const char *workdir;
-	const char *user;		 /* inside the container */
+	const char *user; /* inside the container */
 	const char *hostname;
 	const char *const *ulimits;
 
-	const char *const *volumes;	 /* SRC:DST[:OPTION,...] */
+	const char *const *volumes; /* SRC:DST[:OPTION,...] */
 	enum tristate read_only;
 	enum tristate ephemeral;
 

@@ -18,10 +18,10 @@
 #include <nsrun/plan/plan.h>
 
 struct reservation {
-	int lock_fd;	/* STATE/lock */
-	int range_fd;	/* ranges/ids with the locks on the host ids of this container; FD_NONE for an ordinary user and --userns=host */
-	char *dir;	/* the container's state directory; malloc'd, as the next */
-	char *marker;	/* ranges/FIRST; NULL unless auto */
+	int lock_fd; /* STATE/lock */
+	int range_fd; /* ranges/ids with the locks on the host ids of this container; FD_NONE for an ordinary user and --userns=host */
+	char *dir;    /* the container's state directory; malloc'd, as the next */
+	char *marker; /* ranges/FIRST; NULL unless auto */
 };
 #define RESERVATION_NONE ((struct reservation){ .lock_fd = FD_NONE, .range_fd = FD_NONE })
 
@@ -40,7 +40,8 @@ void reservation_abandon(struct reservation *reservation);
 int state_record(const struct plan *plan, const struct reservation *reservation, pid_t init, struct err *err);
 
 /* Removes what dead owners left, in the whole state root. on_removed (may be NULL) hears the id and the reason of each. */
-int state_collect(const char *state_root, void (*on_removed)(const char *id, const char *what, void *data), void *data, struct err *err);
+int state_collect(const char *state_root, void (*on_removed)(const char *id, const char *what, void *data), void *data,
+		  struct err *err);
 /* The state root for this caller; makes it (0711 or 0700) and refuses one that belongs to somebody else. */
 int state_root_open(char *ret_path, size_t size, struct err *err);
 

@@ -6,8 +6,8 @@
 #include <nsrun/plan/plan.h>
 
 /* Opens source, decides tree->view, readonly, why, device and inode; refuses with the ways out. wants_readonly is what the caller said. */
-int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted, bool idmap_root,
-		      struct plan_tree *ret, struct err *err);
+int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted,
+		      bool idmap_root, struct plan_tree *ret, struct err *err);
 
 /* Part of plan_reserve(): writes the ids of an `auto` range into the maps of owner-only volumes. */
 void plan_settle_trees(struct plan *plan);
