@@ -3,6 +3,7 @@
 
 #include <grp.h>
 #include <linux/keyctl.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -43,12 +44,26 @@ int creds_become_root(bool may_setgroups, struct err *err)
 	return set_ids(0, 0, err);
 }
 
+/* The primary group is among the supplementary ones, as login(1) has it: a program that changes its effective group would otherwise shed a
+ * group to which a file's permissions deny access (CVE-2022-36109). */
+static int set_all_groups(const struct creds *creds, struct err *err)
+{
+	_cleanup_free_ gid_t *groups = calloc(creds->n_groups + 1, sizeof(*groups));
+
+	if (!groups)
+		return err_oom(err);
+	groups[0] = creds->gid;
+	if (creds->n_groups)
+		memcpy(groups + 1, creds->groups, creds->n_groups * sizeof(*groups));
+	return set_groups(creds->n_groups + 1, groups, err);
+}
+
 int creds_set(const struct creds *creds, bool may_setgroups, struct err *err)
 {
 	int r;
 
 	if (may_setgroups) {
-		r = set_groups(creds->n_groups, creds->groups, err);
+		r = set_all_groups(creds, err);
 		if (r < 0)
 			return r;
 	} else if (creds->n_groups > 0) {

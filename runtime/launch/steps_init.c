@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,11 +26,17 @@ int init_become_root(struct launch *launch, struct err *err)
 	return creds_become_root(!launch->plan->deny_setgroups, err);
 }
 
-int init_parent_rebind(struct launch *launch, struct err *err)
+/* A change of ids clears dumpable and the parent-death signal (commit_creds in the kernel). */
+static int renew_bond(struct launch *launch, struct err *err)
 {
 	const int r = creds_set_dumpable(true, err);
 
 	return r < 0 ? r : creds_die_with(&launch->runtime, err);
+}
+
+int init_parent_rebind(struct launch *launch, struct err *err)
+{
+	return renew_bond(launch, err);
 }
 
 int init_keyring_new(struct launch *launch, struct err *err)
@@ -127,6 +134,22 @@ int init_user_resolve(struct launch *launch, struct err *err)
 	return 0;
 }
 
+/* A directory of PATH that the workload's user cannot search is passed over, as that user's shell would. setfsuid(2) lends the ids for
+ * access to files and suspends the capabilities that override permissions (capabilities(7)). -ENOENT: not found so. */
+static int find_as_user(struct launch *launch, const char *cmd, const char *path, struct err *err)
+{
+	setfsgid(launch->user.creds.gid);
+	setfsuid(launch->user.creds.uid);
+	const int found = exec_find(cmd, path, &launch->executable, NULL);
+	setfsuid(0);
+	setfsgid(0);
+
+	const int r = renew_bond(launch, err); /* a change of fsuid clears it, too */
+	if (r < 0)
+		return r;
+	return found < 0 ? -ENOENT : 0;
+}
+
 int init_argv_resolve(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
@@ -148,7 +171,13 @@ int init_argv_resolve(struct launch *launch, struct err *err)
 			return err_oom(err);
 		cmd = joined;
 	}
-	return exec_find(cmd, path ? path : "", &launch->executable, err);
+		int r = -ENOENT;
+	if (launch->user.creds.uid != 0)
+		r = find_as_user(launch, cmd, path, err);
+	/* What the user cannot reach is found here all the same, and execve(2), with all of the workload's rights, has the last word. */
+	if (r == -ENOENT)
+		r = exec_find(cmd, path, &launch->executable, err);
+	return r;
 }
 
 int init_workload_fork(struct launch *launch, struct err *err)

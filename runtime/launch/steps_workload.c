@@ -4,7 +4,7 @@
 
 #include <nsrun/kernel/creds.h>
 #include <nsrun/kernel/exec.h>
-#include <nsrun/launch/supervise.h>
+#include <nsrun/launch/signals.h>
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -58,7 +58,12 @@ int workload_caps_keep(struct launch *launch, struct err *err)
 
 int workload_creds_set(struct launch *launch, struct err *err)
 {
-	return creds_set(&launch->user.creds, !launch->plan->deny_setgroups, err);
+	struct creds creds = launch->user.creds;
+
+	/* Memberships that group(5) lists, and that nobody asked for, cannot be had where setgroups(2) is denied. */
+	if (launch->plan->deny_setgroups)
+		creds.n_groups = 0;
+	return creds_set(&creds, !launch->plan->deny_setgroups, err);
 }
 
 int workload_parent_keep(struct launch *launch, struct err *err)

@@ -966,6 +966,9 @@ def main(module_name="__main__"):
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    # A shell without job control starts background jobs with these ignored, and ignored signals are inherited by the tool.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     _prepare()
     counts = collections.Counter()
     try:
