@@ -171,7 +171,7 @@ int init_argv_resolve(struct launch *launch, struct err *err)
 			return err_oom(err);
 		cmd = joined;
 	}
-		int r = -ENOENT;
+	int r = -ENOENT;
 	if (launch->user.creds.uid != 0)
 		r = find_as_user(launch, cmd, path, err);
 	/* What the user cannot reach is found here all the same, and execve(2), with all of the workload's rights, has the last word. */
