@@ -241,7 +241,7 @@ def test_outside_view():
             status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         equal(status["Uid"].split(), ["100000"] * 4, "Uid")
         equal(status["Gid"].split(), ["100000"] * 4, "Gid")
-        equal(status["Groups"].split(), [], "Groups")
+        equal(status["Groups"].split(), ["100000"], "Groups: the primary one alone")
         equal(status["NSpid"].split()[-1], "1", "innermost pid")
         equal(status["NoNewPrivs"], "1", "NoNewPrivs")
         equal(status["Seccomp"], "2", "Seccomp")
@@ -289,7 +289,7 @@ def test_nothing_of_the_caller_is_inherited():
     equal([fd["fd"] for fd in got["fds"]], [0, 1, 2], "descriptors")
     status = got["status"]
     equal((status["SigIgn"], status["SigBlk"]), ("0" * 16, "0" * 16), "ignored and blocked signals")
-    equal(status["Groups"].split(), [], "groups")
+    equal(status["Groups"].split(), ["0"], "groups: the primary one alone")
     names = [entry.split("=")[0] for entry in got["environment"]]
     equal([name for name in names if name in ("SECRET", "LISTEN_FDS", "NOTIFY_SOCKET")], [], "variables of the caller")
 

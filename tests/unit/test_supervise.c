@@ -534,11 +534,13 @@ static int report_sizes(void)
 			break;
 		nap(10);
 	}
+	seen[SIGWINCH] = 0; /* of the size copied at the start */
 	if (size.ws_row != 31 || write(1, "A", 1) != 1)
 		return 1;
-	for (int i = 0; i < 300 && !seen[SIGWINCH]; i++)
+	for (int i = 0; i < 300 && (!seen[SIGWINCH] || size.ws_row != 50); i++) {
 		nap(10);
-	ioctl(0, TIOCGWINSZ, &size);
+		ioctl(0, TIOCGWINSZ, &size);
+	}
 	return seen[SIGWINCH] && size.ws_row == 50 && size.ws_col == 100 ? 0 : 2;
 }
 
