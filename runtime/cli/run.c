@@ -51,13 +51,25 @@ static int dry_run(const struct plan *plan)
 	return report_flush(stdout, "standard output");
 }
 
-static void print_trace(enum trace_format format, const struct tape *tape, FILE *out)
+struct trace_job {
+	enum trace_format format;
+	const struct tape *tape;
+	FILE *out;
+	bool printed;
+};
+
+static void print_trace(void *data)
 {
-	if (format == TRACE_TEXT)
-		trace_print_text(tape, out);
-	else if (format == TRACE_JSON)
-		trace_print_json(tape, out);
-	fflush(out);
+	struct trace_job *job = data;
+
+	if (job->printed)
+		return;
+	if (job->format == TRACE_TEXT)
+		trace_print_text(job->tape, job->out);
+	else if (job->format == TRACE_JSON)
+		trace_print_json(job->tape, job->out);
+	fflush(job->out);
+	job->printed = true;
 }
 
 static void tape_freep(struct tape **tape)
@@ -97,8 +109,13 @@ static int launch_planned(struct plan *plan, enum trace_format format, FILE *tra
 	if (r < 0)
 		return report_error(stderr, &err);
 
-	r = launch_run(plan, &reservation, tape, &result, &err, &cleanup_err);
-	print_trace(format, tape, trace ? trace : stderr);
+	struct trace_job job = { .format = format, .tape = tape, .out = trace ? trace : stderr };
+	const struct launch_observer observer = { .begun = print_trace, .data = &job };
+	/* A terminal in raw mode belongs to the workload: what goes there waits until it is given back. */
+	const bool later = plan->terminal && isatty(fileno(job.out));
+
+	r = launch_run(plan, &reservation, tape, later ? NULL : &observer, &result, &err, &cleanup_err);
+	print_trace(&job);
 	print_cause(plan, &result);
 	status = r < 0 ? report_error(stderr, &err) : result.exit_status;
 	if (err_is_set(&cleanup_err)) {

@@ -25,9 +25,13 @@ int mount_idmap(int mount_fd, int userns_fd, bool recursive, const char *what, s
 
 	if (mount_setattr(mount_fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr)) == 0)
 		return 0;
-	if (errno == EINVAL)
-		return err_system_id(err, ERR_ID_NOT_IDMAPPABLE, "%s: idmapped mount of %s", what,
-				     mount_fs_name(mount_fd));
+	if (errno == EINVAL) {
+		/* All or nothing (mount_setattr(2)): trying the topmost mount alone tells whether it was that one. */
+		const bool below = recursive && mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0;
+
+		return err_set(err, ERR_SYSTEM, ERR_ID_NOT_IDMAPPABLE, EINVAL, "%s: idmapped mount of %s", what,
+			       below ? "what is mounted below it" : mount_fs_name(mount_fd));
+	}
 	return err_system(err, "%s: idmapped mount", what);
 }
 

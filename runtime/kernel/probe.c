@@ -11,9 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL /* Linux 6.3, not in glibc 2.36 */
+#define MFD_NOEXEC_SEAL 8U
+#endif
 
 /* The inode of the initial user namespace in nsfs: a constant of the kernel (PROC_USER_INIT_INO, include/linux/proc_ns.h). The map
  * would not tell: a namespace may have been given the identity map too, and then has no power over the host. */
@@ -125,6 +131,19 @@ uint64_t probe_effective_caps(void)
 	if (syscall(SYS_capget, &header, data) < 0)
 		return 0;
 	return data[0].effective | (uint64_t)data[1].effective << 32;
+}
+
+bool probe_tmpfs_user_xattrs(void)
+{
+	/* A memfd is a file of tmpfs, for which nothing needs to be mounted. Without MFD_NOEXEC_SEAL (6.3, EINVAL before) the kernel logs
+	 * a warning from 6.3 on. */
+	int fd = memfd_create("nsrun", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	if (fd < 0)
+		fd = memfd_create("nsrun", MFD_CLOEXEC);
+	const bool has = fd >= 0 && fsetxattr(fd, "user.nsrun", "y", 1, 0) == 0;
+	closep(&fd);
+	return has;
 }
 
 bool probe_is_secure_exec(void)

@@ -74,7 +74,7 @@ fail:
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, ELOOP, "%s in the container: a link that leads nowhere",
 			       path);
 	if (errno == EROFS)
-		return err_system(err, "%s in the container: the mount point does not exist and cannot be made", path);
+		return err_system_id(err, ERR_ID_MOUNT_POINT_MISSING, "%s in the container: the mount point does not exist", path);
 	return err_system(err, "%s in the container: making the mount point", path);
 }
 

@@ -215,7 +215,7 @@ static int find_user(struct table *t, const struct half *user, struct user_entry
 		entry->creds.uid = user->id;
 		return 0;
 	}
-	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_USER, ENOENT, "user %s: %s %s", user->name, passwd_path,
+	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_INSIDE, ENOENT, "user %s: %s %s", user->name, passwd_path,
 		       t->absent ? "does not exist in the container" : "of the container has no such user");
 }
 
@@ -237,7 +237,7 @@ static int find_group(struct table *t, const struct half *group, gid_t *ret, str
 		*ret = gid;
 		return 0;
 	}
-	return err_set(err, ERR_INPUT, ERR_ID_NONE, ENOENT, "group %s: %s %s", group->name, group_path,
+	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_INSIDE, ENOENT, "group %s: %s %s", group->name, group_path,
 		       t->absent ? "does not exist in the container" : "of the container has no such group");
 }
 

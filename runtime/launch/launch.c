@@ -44,6 +44,11 @@ static int explain_end_of_child(struct launch *launch, struct err *err)
 
 	enum role role;
 	const struct step *step = last_row_of_child(tape, &role);
+	/* A reaper ends with the status of its workload, which then says the signal. */
+	if (role == ROLE_WORKLOAD && launch->plan->reaper && info.si_code == CLD_EXITED && info.si_status > 128) {
+		info.si_code = CLD_KILLED;
+		info.si_status -= 128;
+	}
 	if (info.si_code == CLD_EXITED)
 		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
 			    "%s ended with status %d before it executed the workload", role_name(role), info.si_status);
@@ -93,8 +98,8 @@ static _Noreturn void child_ends(struct launch *launch, int result, const struct
 	_exit(reaper_run(launch->workload));
 }
 
-static int walk_and_supervise(struct launch *launch, const struct signals *signals, struct launch_result *ret,
-			      struct err *err)
+static int walk_and_supervise(struct launch *launch, const struct signals *signals,
+			      const struct launch_observer *observer, struct launch_result *ret, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
@@ -112,6 +117,8 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 	if (r < 0)
 		return r;
 	launch->current = STEP_NONE;
+	if (observer)
+		observer->begun(observer->data);
 
 	const struct supervision supervision = {
 		.init = &launch->init,
@@ -163,8 +170,9 @@ static int launch_begin(struct launch *launch, struct err *err)
 	return pidref_open(getpid(), &launch->runtime, err);
 }
 
-int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape, struct launch_result *ret,
-	       struct err *err, struct err *cleanup_err)
+int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape,
+	       const struct launch_observer *observer, struct launch_result *ret, struct err *err,
+	       struct err *cleanup_err)
 {
 	struct launch launch = {
 		.plan = plan,
@@ -195,7 +203,7 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 	if (r == 0)
 		r = signals_begin(&signals, err);
 	if (r == 0)
-		r = walk_and_supervise(&launch, &signals, &result, err);
+		r = walk_and_supervise(&launch, &signals, observer, &result, err);
 	runner_undo(&launch, cleanup_err);
 	launch_end(&launch);
 	signals_end(&signals);

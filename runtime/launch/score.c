@@ -52,7 +52,10 @@ static bool sync_is_needed(const struct plan *plan, const struct step *sync)
 	for (enum step_id id = sync->id + 1; id < STEP_COUNT; id++) {
 		const struct step *row = &score[id];
 
-		if (row->kind == STEP_SYNC || process_of(plan, row->role) != to || !wanted_by_plan(plan, row))
+		/* What a process forked by init needs must be there before init goes on to fork it. */
+		const bool waits = process_of(plan, row->role) == to || (to == ROLE_INIT && row->role == ROLE_WORKLOAD);
+
+		if (row->kind == STEP_SYNC || !waits || !wanted_by_plan(plan, row))
 			continue;
 		for (size_t i = 0; i < STEP_NEEDS_MAX && row->needs[i] != STEP_NONE; i++) {
 			const struct step *need = &score[row->needs[i]];
@@ -154,7 +157,7 @@ bool init_opens_volumes(const struct plan *plan)
 
 bool wants_rootfs_idmap(const struct plan *plan)
 {
-	return plan->rootfs.view == VIEW_IDMAPPED;
+	return plan->rootfs.view == VIEW_IDMAPPED && !wants_overlay_outside(plan); /* which needs it mapped before */
 }
 
 bool wants_volumes(const struct plan *plan)
@@ -182,7 +185,12 @@ bool wants_owner_volumes(const struct plan *plan)
 
 bool wants_overlay(const struct plan *plan)
 {
-	return plan->ephemeral;
+	return plan->ephemeral && !wants_overlay_outside(plan);
+}
+
+bool wants_overlay_outside(const struct plan *plan)
+{
+	return plan->ephemeral && plan->performer[WORK_OVERLAY] == BY_RUNTIME;
 }
 
 bool wants_rlimits(const struct plan *plan)

@@ -4,6 +4,7 @@
 
 #include <nsrun/kernel/dev.h>
 #include <nsrun/kernel/mount.h>
+#include <nsrun/kernel/overlay.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/kernel/root.h>
 
@@ -30,7 +31,7 @@ int init_rootfs_protect(struct launch *launch, struct err *err)
 	if (plan->root_nosuid)
 		set |= MOUNT_ATTR_NOSUID;
 	/* Under an overlay the rootfs itself is never written. */
-	if (plan->rootfs.readonly || plan->ephemeral)
+	if (plan->rootfs.readonly || wants_overlay(plan))
 		set |= MOUNT_ATTR_RDONLY;
 	return mount_set_attr(launch->rootfs_mount, "", set, 0, 0, true, plan->rootfs.source, err);
 }
@@ -40,66 +41,21 @@ int init_root_attach(struct launch *launch, struct err *err)
 	return root_attach(launch->rootfs_mount, &launch->root_fd, err);
 }
 
-/* Directories of the scratch file system of an overlay. The names are relative: its path is the working directory. */
-static int make_overlay_directories(int scratch_fd, int *ret_lower, struct err *err)
-{
-	static const char *const names[] = { "lower", "upper", "work" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (mkdirat(scratch_fd, names[i], 0755) < 0)
-			return err_system(err, "overlay: directory %s", names[i]);
-	if (fchdir(scratch_fd) < 0)
-		return err_system(err, "overlay: scratch file system");
-
-	const int fd = openat(scratch_fd, "lower", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_system(err, "overlay: directory lower");
-	*ret_lower = fd;
-	return 0;
-}
-
 int init_root_overlay(struct launch *launch, struct err *err)
 {
-	static const struct mount_option scratch_options[] = { { "mode", "0755" }, { NULL, NULL } };
-	/* userxattr: overlayfs may not use trusted.* attributes in a user namespace (since 5.11). */
-	static const struct mount_option options[] = { { "lowerdir", "lower" },
-						       { "upperdir", "upper" },
-						       { "workdir", "work" },
-						       { "userxattr", NULL },
-						       { NULL, NULL } };
-	static const struct mount_option options_initial[] = {
-		{ "lowerdir", "lower" }, { "upperdir", "upper" }, { "workdir", "work" }, { NULL, NULL }
-	};
 	const struct plan *plan = launch->plan;
-	_cleanup_close_ int scratch = FD_NONE, scratch_root = FD_NONE, lower = FD_NONE, overlay = FD_NONE,
-			    lower_mount = FD_NONE;
+	_cleanup_close_ int overlay = FD_NONE;
 	uint64_t attr = MOUNT_ATTR_NODEV;
 
 	if (plan->root_nosuid)
 		attr |= MOUNT_ATTR_NOSUID;
 	if (plan->rootfs.readonly)
 		attr |= MOUNT_ATTR_RDONLY;
-
-	/* Before the scratch file system is attached: that goes on top of the rootfs and would be part of a clone. */
-	int r = mount_clone_tree(launch->root_fd, "", true, &lower_mount, err);
-	if (r == 0)
-		r = mount_new_fs("tmpfs", "tmpfs", scratch_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &scratch,
-				 err);
-	if (r == 0)
-		r = root_attach(scratch, &scratch_root, err);
-	if (r == 0)
-		r = make_overlay_directories(scratch_root, &lower, err);
-	if (r == 0)
-		r = mount_attach(lower_mount, lower, "overlay: lower directory", err);
-	if (r == 0)
-		r = mount_new_fs("overlay", "overlay", (plan->namespaces & CLONE_NEWUSER) ? options : options_initial,
-				 attr, &overlay, err);
-	/* The overlay has clones of its layers. What served to make it goes, or it would stay between the container's root and the
-	 * host's, and root.detach would find it on top instead of the host's tree. */
-	if (r == 0)
-		r = root_unstack(scratch_root, err);
-	if (r == 0)
-		r = root_unstack(launch->root_fd, err);
+	if (plan->performer[WORK_OVERLAY] == BY_NOBODY)
+		launch_note(
+			launch,
+			"this kernel's tmpfs has no user.* attributes (6.6 has): directories of the rootfs cannot be removed");
+	const int r = overlay_new(launch->root_fd, plan->namespaces & CLONE_NEWUSER, attr, &overlay, err);
 	if (r < 0)
 		return r;
 	closep(&launch->root_fd);

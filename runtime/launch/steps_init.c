@@ -158,10 +158,8 @@ int init_argv_resolve(struct launch *launch, struct err *err)
 
 	launch->argv = (const char **)plan->argv;
 	if (!launch->argv) {
-		static const char *shell[2];
-
-		shell[0] = *launch->user.shell ? launch->user.shell : "/bin/sh";
-		launch->argv = shell;
+		launch->shell[0] = *launch->user.shell ? launch->user.shell : "/bin/sh";
+		launch->argv = launch->shell;
 	}
 
 	/* A relative name with a slash means the working directory, which is entered with the workload's rights, later. */

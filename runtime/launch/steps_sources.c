@@ -3,6 +3,7 @@
 #include <nsrun/launch/steps.h>
 
 #include <nsrun/kernel/mount.h>
+#include <nsrun/kernel/overlay.h>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +22,9 @@ static int open_tree_of(const struct plan_tree *tree, int *ret_mount, struct err
 		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE,
 			       "%s: was exchanged for another file after it was checked", tree->source);
 	_cleanup_close_ int mount = FD_NONE;
-	int r = mount_clone_tree(fd, "", true, &mount, err);
+	/* What is mounted below comes along only where nobody's ids are changed: the ownership rule looked at this tree, and what lies
+	 * below it may be reachable for others by another path. */
+	int r = mount_clone_tree(fd, "", tree->view == VIEW_AS_IS, &mount, err);
 	/* A clone of a shared mount, which every mount is where systemd runs, is its peer: what is mounted below it in the container would
 	 * appear on the host too, and pivot_root(2) refuses it as the new root. */
 	if (r == 0)
@@ -75,6 +78,29 @@ int runtime_rootfs_close(struct launch *launch, struct err *err)
 	(void)err;
 	closep(&launch->rootfs_mount);
 	launch->rootfs_mount = FD_NONE;
+	return 0;
+}
+
+int runtime_rootfs_overlay(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	int overlay = FD_NONE, r = 0;
+
+	/* The lower directory must be what init shall see: overlayfs cannot be idmapped itself, and init has no map yet. */
+	if (plan->rootfs.view == VIEW_IDMAPPED) {
+		_cleanup_close_ int userns = FD_NONE;
+
+		r = idmap_make_userns(&plan->uids, &plan->gids, &userns, err);
+		if (r == 0)
+			r = mount_idmap(launch->rootfs_mount, userns, true, plan->rootfs.source, err);
+	}
+	if (r == 0)
+		r = overlay_new_apart(launch->rootfs_mount, plan->root_uid, plan->root_gid, MOUNT_ATTR_NODEV, &overlay,
+				      err);
+	if (r < 0)
+		return r;
+	closep(&launch->rootfs_mount);
+	launch->rootfs_mount = overlay;
 	return 0;
 }
 

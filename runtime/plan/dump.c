@@ -160,6 +160,7 @@ static void put_tree(FILE *out, const char *prefix, const struct plan_tree *tree
 	char key[KEY_MAX];
 
 	put(out, key_of(key, prefix, "source"), tree->source);
+	put(out, key_of(key, prefix, "path"), tree->path);
 	put(out, key_of(key, prefix, "target"), tree->target);
 	put(out, key_of(key, prefix, "view"), view_text(tree->view));
 	put(out, key_of(key, prefix, "why"), tree->why);

@@ -2,6 +2,7 @@
 /* Phase 1: from a request to a complete plan. Nothing is made here. */
 #include <nsrun/plan/plan.h>
 
+#include <nsrun/kernel/probe.h>
 #include <nsrun/plan/ids.h>
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/tree.h>
@@ -25,6 +26,8 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 	if (!source)
 		return err_oom(err);
 	plan->ephemeral = request->ephemeral == YES;
+	if (plan->ephemeral && probe_tmpfs_user_xattrs())
+		plan->performer[WORK_OVERLAY] = BY_INIT;
 	const int r = plan_resolve_tree(plan, source, true, request->read_only == YES, request->trust_rootfs == YES,
 					false, &plan->rootfs, err);
 	plan->rootfs.target = "/";

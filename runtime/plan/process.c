@@ -110,9 +110,9 @@ static int resolve_terminal(struct plan *plan, const struct plan_request *reques
 
 	plan->stdin_null = request->interactive == NO;
 	if (request->terminal == YES && plan->stdin_null)
-		return err_input(err, "--terminal and --interactive=false contradict each other");
+		return err_input(err, "--tty and --interactive=false contradict each other");
 	if (request->terminal == YES && !terminals)
-		return err_input(err, "--terminal: standard input and output are not both terminals");
+		return err_input(err, "--tty: standard input and output are not both terminals");
 	plan->terminal = request->terminal == YES || (request->terminal == UNSET && terminals && !plan->stdin_null);
 	return 0;
 }
@@ -126,7 +126,7 @@ static int resolve_hostname(struct plan *plan, const char *name, struct err *err
 		return err_input(err, "--hostname %s: 1 to %d characters are wanted", name, HOST_NAME_MAX);
 	for (const char *p = name; *p; p++)
 		if (!isascii(*p) || !(isalnum((unsigned char)*p) || *p == '.' || *p == '_' || (*p == '-' && p != name)))
-			return err_input(err, "--hostname %s: letters, digits, '.' and '-' are wanted", name);
+			return err_input(err, "--hostname %s: letters, digits, '.', '-' and '_' are wanted", name);
 	plan->hostname = arena_strdup(plan->arena, name);
 	return plan->hostname ? 0 : err_oom(err);
 }

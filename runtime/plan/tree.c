@@ -42,17 +42,28 @@ int tree_is_private(int dir_fd, bool *ret, struct err *err)
 	return 0;
 }
 
-/* The directory in which a file that is no directory lies. Its name comes from the kernel and is checked against the file. */
-static int open_containing(int fd, const struct stat *st, const char *source, int *ret, struct err *err)
+/* The kernel's name for an open file; `path` has PATH_MAX bytes. */
+static int path_of(int fd, const char *source, char *path, struct err *err)
 {
-	char link[64], path[PATH_MAX];
-	struct stat found;
+	char link[64];
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	const ssize_t n = readlink(link, path, sizeof(path) - 1);
+	const ssize_t n = readlink(link, path, PATH_MAX - 1);
 	if (n < 0)
 		return err_system(err, "%s", source);
 	path[n] = '\0';
+	return 0;
+}
+
+/* The directory in which a file that is no directory lies. Its name comes from the kernel and is checked against the file. */
+static int open_containing(int fd, const struct stat *st, const char *source, int *ret, struct err *err)
+{
+	char path[PATH_MAX];
+	struct stat found;
+
+	const int r = path_of(fd, source, path, err);
+	if (r < 0)
+		return r;
 
 	char *slash = strrchr(path, '/');
 	if (!slash)
@@ -223,7 +234,12 @@ int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootf
 	if (is_rootfs && !tree.is_directory)
 		return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, ENOTDIR, "rootfs %s: is not a directory", source);
 
-	int r = is_rootfs ? check_rootfs(fd, source, err) : 0;
+	char path[PATH_MAX];
+	int r = path_of(fd, source, path, err);
+	if (r == 0 && !(tree.path = arena_strdup(plan->arena, path)))
+		r = err_oom(err);
+	if (r == 0 && is_rootfs)
+		r = check_rootfs(fd, source, err);
 	if (r == 0)
 		r = choose_view(plan, fd, &st, &wish, &tree, err);
 	if (r < 0)

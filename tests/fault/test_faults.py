@@ -28,6 +28,17 @@ def test_every_row_is_covered():
 
 
 @test(root=True)
+def test_every_process_is_covered():
+    """Every row of the workload fails where init runs it and in a process of its own."""
+    walked = {(process, row.name) for _, row, process in chosen(rows_of())}
+    wanted = {(process_of(row, rows), row.name) for _, rows in rows_of() for row in rows}
+    equal(sorted(wanted - walked), [], "rows that no test here walks in that process")
+    apart = {row.name for launch, rows in rows_of() if launch.name == "init" for row in rows if row.role == "workload"}
+    check("workload.exec" in apart and len(apart) > 5, "rows of the workload under --init: %s" % sorted(apart))
+    equal(sorted(name for name in apart if ("workload", name) not in walked), [], "rows of a workload of its own not walked")
+
+
+@test(root=True)
 def test_fault_points_are_built_in():
     """Without them every test below would be a plain launch."""
     result = launches()[0].run(command=WORKLOAD, env={"NSRUN_FAULT": "workload.exec=EPERM"}, sanitizer=True)
@@ -64,7 +75,7 @@ def fault(launch, row):
 
 @generate(root=True)
 def rows():
-    for launch, row in chosen(rows_of()):
+    for launch, row, _ in chosen(rows_of()):
         yield "%s, %s, %s" % (launch.name, row.role, row.name), lambda launch=launch, row=row: fault(launch, row)
 
 

@@ -56,7 +56,7 @@ def check_recovery(launch, before, result):
     contains(again.stdout, "nothing to remove", "output of a second gc")
 
 
-def kill(launch, row, how):
+def kill(launch, row, how, process):
     allowed = LIMIT * SLOW + 2 * usual(launch)
     with Exclusive():
         before = leftovers()
@@ -77,6 +77,9 @@ def kill(launch, row, how):
         equal(result.status, 125, "status: %r\n    status" % result)
         check(MARK not in result.stdout, "the workload ran: %r" % result)
         check("SIGKILL" in result.stderr or "illed" in result.stderr, "stderr does not tell what happened: %r" % result)
+        if process == "workload":
+            # PID 1 lives on and reports how the workload's process ended
+            contains(result.stderr, "workload was killed by signal 9 (SIGKILL)", "stderr")
         if how == "KILL":
             contains(result.stderr, row.name, "stderr")
         assert_clean(before, what=repr(result))
@@ -84,13 +87,13 @@ def kill(launch, row, how):
 
 @generate(root=True)
 def rows():
-    for launch, row in chosen(rows_of()):
+    for launch, row, process in chosen(rows_of()):
         for how in ("KILL", "KILL_AFTER"):
             # a row that executes the workload has no "after" in this program
             if how == "KILL_AFTER" and row.name == "workload.exec":
                 continue
             yield "%s, %s, %s %s" % (launch.name, row.role, how, row.name), \
-                lambda launch=launch, row=row, how=how: kill(launch, row, how)
+                lambda launch=launch, row=row, how=how, process=process: kill(launch, row, how, process)
 
 
 @test(root=True)

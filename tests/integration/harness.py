@@ -29,7 +29,7 @@ launch leaves running becomes its child and is found. After each test what still
 fails.
 
 Environment: NSRUN (the binary, default build/nsrun), NSRUN_SAN (the one with sanitizers and fault points, default
-build/test/nsrun), NSRUN_RELEASE (the one that users get, default build/nsrun), NSRUN_PROBE, NSRUN_ROOTFS_SCRIPT,
+build-test/nsrun), NSRUN_RELEASE (the one that users get, default build/nsrun), NSRUN_PROBE, NSRUN_ROOTFS_SCRIPT,
 NSRUN_TEST_DIR (a directory on a real disk, default /var/tmp), NSRUN_TEST_SLOW (factor for every time limit).
 """
 import atexit
@@ -133,7 +133,7 @@ def umount(target, flags=0):
 
 # ---- the binary -------------------------------------------------------------------------------------------------
 
-BUILDS = {"NSRUN": "build/nsrun", "NSRUN_SAN": "build/test/nsrun", "NSRUN_RELEASE": "build/nsrun"}
+BUILDS = {"NSRUN": "build/nsrun", "NSRUN_SAN": "build-test/nsrun", "NSRUN_RELEASE": "build/nsrun"}
 
 
 def built(name):

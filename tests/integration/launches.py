@@ -145,15 +145,21 @@ def launches():
     ]
 
 
+def process_of(row, rows):
+    """Which process runs the row: rows of the workload are init's own, unless --init makes a process for them."""
+    forks = any(other.name == "workload.fork" for other in rows)
+    return "init" if row.role == "workload" and not forks else row.role
+
+
 def chosen(rows_of):
-    """Which (launch, row) pairs a test walks: each row of the first two launches, which are the two ways through the
-    table, and of the others those that no earlier launch had, in that role."""
+    """Which (launch, row, process) a test walks: each row of the first two launches, which are the two ways through the
+    table, and of the others those that no earlier launch had in that process."""
     seen, out = set(), []
     for at, (launch, rows) in enumerate(rows_of):
         for row in rows:
-            key = (row.role, row.name)
+            key = (process_of(row, rows), row.name)
             if at < 2 or key not in seen:
-                out.append((launch, row))
+                out.append((launch, row, key[0]))
             seen.add(key)
     return out
 
@@ -169,6 +175,11 @@ def impossible():
         out["cgroup.create"] = "a v2 hierarchy"
     if not os.path.isdir("/sys/fs/cgroup/memory") or "memory" in controllers:
         out["cgroup.attach"] = out["cgroupns.unshare"] = "controllers in v1 hierarchies"
+    # Root's overlay is made where the kernel's tmpfs allows it.
+    if tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2]) >= (6, 6):
+        out["rootfs.overlay"] = "a kernel before 6.6"
+    else:
+        out["root.overlay"] = "tmpfs with user.* attributes, Linux 6.6"
     return out
 
 
@@ -177,4 +188,5 @@ def uncovered(names):
     return sorted(set(score_rows()) - set(names) - set(impossible()))
 
 
-__all__ = ["Killer", "LIMITS", "Launch", "MARK", "ROLES", "Row", "chosen", "impossible", "launches", "score_rows", "uncovered"]
+__all__ = ["Killer", "LIMITS", "Launch", "MARK", "ROLES", "Row", "chosen", "impossible", "launches", "process_of",
+           "score_rows", "uncovered"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes, read-only, devices: what of the host a container sees, and where its own mounts go."""
 import os
+import re
 import stat
 
 from harness import *
@@ -23,6 +24,26 @@ def fresh():
 
 def launch(tree_, script, *options, **how):
     return nsrun(["--userns-remap", dummy().name, *options, tree_, "/bin/sh", "-c", script], **how)
+
+
+REPLACE = ("rm -rf /etc; mkdir /etc; touch /etc/new; mv /var /var2; mkdir /var; rm -rf /home; ls -A /etc /var; [ -d /var2/log ]")
+
+
+@generate
+def ephemeral_replaces_directories():
+    """What a package manager does to directories. Before Linux 6.6, where tmpfs has no user.* attributes, an overlay made in a user
+    namespace answers EIO to it; one made by root outside does not."""
+    def one(options, tree_, user=None):
+        run_ = nsrun([*options, "--ephemeral", tree_, "/bin/sh", "-ec", REPLACE.replace("/home", "/srv") if user else REPLACE], user=user)
+        if user and tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) < (6, 6):
+            run_.check(1, "", "Input/output error")
+        else:
+            run_.check(0, "/etc:\nnew\n\n/var:\n".strip())
+        check(os.path.exists(tree_ + "/etc/passwd") and os.path.exists(tree_ + "/home/user"), "the rootfs lost a directory")
+    yield "owned by the range", lambda: one(["--userns-remap", dummy().name], fresh())
+    yield "owned by root", lambda: one(["--userns-remap", "auto"], rootfs(fresh=True))
+    yield "userns=host", lambda: one(["--userns=host"], rootfs(fresh=True))
+    yield "ordinary user", lambda: one([], rootfs(owner="%d:%d" % (ranger().uid, ranger().gid), fresh=True), ranger())
 
 
 def test_volume():

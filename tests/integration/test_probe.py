@@ -83,7 +83,8 @@ def normalise_mount(line, container, uid_map, gid_map):
         if name in ("uid", "gid"):  # the kernel shows those of the host
             option = "%s=%s" % (name, inside(uid_map if name == "uid" else gid_map, int(value)))
         if fstype == "overlay":  # others are the kernel's defaults, and differ between kernels
-            option = name if name in ("rw", "ro", "lowerdir", "upperdir", "workdir", "userxattr") else None
+            # userxattr too: with tmpfs before Linux 6.6 root's overlays have trusted.* attributes instead
+            option = name if name in ("rw", "ro", "lowerdir", "upperdir", "workdir") else None
             if option is None:
                 continue
         if name in ("nr_inodes", "inode64", "seclabel") or (name == "size" and fstype == "devtmpfs"):

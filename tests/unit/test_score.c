@@ -75,6 +75,7 @@ static struct plan shape(unsigned bits)
 		.n_rlimits = (bits & 512) ? 1 : 0,
 	};
 	plan.performer[WORK_SOURCES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
+	plan.performer[WORK_OVERLAY] = (bits & 2048) && !(bits & 1024) ? BY_RUNTIME : BY_INIT;
 	plan.performer[WORK_MAPS] = (bits & 1) ? BY_RUNTIME : BY_NOBODY;
 	if (plan.cgroup_v1) {
 		plan.limits.memory_max = 1 << 20;
@@ -84,7 +85,7 @@ static struct plan shape(unsigned bits)
 		plan.rootfs.view = VIEW_IDMAPPED;
 	return plan;
 }
-#define SHAPES 2048
+#define SHAPES 4096
 
 static enum role process(const struct plan *plan, enum role role)
 {

@@ -30,19 +30,21 @@ ERR_ID(USERNS_CHROOT, "userns-chroot",
        "a process inside a chroot may not make a user namespace (user_namespaces(7)): enter the tree by pivot_root instead")
 ERR_ID(ROOTFS_MISSING, "rootfs-missing", "make one with rootfs-scripts/busybox DIR, or name an existing directory; there "
        "is no image store")
-ERR_ID(ROOTFS_OWNER, "rootfs-owner", "one of: a rootfs owned by the range (rootfs-scripts/busybox --owner USER DIR); a "
-       "rootfs below a directory that other users cannot search (chmod 700 PARENT); --read-only; "
-       "--trust-rootfs if every user of this host may be trusted with what the container writes")
+ERR_ID(ROOTFS_OWNER, "rootfs-owner",
+       "one of: a rootfs owned by the range (rootfs-scripts/busybox --owner USER DIR); a rootfs below a directory that other users "
+       "cannot search (chmod 700 PARENT); --read-only or --ephemeral; --trust-rootfs if every user of this host may be trusted with "
+       "what the container writes")
 ERR_ID(ROOTFS_FOREIGN, "rootfs-foreign",
        "the tree belongs to ids outside of the container's map: make it for the range (rootfs-scripts/busybox "
        "--owner USER DIR), or choose the range that owns it with --userns-remap")
 ERR_ID(NOT_IDMAPPABLE, "not-idmappable",
        "this file system has no idmapped mounts (mount_setattr(2)): use a tree that the range owns, or keep it on ext4, xfs or btrfs")
 ERR_ID(VOLUME_OWNER, "volume-owner",
-       "mount it read-only (:ro), or keep it below a directory that other users cannot search")
+       "mount it read-only (:ro); or keep it below a directory that other users cannot search (chmod 700 PARENT); or :idmap=root if every "
+       "user of this host may be trusted with what the container writes")
 ERR_ID(PROC_OVERMOUNTED, "proc-overmounted",
-       "something is mounted over parts of /proc, so the kernel refuses a new procfs in a user namespace "
-       "(mount_too_revealing, user_namespaces(7)): run nsrun as root, or outside of the container that masks /proc")
+       "something is mounted over parts of /proc, so the kernel refuses a new procfs in a user namespace (mount_too_revealing, "
+       "user_namespaces(7)): see findmnt --submounts /proc; unmount it, run nsrun where /proc is whole, or, as root, --userns=host")
 ERR_ID(NO_DELEGATION, "no-delegation",
        "an ordinary user needs a delegated cgroup: as root, systemctl edit user@.service with [Service] "
        "Delegate=cpu cpuset io memory pids; then log in again and start with systemd-run --user --scope")
@@ -80,3 +82,10 @@ ERR_ID(NO_INTERPRETER_LINE, "no-interpreter-line",
 ERR_ID(OPTION_REPEATED, "option-repeated", "an option with one value may be repeated with the same value only: remove one of them")
 ERR_ID(READONLY_REMOUNT, "readonly-remount",
        "leave CAP_SYS_ADMIN away; or --ephemeral for a rootfs; or keep the tree below a directory that other users cannot search")
+ERR_ID(ID_NOT_MAPPED, "id-not-mapped",
+       "the user or group has no counterpart in the container's map (user_namespaces(7)): choose one inside it (cat /proc/self/uid_map "
+       "in a container), or map more ids with --uid-map and --gid-map")
+ERR_ID(UNKNOWN_INSIDE, "unknown-inside",
+       "names are looked up in the container's own /etc/passwd and /etc/group: name one that is there, or give a number")
+ERR_ID(MOUNT_POINT_MISSING, "mount-point-missing",
+       "a read-only rootfs is never written, not even for a mount point: make it beforehand (mkdir ROOTFS/PATH), or leave --read-only away")

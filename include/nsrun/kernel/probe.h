@@ -9,6 +9,8 @@
 bool probe_in_initial_userns(void);
 /* True when /proc has mounts on top of parts of it (mountinfo), which makes a fresh procfs in a user namespace EPERM. */
 bool probe_proc_overmounted(void);
+/* Does tmpfs have user.* attributes (Linux 6.6)? Overlayfs in a user namespace has no others for its own marks. */
+bool probe_tmpfs_user_xattrs(void);
 /* Called when clone3(2) with CLONE_NEWUSER failed: which cause is it? Looks at user.max_user_namespaces,
  * kernel.unprivileged_userns_clone, AppArmor's switch, a chroot. ERR_ID_NONE when none of them. */
 enum err_id probe_userns_refusal(int errnum);

@@ -49,6 +49,7 @@ struct launch {
 	struct user_entry user;
 	char *executable; /* found in the container */
 	const char **argv, **env;
+	const char *shell[2];	/* argv when no CMD was given */
 };
 
 struct launch_result {
@@ -56,10 +57,17 @@ struct launch_result {
 	uint64_t oom_kills; /* processes that the kernel killed for the memory limit */
 };
 
+/* Called once, in the runtime, when the workload executes and before it is supervised: nothing is undone yet, and the tape is complete. */
+struct launch_observer {
+	void (*begun)(void *data);
+	void *data;
+};
+
 /* Walks the score, supervises the workload until it ends, undoes everything. On an error nothing is left, and `err` names the row;
- * a failure of cleaning up is reported in `cleanup_err` without hiding it. `tape` is the caller's, who may print it afterwards. */
-int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape, struct launch_result *ret,
-	       struct err *err, struct err *cleanup_err);
+ * a failure of cleaning up is reported in `cleanup_err` without hiding it. `tape` is the caller's. `observer` may be NULL. */
+int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape,
+	       const struct launch_observer *observer, struct launch_result *ret, struct err *err,
+	       struct err *cleanup_err);
 
 /* A word for the observer about what this row chose ("bind instead of procfs"). */
 void launch_note(struct launch *launch, const char *fmt, ...) _printf_(2, 3);

@@ -23,6 +23,9 @@ STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits,
 STEP(ROOTFS_OPEN, "rootfs.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens, runtime_rootfs_open, runtime_rootfs_close,
      NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
      "Clones the rootfs' mount with the caller's right to search the way to it; the clone crosses into init's namespaces, its path does not matter any more.")
+STEP(ROOTFS_OVERLAY, "rootfs.overlay", ROLE_RUNTIME, 0, STEP_ACTION, wants_overlay_outside, runtime_rootfs_overlay, NULL,
+     NEEDS(STEP_ROOTFS_OPEN), "clone fsmount", "mount(2)",
+     "--ephemeral before Linux 6.6: tmpfs has no user.* attributes, without which overlayfs in a user namespace can replace no directory (EIO); with the runtime's privileges it uses trusted.* ones.")
 STEP(VOLUMES_OPEN, "volumes.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens_volumes, runtime_volumes_open, runtime_volumes_close,
      NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
      "Volume sources are pinned as descriptors: an exchange of the path after the check changes nothing.")
@@ -92,7 +95,7 @@ STEP(MOUNTS_PRIVATE, "mounts.private", ROLE_INIT, 0, STEP_ACTION, NULL, init_mou
      "mount", "mount_namespaces(7)",
      "Nothing mounted from here on may propagate to the host, and nothing of the host into the container.")
 STEP(ROOTFS_PROTECT, "rootfs.protect", ROLE_INIT, 0, STEP_ACTION, NULL, init_rootfs_protect, NULL,
-     NEEDS(STEP_ROOTFS_OPEN, STEP_ROOTFS_OPEN_INSIDE, STEP_ROOTFS_IDMAP), "mount_setattr", "mount_setattr(2)",
+     NEEDS(STEP_ROOTFS_OPEN, STEP_ROOTFS_OPEN_INSIDE, STEP_ROOTFS_IDMAP, STEP_ROOTFS_OVERLAY), "mount_setattr", "mount_setattr(2)",
      "nodev and, with no_new_privs, nosuid; read-only from the start where it was asked for, so that nsrun itself cannot write either.")
 STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_attach, NULL,
      NEEDS(STEP_MOUNTS_PRIVATE, STEP_ROOTFS_PROTECT), "move_mount", "move_mount(2)",
@@ -216,7 +219,8 @@ STEP(SECCOMP_LOAD, "seccomp.load", ROLE_WORKLOAD, 0, STEP_ACTION, wants_seccomp,
 STEP(CAPS_FINAL, "caps.final", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_final, workload_caps_final, NULL, NEEDS(STEP_SECCOMP_LOAD),
      "capset", "capabilities(7)",
      "Gives up the CAP_SYS_ADMIN that loading the filter needed.")
-STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL, NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET),
+STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL,
+     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_CGROUP_ATTACH),
      "execve", "execve(2)",
      "The close-on-exec channel ends, which tells the runtime that it succeeded.")
 /* clang-format on */

@@ -23,6 +23,7 @@ bool wants_volumes(const struct plan *plan);
 bool wants_volumes_idmap(const struct plan *plan);
 bool wants_owner_volumes(const struct plan *plan);
 bool wants_overlay(const struct plan *plan);
+bool wants_overlay_outside(const struct plan *plan);
 bool wants_rlimits(const struct plan *plan);
 bool wants_terminal(const struct plan *plan);
 bool wants_no_terminal(const struct plan *plan);
@@ -58,6 +59,7 @@ ROW(runtime_terminal_restore);
 /* steps_sources.c: rootfs and volumes on their way into the container */
 ROW(runtime_rootfs_open);
 ROW(runtime_rootfs_close);
+ROW(runtime_rootfs_overlay);
 ROW(runtime_volumes_open);
 ROW(runtime_volumes_close);
 ROW(runtime_volumes_owner);

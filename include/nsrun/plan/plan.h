@@ -31,6 +31,7 @@ enum tree_view {
 
 struct plan_tree {
 	const char *source; /* as the caller said it */
+	const char *path;   /* the same, absolute and without links, for records */
 	const char *target; /* absolute path in the container; "/" for the rootfs */
 	enum tree_view view;
 	bool readonly;
