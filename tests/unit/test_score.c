@@ -150,6 +150,23 @@ static void syncs_are_few_and_needed(void **state)
 	assert_true(score_wants(&terminal, STEP_SYNC_MOUNTED));
 }
 
+/* What the runtime does for init after the clone is waited for, in every plan: a limit that is set while the workload already runs
+ * is none. state.init is for recovery alone. */
+static void nothing_overtakes_the_runtime(void **state)
+{
+	(void)state;
+	for (unsigned bits = 0; bits < SHAPES; bits++) {
+		const struct plan plan = shape(bits);
+
+		for (enum step_id id = STEP_INIT_CLONE + 1; id < STEP_SYNC_PLACED; id++) {
+			if (row(id)->role != ROLE_RUNTIME || id == STEP_STATE_INIT || !score_wants(&plan, id))
+				continue;
+			if (!score_wants(&plan, STEP_SYNC_PLACED))
+				fail_msg("plan %#x: nobody waits for %s", bits, row(id)->name);
+		}
+	}
+}
+
 /* Each change of ids is followed by a row that sets the parent-death signal again. */
 static void parent_bond_is_renewed(void **state)
 {
@@ -279,6 +296,7 @@ int main(void)
 		cmocka_unit_test(needs_come_before),
 		cmocka_unit_test(crossing_needs_are_synchronised),
 		cmocka_unit_test(syncs_are_few_and_needed),
+		cmocka_unit_test(nothing_overtakes_the_runtime),
 		cmocka_unit_test(parent_bond_is_renewed),
 		cmocka_unit_test(filter_order_follows_no_new_privs),
 		cmocka_unit_test_setup_teardown(channel_delivers_id_and_fd, open_ends, close_ends),
