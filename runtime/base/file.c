@@ -8,9 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Reads to the end, at most `max` bytes. `guess` is the size to begin with. */
-static int read_to_end(int fd, const char *path, size_t guess, size_t max, char **ret_data, size_t *ret_size,
-		       struct err *err)
+int file_read_fd(int fd, const char *path, size_t guess, size_t max, char **ret_data, size_t *ret_size, struct err *err)
 {
 	size_t capacity = guess < max ? guess + 1 : max + 1, used = 0;
 	_cleanup_free_ char *data = malloc(capacity + 1);
@@ -56,7 +54,7 @@ int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EINVAL, "%s: not a regular file", path);
 	if (st.st_size < 0 || (uintmax_t)st.st_size > max)
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EFBIG, "%s: larger than %zu bytes", path, max);
-	return read_to_end(fd, path, (size_t)st.st_size, max, ret_data, ret_size, err);
+	return file_read_fd(fd, path, (size_t)st.st_size, max, ret_data, ret_size, err);
 }
 
 int file_read_virtual_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err)
@@ -65,7 +63,7 @@ int file_read_virtual_at(int dirfd, const char *path, size_t max, char **ret_dat
 
 	if (fd < 0)
 		return err_system(err, "%s", path);
-	return read_to_end(fd, path, 4095, max, ret_data, ret_size, err);
+	return file_read_fd(fd, path, 4095, max, ret_data, ret_size, err);
 }
 
 int file_write_at(int dirfd, const char *path, const char *text, struct err *err)

@@ -7,14 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -51,90 +54,196 @@ int helper_find(const char *path, const char *name, char *ret, size_t size)
 	return find_in(SYSTEM_PATH, name, ret, size);
 }
 
-/* posix_spawn(3) rather than fork(2): it shares memory until execve, so nothing is copied. */
-static int spawn(const char *path, const char *const *argv, int output_fd, pid_t *ret_pid)
+/* What the child between clone and execve needs; it shares the caller's memory. */
+struct launching {
+	const char *path;
+	const char *const *argv;
+	int output; /* its standard output and error */
+	int bond;   /* FD_NONE: it may outlive us */
+	sigset_t mask;
+	int failed; /* errno */
+};
+
+/*
+ * Death of the caller is death of the program. PR_SET_PDEATHSIG does not do here: execve(2) of a set-uid program clears it (prctl(2)), and
+ * newuidmap is one. Signal-driven input (fcntl(2), O_ASYNC) survives: the program holds the reading end of a pipe that nobody
+ * writes to, and when its other end closes with the caller, the kernel sends the signal chosen by F_SETSIG. The right to send it
+ * is that of whoever called F_SETOWN, and the program's real uid is still that one's.
+ */
+static int bind_to_caller(int fd)
+{
+	const struct f_owner_ex self = { F_OWNER_PID, getpid() };
+	struct pollfd gone = { .fd = fd };
+
+	if (fcntl(fd, F_SETFD, 0) < 0 || fcntl(fd, F_SETOWN_EX, &self) < 0 || fcntl(fd, F_SETSIG, SIGKILL) < 0 ||
+	    fcntl(fd, F_SETFL, O_RDONLY | O_ASYNC) < 0)
+		return -1;
+	errno = ESRCH;
+	return poll(&gone, 1, 0) == 0 ? 0 : -1; /* it closed before */
+}
+
+static int become_program(void *data)
 {
 	static const char *const environment[] = { "PATH=" SYSTEM_PATH, "LC_ALL=C", NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t all, none;
-	pid_t pid;
+	static const unsigned long dfl[8]; /* the kernel's struct sigaction is smaller; SIG_DFL without flags is zero */
+	struct launching *l = data;
+	int null, bond = l->bond;
+
+	for (int s = 1; s <= SIGRTMAX; s++)
+		if (s != SIGKILL && s != SIGSTOP)
+			syscall(SYS_rt_sigaction, s, dfl, NULL, 8);
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	/* All descriptors are above 2, and dup2(2) clears close-on-exec; the others have it. */
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(l->output, STDOUT_FILENO) < 0 ||
+	    dup2(l->output, STDERR_FILENO) < 0)
+		goto fail;
+	if (bond >= 0 && (dup2(bond, STDERR_FILENO + 1) < 0 || bind_to_caller(STDERR_FILENO + 1) < 0))
+		goto fail;
+	if (close_range(STDERR_FILENO + (bond >= 0 ? 2 : 1), UINT_MAX, 0) < 0)
+		goto fail;
+	sigprocmask(SIG_SETMASK, &l->mask, NULL);
+	execve(l->path, (char *const *)l->argv, (char *const *)environment);
+fail:
+	l->failed = errno;
+	_exit(127);
+}
+
+/* CLONE_VM and CLONE_VFORK, as posix_spawn(3) does: nothing is copied, and the caller sleeps until execve. Unlike it, this yields
+ * a pidfd, and binds the program to the caller before it runs. */
+static int spawn(struct launching *l, struct pidref *ret)
+{
+	char stack[16384] __attribute__((aligned(64)));
+	struct pidref child = PIDREF_NONE;
+	sigset_t all, saved;
+	siginfo_t info;
 	int r;
 
-	r = posix_spawn_file_actions_init(&actions);
-	if (r)
-		return -r;
-	r = posix_spawnattr_init(&attributes);
-	if (r) {
-		posix_spawn_file_actions_destroy(&actions);
-		return -r;
-	}
 	sigfillset(&all);
-	sigdelset(&all, SIGKILL);
-	sigdelset(&all, SIGSTOP);
-	sigemptyset(&none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&actions, output_fd, STDERR_FILENO);
-	if (!r)
-		r = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	if (!r)
-		r = posix_spawn(&pid, path, &actions, &attributes, (char *const *)argv, (char *const *)environment);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	if (r)
-		return -r;
-	*ret_pid = pid;
+	sigemptyset(&l->mask);
+	sigprocmask(SIG_SETMASK, &all, &saved); /* no handler of the caller runs in its memory */
+	child.pid = clone(become_program, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, l,
+			  &child.fd);
+	r = child.pid < 0 ? -errno : 0;
+	sigprocmask(SIG_SETMASK, &saved, NULL);
+	if (r < 0)
+		return r;
+	if (l->failed) {
+		pidref_wait(&child, &info, WEXITED, NULL);
+		pidref_close(&child);
+		return -l->failed;
+	}
+	*ret = child;
 	return 0;
 }
 
-/* Reads to the end, so that the program never blocks on a full pipe, and keeps what fits. */
-static void drain(int fd, char *output, size_t size)
+/* Takes what is there of its output: what fits is kept. False at its end. */
+static bool take_output(int fd, char *output, size_t size, size_t *len)
 {
-	size_t len = 0;
 	char waste[512];
 
 	for (;;) {
-		bool fits = size > 0 && len + 1 < size;
-		ssize_t n = fits ? read(fd, output + len, size - 1 - len) : read(fd, waste, sizeof(waste));
+		bool fits = size > 0 && *len + 1 < size;
+		ssize_t n = fits ? read(fd, output + *len, size - 1 - *len) : read(fd, waste, sizeof(waste));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			break;
+			return n < 0 && errno == EAGAIN;
 		if (fits)
-			len += (size_t)n;
+			*len += (size_t)n;
 	}
-	if (size > 0)
-		output[len] = '\0';
 }
 
-int helper_run(const char *path, const char *const *argv, char *output, size_t size, int *ret_status, struct err *err)
+/* A descriptor that is readable while a terminating signal is pending. Nobody reads it: the signal remains for whoever blocked it. */
+static int open_signals(void)
 {
-	_cleanup_close_ int in = FD_NONE, out = FD_NONE;
+	sigset_t ending;
+
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGHUP);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGQUIT);
+	sigaddset(&ending, SIGTERM);
+	return signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Until the program has ended: its output may be held open longer, by what it started. */
+static int wait_program(const char *path, const struct pidref *program, const struct pidref *served, int in,
+			char *output, size_t size, struct err *err)
+{
+	_cleanup_close_ int signals = served ? open_signals() : FD_NONE;
+	struct pollfd fds[] = {
+		{ .fd = program->fd, .events = POLLIN },
+		{ .fd = in, .events = POLLIN },
+		{ .fd = served ? served->fd : FD_NONE, .events = POLLIN },
+		{ .fd = signals, .events = POLLIN },
+	};
+	size_t len = 0;
+
+	if (served && signals < 0)
+		return err_system(err, "%s: a descriptor for signals", path);
+	for (;;) {
+		if (poll(fds, ARRAY_LEN(fds), -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_system(err, "%s: waiting for it", path);
+		}
+		if (fds[1].revents && !take_output(in, output, size, &len))
+			fds[1].fd = FD_NONE;
+		if (size > 0)
+			output[len] = '\0';
+		if (fds[0].revents) {
+			if (fds[1].fd >= 0)
+				take_output(in, output, size, &len);
+			if (size > 0)
+				output[len] = '\0';
+			return 0;
+		}
+		if (fds[2].revents)
+			return err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
+				       "%s: process %d, which it was run for, has ended", path, (int)served->pid);
+		if (fds[3].revents)
+			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EINTR, "%s: ended by a signal to nsrun", path);
+	}
+}
+
+int helper_run(const char *path, const char *const *argv, const struct pidref *served, char *output, size_t size,
+	       int *ret_status, struct err *err)
+{
+	_cleanup_close_ int in = FD_NONE, out = FD_NONE, bond = FD_NONE, bond_end = FD_NONE;
+	_cleanup_(pidref_close) struct pidref program = PIDREF_NONE;
+	struct launching launching = { .path = path, .argv = argv, .bond = FD_NONE };
 	siginfo_t info = { 0 };
 	int fds[2], r;
-	pid_t pid = 0;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_system(err, "%s: a pipe for its output", path);
+	r = pipe_above(fds, err);
+	if (r < 0)
+		return r;
 	in = fds[0];
-	out = fds[1];
-	r = spawn(path, argv, out, &pid);
+	out = launching.output = fds[1];
+	if (served) {
+		r = pipe_above(fds, err);
+		if (r < 0)
+			return r;
+		bond = launching.bond = fds[0];
+		bond_end = fds[1];
+	}
+	r = spawn(&launching, &program);
 	if (r < 0)
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s: running it", path);
-	close(TAKE_FD(out));
-	drain(in, output, size);
-	do
-		r = waitid(P_PID, (id_t)pid, &info, WEXITED);
-	while (r < 0 && errno == EINTR);
+	closep(&out);
+	out = FD_NONE;
+	if (fcntl(in, F_SETFL, O_RDONLY | O_NONBLOCK) < 0)
+		r = err_system(err, "%s: its output", path);
+	else
+		r = wait_program(path, &program, served, in, output, size, err);
+	/* One that changed its real uid cannot be killed, and is not waited for. */
+	if (r < 0 && pidref_kill(&program, SIGKILL, NULL) < 0)
+		return r;
+	if (pidref_wait(&program, &info, WEXITED, r < 0 ? NULL : err) < 0 && r == 0)
+		return -ECHILD;
 	if (r < 0)
-		return err_system(err, "%s: waiting for it", path);
+		return r;
 	*ret_status = exit_status_of(&info);
 	return 0;
 }
@@ -180,7 +289,7 @@ int idmap_write_by_helper(const struct pidref *child, const char *program, const
 		argv[i + 1] = numbers[i];
 	argv[n + 1] = NULL;
 
-	r = helper_run(path, argv, output, sizeof(output), &status, err);
+	r = helper_run(path, argv, child, output, sizeof(output), &status, err);
 	if (r < 0)
 		return r;
 	if (status == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/root.h>
 
+#include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/mount.h>
 
@@ -74,7 +75,8 @@ fail:
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, ELOOP, "%s in the container: a link that leads nowhere",
 			       path);
 	if (errno == EROFS)
-		return err_system_id(err, ERR_ID_MOUNT_POINT_MISSING, "%s in the container: the mount point does not exist", path);
+		return err_system_id(err, ERR_ID_MOUNT_POINT_MISSING,
+				     "%s in the container: the mount point does not exist", path);
 	return err_system(err, "%s in the container: making the mount point", path);
 }
 
@@ -146,28 +148,8 @@ int root_read_file(int root_fd, const char *path, size_t max, char **ret_data, s
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EFBIG, "%s in the container: larger than %zu bytes", path,
 			       max);
 
-	/* One byte more than its size: a file that grows meanwhile is cut at what was promised. */
-	const size_t size = (size_t)st.st_size;
-	_cleanup_free_ char *data = malloc(size + 1);
-	size_t used = 0;
-
-	if (!data)
-		return err_oom(err);
-	while (used < size) {
-		const ssize_t n = read(fd, data + used, size - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_system(err, "%s in the container", path);
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	data[used] = '\0';
-	*ret_data = TAKE_PTR(data);
-	*ret_size = used;
-	return 0;
+	/* The bound holds for what is read, too: the file may grow meanwhile. */
+	return file_read_fd(fd, path, (size_t)st.st_size, max, ret_data, ret_size, err);
 }
 
 int root_attach(int mount_fd, int *ret_root_fd, struct err *err)

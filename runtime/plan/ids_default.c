@@ -54,7 +54,7 @@ static int run(const char *const *argv, struct err *err)
 		return err_input(err,
 				 "--userns-remap default: user " AUTO_USER " cannot be made, since %s is not installed",
 				 argv[0]);
-	r = helper_run(path, argv, output, sizeof(output), &status, err);
+	r = helper_run(path, argv, NULL, output, sizeof(output), &status, err);
 	if (r < 0)
 		return r;
 	if (status != 0)

@@ -11,6 +11,10 @@
  * file is -EFBIG, anything but a regular file -EINVAL (a FIFO would block). dirfd as in openat(2). */
 int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err);
 
+/* From an open file to its end; `guess` is the size to begin with, `path` serves messages. */
+int file_read_fd(int fd, const char *path, size_t guess, size_t max, char **ret_data, size_t *ret_size,
+		 struct err *err);
+
 /* The same for files of procfs, sysfs and cgroupfs, whose size is 0. */
 int file_read_virtual_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err);
 
