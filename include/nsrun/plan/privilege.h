@@ -19,7 +19,6 @@ enum work {
 	WORK_MAPS,    /* uid_map and gid_map */
 	WORK_SOURCES, /* open_tree(2) of rootfs and volumes */
 	WORK_IDMAP,   /* MOUNT_ATTR_IDMAP: needs CAP_SYS_ADMIN over the file system */
-	WORK_RLIMITS, /* prlimit(2) upwards */
 	WORK_OVERLAY, /* an overlay that keeps its marks in trusted.* attributes; plan_resolve() says BY_INIT where user.* ones serve */
 	WORK_COUNT,
 };
