@@ -5,6 +5,7 @@
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/options.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/kernel/self.h>
 #include <nsrun/launch/launch.h>
 #include <nsrun/launch/trace.h>
 #include <nsrun/plan/dump.h>
@@ -133,7 +134,18 @@ static int launch_planned(struct plan *plan, enum trace_format format, FILE *tra
 	return status;
 }
 
-static int run_line(const struct command_line *line)
+/* Only where the container could write nsrun's own file; it costs an execve. */
+static int protect_self(const struct plan *plan, char *const *argv, struct err *err)
+{
+	struct stat self;
+
+	const int r = self_stat(&self, err);
+	if (r < 0 || !plan_may_write(plan, &self) || self_is_sealed())
+		return r;
+	return self_reexecute_sealed(argv, err);
+}
+
+static int run_line(const struct command_line *line, char *const *argv)
 {
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 	_cleanup_fclose_ FILE *trace = NULL;
@@ -143,6 +155,8 @@ static int run_line(const struct command_line *line)
 		return report_error(stderr, &err);
 	if (line->dry_run == YES)
 		return dry_run(plan);
+	if (protect_self(plan, argv, &err) < 0)
+		return report_error(stderr, &err);
 	/* Opened before anything is made, so that a wrong name costs nothing. */
 	if (trace_open(line, &trace, &err) < 0)
 		return report_error(stderr, &err);
@@ -170,5 +184,5 @@ int command_run(int argc, char *const *argv)
 		help_usage(stderr);
 		return 125;
 	}
-	return run_line(&line);
+	return run_line(&line, argv);
 }

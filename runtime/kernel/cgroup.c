@@ -2,6 +2,7 @@
 #include <nsrun/kernel/cgroup.h>
 
 #include <nsrun/base/file.h>
+#include <nsrun/base/mountinfo.h>
 #include <nsrun/base/strings.h>
 
 #include <fcntl.h>
@@ -45,28 +46,11 @@ static bool list_has(const char *list, const char *word)
 	return false;
 }
 
-/* mountinfo writes space, tab, newline and backslash as \ooo (proc(5)). */
-static void decode_octal(char *s)
-{
-	char *out = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
-		    s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 4;
-		} else {
-			*out++ = *s++;
-		}
-	}
-	*out = '\0';
-}
-
 static int copy_path(char *to, const char *from, struct err *err)
 {
 	size_t len = strlen(from);
 
-	if (len >= PATH_MAX)
+	if (len >= CGROUP_PATH_MAX)
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENAMETOOLONG, "%.64s...: path of a control group", from);
 	memcpy(to, from, len + 1);
 	return 0;
@@ -74,37 +58,24 @@ static int copy_path(char *to, const char *from, struct err *err)
 
 static int parse_mount_line(char *line, struct cgroup_host *host, struct cgroup_roots *roots, struct err *err)
 {
-	/* Fields: id parent device root mount-point options [optional ...] - type source super-options. Spaces inside of a field are
-	 * escaped, so the first " - " is the separator. */
-	char *tail = strstr(line, " - "), *save = NULL, *field[5];
-	const char *type, *options;
+	struct mountinfo mount;
 
-	if (!tail)
+	if (!mountinfo_parse(line, &mount))
 		return 0;
-	*tail = '\0';
-	type = strtok_r(tail + 3, " ", &save);
-	if (!type || (!streq(type, "cgroup") && !streq(type, "cgroup2")) || !strtok_r(NULL, " ", &save))
-		return 0;
-	options = strtok_r(NULL, " ", &save); /* NULL where the source is empty: then nothing names the controllers */
-	for (size_t i = 0; i < ARRAY_LEN(field); i++) {
-		field[i] = strtok_r(i ? NULL : line, " ", &save);
-		if (!field[i])
-			return 0;
-	}
-	decode_octal(field[3]);
-	decode_octal(field[4]);
 	/* Of several mounts of one hierarchy the first is taken: so does libcgroup, which builds its own paths. */
-	if (streq(type, "cgroup2")) {
+	if (streq(mount.type, "cgroup2")) {
 		if (host->v2_mount[0])
 			return 0;
-		if (copy_path(roots->v2, field[3], err) < 0)
+		if (copy_path(roots->v2, mount.root, err) < 0)
 			return -ENAMETOOLONG;
-		return copy_path(host->v2_mount, field[4], err);
+		return copy_path(host->v2_mount, mount.target, err);
 	}
+	if (!streq(mount.type, "cgroup"))
+		return 0;
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
-		if (!options || host->v1_mount[c][0] || !list_has(options, cgroup_controller_name(c)))
+		if (host->v1_mount[c][0] || !list_has(mount.super_options, cgroup_controller_name(c)))
 			continue;
-		if (copy_path(roots->v1[c], field[3], err) < 0 || copy_path(host->v1_mount[c], field[4], err) < 0)
+		if (copy_path(roots->v1[c], mount.root, err) < 0 || copy_path(host->v1_mount[c], mount.target, err) < 0)
 			return -ENAMETOOLONG;
 	}
 	return 0;
@@ -173,7 +144,7 @@ int cgroup_probe(struct cgroup_host *ret, struct err *err)
 		struct cgroup_roots roots;
 	};
 	struct probe *p;
-	char path[PATH_MAX + 32];
+	char path[CGROUP_PATH_MAX + 32];
 	bool all_v1 = true;
 	int r;
 
@@ -216,7 +187,7 @@ int cgroup_probe(struct cgroup_host *ret, struct err *err)
 static bool v2_writable(const struct cgroup_host *host, const char *group)
 {
 	static const char *const files[] = { "", "/cgroup.procs", "/cgroup.subtree_control" };
-	char path[2 * PATH_MAX + 32];
+	char path[2 * CGROUP_PATH_MAX + 32];
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		snprintf(path, sizeof(path), "%s%s%s", host->v2_mount, group, files[i]);
@@ -229,7 +200,7 @@ static bool v2_writable(const struct cgroup_host *host, const char *group)
 static bool v2_without_processes(const struct cgroup_host *host, const char *group)
 {
 	_cleanup_free_ char *procs = NULL;
-	char path[2 * PATH_MAX + 32];
+	char path[2 * CGROUP_PATH_MAX + 32];
 
 	snprintf(path, sizeof(path), "%s%s/cgroup.procs", host->v2_mount, group);
 	return file_read_virtual_at(AT_FDCWD, path, PROCS_MAX, &procs, NULL, NULL) == 0 && procs[0] == '\0';
@@ -243,7 +214,7 @@ static bool v2_without_processes(const struct cgroup_host *host, const char *gro
  */
 static int choose_delegated(const struct cgroup_host *host, char *ret_parent, size_t size, struct err *err)
 {
-	char group[PATH_MAX], chosen[PATH_MAX + 2] = "";
+	char group[CGROUP_PATH_MAX], chosen[CGROUP_PATH_MAX + 2] = "";
 
 	if (!host->v2_self[0])
 		return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,

@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define EVENTS_MAX (64 * 1024)
@@ -32,7 +34,7 @@ uint64_t cgroup_oom_kills(const struct cgroup_host *host, const char *path)
 {
 	bool v1 = host->v1_mount[CGROUP_MEMORY][0];
 	_cleanup_free_ char *text = NULL;
-	char file[2 * PATH_MAX + 32];
+	char file[2 * CGROUP_PATH_MAX + 32];
 	uint64_t n;
 
 	snprintf(file, sizeof(file), "%s%s/%s", v1 ? host->v1_mount[CGROUP_MEMORY] : host->v2_mount, path,
@@ -81,7 +83,7 @@ static int wait_event(int dirfd, const char *key, uint64_t value, uint64_t deadl
 int cgroup_freeze(const struct cgroup_host *host, const char *path, bool freeze, struct err *err)
 {
 	_cleanup_close_ int dir = FD_NONE;
-	char full[2 * PATH_MAX];
+	char full[2 * CGROUP_PATH_MAX];
 	int r;
 
 	snprintf(full, sizeof(full), "%s%s", host->v2_mount, path);
@@ -175,7 +177,7 @@ static void prune_below(int dirfd, bool kill)
 /* 0, -errno of what keeps it there. */
 static int remove_group(const char *mount, const char *path, bool v2, uint64_t deadline)
 {
-	char full[2 * PATH_MAX];
+	char full[2 * CGROUP_PATH_MAX];
 	unsigned nap_us = 100;
 
 	snprintf(full, sizeof(full), "%s%s", mount, path);
@@ -212,6 +214,64 @@ static int remove_group(const char *mount, const char *path, bool v2, uint64_t d
 		if (nap_us < 10000)
 			nap_us *= 2;
 	}
+	return 0;
+}
+
+static const char *place_mount(const struct cgroup_host *host, const char *name)
+{
+	if (streq(name, "v2"))
+		return host->v2_mount;
+	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+		if (streq(name, cgroup_controller_name(c)))
+			return host->v1_mount[c];
+	return "";
+}
+
+static int stat_place(const char *mount, struct cgroup_place *place)
+{
+	struct stat st;
+
+	if (stat(mount, &st) < 0)
+		return -errno;
+	place->device = st.st_dev;
+	place->inode = st.st_ino;
+	return 0;
+}
+
+int cgroup_places(const struct cgroup_host *host, const struct cgroup_limits *limits,
+		  struct cgroup_place ret[CGROUP_PLACES_MAX], size_t *ret_n, struct err *err)
+{
+	unsigned v1 = cgroup_limits_controllers(limits);
+	size_t n = 0;
+
+	for (unsigned c = 0; c <= CGROUP_CONTROLLER_COUNT; c++) {
+		const char *name = c == CGROUP_CONTROLLER_COUNT ? "v2" : cgroup_controller_name(c);
+		const char *mount = place_mount(host, name);
+		int r;
+
+		if (!mount[0] || (c < CGROUP_CONTROLLER_COUNT && (!(v1 & 1U << c) || host->v2_controller[c])))
+			continue;
+		snprintf(ret[n].name, sizeof(ret[n].name), "%s", name);
+		r = stat_place(mount, &ret[n]);
+		if (r < 0)
+			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s", mount);
+		n++;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+int cgroup_check_place(const struct cgroup_host *host, const struct cgroup_place *place, struct err *err)
+{
+	const char *mount = place_mount(host, place->name);
+	struct cgroup_place here = { 0 };
+
+	if (!mount[0])
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENODEV, "control groups, %s: not mounted here",
+			       place->name);
+	if (stat_place(mount, &here) < 0 || here.device != place->device || here.inode != place->inode)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENODEV,
+			       "control groups, %s: %s is not what the group was made in", place->name, mount);
 	return 0;
 }
 

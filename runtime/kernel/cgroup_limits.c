@@ -88,7 +88,7 @@ static int check_writable(const char *path, const char *name, struct err *err)
 static bool file_lists(const char *dir, const char *file, const char *word)
 {
 	_cleanup_free_ char *text = NULL;
-	char path[2 * PATH_MAX + 32], *save = NULL;
+	char path[2 * CGROUP_PATH_MAX + 32], *save = NULL;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	if (file_read_virtual_at(AT_FDCWD, path, FILE_MAX, &text, NULL, NULL) < 0)
@@ -103,7 +103,7 @@ static bool file_lists(const char *dir, const char *file, const char *word)
  * hand it down. */
 static int check_v2(const struct cgroup_host *host, const char *parent, const char *name, struct err *err)
 {
-	char dir[2 * PATH_MAX], file[2 * PATH_MAX + 32];
+	char dir[2 * CGROUP_PATH_MAX], file[2 * CGROUP_PATH_MAX + 32];
 	size_t mount_len = strlen(host->v2_mount);
 
 	nearest_existing(host->v2_mount, parent, dir, sizeof(dir));
@@ -124,7 +124,7 @@ int cgroup_check_limits(const struct cgroup_host *host, const char *parent, cons
 			struct err *err)
 {
 	unsigned wanted = cgroup_limits_controllers(limits);
-	char dir[2 * PATH_MAX];
+	char dir[2 * CGROUP_PATH_MAX];
 	int r;
 
 	r = check_values(limits, err);
@@ -211,7 +211,7 @@ static void group_file(const struct cgroup_host *host, const char *path, const s
 /* Drops optional files that the kernel lacks. On v1 the root group has the same files, on v2 the group itself exists already. */
 static size_t drop_missing(const struct cgroup_host *host, const char *path, struct setting *list, size_t n)
 {
-	char file[3 * PATH_MAX];
+	char file[3 * CGROUP_PATH_MAX];
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -239,7 +239,7 @@ static bool holds(const struct setting *s, const char *text)
  */
 static int verify(const struct cgroup_host *host, const char *path, const struct setting *s, struct err *err)
 {
-	char file[3 * PATH_MAX];
+	char file[3 * CGROUP_PATH_MAX];
 	int r;
 
 	group_file(host, path, s, file, sizeof(file));
@@ -265,7 +265,7 @@ static int verify(const struct cgroup_host *host, const char *path, const struct
  * also at those that are not ours and have it enabled already (EACCES for a delegated user). */
 static int enable_v2(const struct cgroup_host *host, const char *path, const char *name, struct err *err)
 {
-	char dir[2 * PATH_MAX], file[2 * PATH_MAX + 32], word[16];
+	char dir[2 * CGROUP_PATH_MAX], file[2 * CGROUP_PATH_MAX + 32], word[16];
 	size_t mount_len = strlen(host->v2_mount), full_len;
 	int r;
 
@@ -328,7 +328,7 @@ static int write_by_libcgroup(const struct cgroup_host *host, const char *path, 
 static int explain_missing_group(const struct cgroup_host *host, const char *path, const struct setting *s,
 				 struct err *err)
 {
-	char dir[2 * PATH_MAX];
+	char dir[2 * CGROUP_PATH_MAX];
 
 	snprintf(dir, sizeof(dir), "%s%s", mount_of(host, s->controller), path);
 	if (access(dir, F_OK) == 0)
@@ -378,7 +378,7 @@ int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const 
 			struct err *err)
 {
 	unsigned existed = 0, wanted = cgroup_limits_controllers(limits);
-	char dir[2 * PATH_MAX];
+	char dir[2 * CGROUP_PATH_MAX];
 	int r;
 
 	if (!wanted)
@@ -407,7 +407,7 @@ int cgroup_attach_v1(const struct cgroup_host *host, const char *path, const str
 		     const struct pidref *process, struct err *err)
 {
 	unsigned wanted = cgroup_limits_controllers(limits);
-	char file[2 * PATH_MAX + 32], number[16];
+	char file[2 * CGROUP_PATH_MAX + 32], number[16];
 
 	snprintf(number, sizeof(number), "%d", (int)process->pid);
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/close_range.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -90,34 +89,26 @@ int exec_find(const char *cmd, const char *path_variable, char **ret, struct err
 	return 0;
 }
 
-int exec_mark_cloexec_from(int first, struct err *err)
+int exec_close_from(int first, struct err *err)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
-	struct dirent *entry;
 
-	if (close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+	if (close_range((unsigned)first, ~0U, 0) == 0)
 		return 0;
-	/* ENOSYS: before 5.9; EINVAL: before 5.11; EPERM: an outer seccomp filter that does not know the call. */
-	if (errno != ENOSYS && errno != EINVAL && errno != EPERM)
+	/* EPERM, ENOSYS: an outer seccomp filter that does not know the call. */
+	if (errno != ENOSYS && errno != EPERM)
 		return err_system(err, "close_range from %d", first);
 	dir = opendir("/proc/self/fd");
 	if (!dir)
 		return err_system(err, "/proc/self/fd: list the open descriptors");
 	for (;;) {
-		int fd, flags;
-
 		errno = 0;
-		entry = readdir(dir);
+		const struct dirent *entry = readdir(dir);
 		if (!entry)
 			break;
-		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
-			continue;
-		fd = atoi(entry->d_name);
-		if (fd < first)
-			continue;
-		flags = fcntl(fd, F_GETFD);
-		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
-			return err_system(err, "descriptor %d: close on exec", fd);
+		const int fd = atoi(entry->d_name); /* "." and ".." give 0 */
+		if (fd >= first && fd != dirfd(dir))
+			close(fd);
 	}
 	if (errno)
 		return err_system(err, "/proc/self/fd: list the open descriptors");

@@ -93,7 +93,7 @@ static int become_program(void *data)
 		if (s != SIGKILL && s != SIGSTOP)
 			syscall(SYS_rt_sigaction, s, dfl, NULL, 8);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	/* All descriptors are above 2, and dup2(2) clears close-on-exec; the others have it. */
+	/* The program's own 0 to 2 are open (main.c), so what is duplicated lies above; dup2(2) clears close-on-exec. */
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(l->output, STDOUT_FILENO) < 0 ||
 	    dup2(l->output, STDERR_FILENO) < 0)
 		goto fail;
@@ -216,15 +216,13 @@ int helper_run(const char *path, const char *const *argv, const struct pidref *s
 	siginfo_t info = { 0 };
 	int fds[2], r;
 
-	r = pipe_above(fds, err);
-	if (r < 0)
-		return r;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_system(err, "%s: a pipe for its output", path);
 	in = fds[0];
 	out = launching.output = fds[1];
 	if (served) {
-		r = pipe_above(fds, err);
-		if (r < 0)
-			return r;
+		if (pipe2(fds, O_CLOEXEC) < 0)
+			return err_system(err, "%s: a pipe that binds it to nsrun", path);
 		bond = launching.bond = fds[0];
 		bond_end = fds[1];
 	}

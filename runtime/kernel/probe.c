@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/nsfs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,6 +33,25 @@ bool probe_in_initial_userns(void)
 
 	/* Without procfs the cautious answer: no power over the host is assumed. */
 	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INITIAL_USERNS_INODE;
+}
+
+bool probe_owns_mounts(void)
+{
+	_cleanup_close_ int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int owner =
+		mounts < 0 ? FD_NONE : ioctl(mounts, NS_GET_USERNS); /* EPERM: a namespace around ours */
+	struct stat own, st;
+
+	return owner >= 0 && fstat(owner, &st) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
+	       st.st_dev == own.st_dev && st.st_ino == own.st_ino;
+}
+
+bool probe_setgroups_denied(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC);
+	char text[8] = "";
+
+	return fd >= 0 && read(fd, text, 4) == 4 && streq(text, "deny");
 }
 
 /* Field 5 of mountinfo is the mount point, with space, tab, newline and backslash in octal (proc(5)): no mount point of interest

@@ -127,7 +127,7 @@ bool wants_userns(const struct plan *plan)
 
 bool wants_setgroups_denied(const struct plan *plan)
 {
-	return plan->deny_setgroups;
+	return plan->deny_setgroups && wants_userns(plan); /* otherwise it is so already */
 }
 
 bool wants_init_recorded(const struct plan *plan)

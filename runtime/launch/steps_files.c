@@ -155,7 +155,7 @@ int init_pts_mount(struct launch *launch, struct err *err)
 	uint32_t outside;
 
 	/* Group 5 is tty everywhere; devpts answers EINVAL to an id that the map does not have. */
-	if ((plan->namespaces & CLONE_NEWUSER) && !idmap_to_outside(&plan->gids, 5, &outside)) {
+	if (!idmap_to_outside(&plan->gids, 5, &outside)) {
 		options[2] = (struct mount_option){ NULL, NULL };
 		launch_note(launch, "without gid=5: not in the map");
 	}

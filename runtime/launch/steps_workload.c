@@ -35,8 +35,13 @@ int workload_stdin_null(struct launch *launch, struct err *err)
 
 int workload_fds_close(struct launch *launch, struct err *err)
 {
-	(void)launch;
-	return exec_mark_cloexec_from(STDERR_FILENO + 1, err);
+	const int kept = STDERR_FILENO + 1;
+
+	/* Also the bond to the parent, which needs no descriptor once it is set. */
+	if (launch->channel != kept && dup3(launch->channel, kept, O_CLOEXEC) < 0)
+		return err_system(err, "channel: moving it to descriptor %d", kept);
+	launch->channel = kept;
+	return exec_close_from(kept + 1, err);
 }
 
 int workload_signals_reset(struct launch *launch, struct err *err)

@@ -23,7 +23,7 @@
 
 struct buffer {
 	size_t start, end;
-	char data[BUFFER_SIZE];
+	char *data; /* BUFFER_SIZE; only with a terminal */
 };
 
 /* A descriptor and what epoll knows of it. */
@@ -61,7 +61,7 @@ static size_t buffer_room(struct buffer *b)
 		b->end -= b->start;
 		b->start = 0;
 	}
-	return sizeof(b->data) - b->end;
+	return BUFFER_SIZE - b->end;
 }
 
 /* Tells epoll what is wanted. Nothing wanted means taken out: a hang-up is reported even to an empty mask, over and
@@ -388,6 +388,10 @@ static int relay_open(struct relay *r, struct err *err)
 	const struct supervision *s = r->s;
 	int flags, e;
 
+	r->to_inside.data = malloc(BUFFER_SIZE);
+	r->to_user.data = malloc(BUFFER_SIZE);
+	if (!r->to_inside.data || !r->to_user.data)
+		return err_oom(err);
 	e = port_open(&r->in, s->stdin_fd, O_RDONLY, err);
 	if (e == 0)
 		e = port_open(&r->out, s->stdout_fd, O_WRONLY, err);
@@ -413,6 +417,8 @@ static void relay_freep(struct relay **p)
 	closep(&r->epoll);
 	closep(&r->in.fd);
 	closep(&r->out.fd);
+	free(r->to_inside.data);
+	free(r->to_user.data);
 	free(r);
 }
 

@@ -5,10 +5,12 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/plan/ids_auto.h>
+#include <nsrun/plan/reserve.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sched.h>
@@ -105,10 +107,14 @@ static int settle(const struct resolution *r, enum caller caller, enum remap_sou
 	plan->caller = caller;
 	for (int work = 0; work < WORK_COUNT; work++)
 		plan->performer[work] = privilege_performer(caller, work);
+	if (r->caller->foreign_mounts && plan->performer[WORK_SOURCES] == BY_RUNTIME)
+		plan->performer[WORK_SOURCES] = BY_INIT;
 	plan->remap = remap;
 	plan->remap_word = arena_strdup(plan->arena, word);
 	if (!plan->remap_word)
 		return err_oom(err);
+	if (r->caller->setgroups_denied) /* a user namespace inherits it */
+		plan->deny_setgroups = true;
 	if (remap != REMAP_NONE)
 		plan->namespaces |= CLONE_NEWUSER;
 	if (plan->auto_pending) {
@@ -117,6 +123,15 @@ static int settle(const struct resolution *r, enum caller caller, enum remap_sou
 		return 0;
 	}
 	return ids_settle_maps(plan, r->caller->initial_userns, err);
+}
+
+/* All ids that there are, onto themselves. */
+static void map_visible(const struct resolution *r, enum subid_kind kind, struct idmap *ret)
+{
+	if (!ids_visible(r->caller->initial_userns, kind, ret))
+		*ret = (struct idmap){ .n = 1, .extents = { { 0, 0, UINT32_MAX } } };
+	for (size_t i = 0; i < ret->n; i++)
+		ret->extents[i].outside = ret->extents[i].inside;
 }
 
 static int resolve_host(const struct resolution *r, struct err *err)
@@ -134,8 +149,8 @@ static int resolve_host(const struct resolution *r, struct err *err)
 		return err_refused(
 			err, ERR_ID_CAP_NOT_HELD,
 			"--userns=host: without a user namespace the other namespaces need CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID");
-	r->plan->uids = (struct idmap){ .n = 1, .extents = { { 0, 0, UINT32_MAX } } };
-	r->plan->gids = r->plan->uids;
+	map_visible(r, SUBID_UID, &r->plan->uids);
+	map_visible(r, SUBID_GID, &r->plan->gids);
 	return settle(r, CALLER_ROOT_HOST, REMAP_NONE, "host", err);
 }
 
@@ -267,26 +282,6 @@ static int resolve_own(const struct resolution *r, struct err *err)
 	return settle(r, CALLER_USER_RANGES, REMAP_OWN_RANGES, "own ranges", err);
 }
 
-static int parse_maps(const char *const *words, const char *option, struct idmap *ret, struct err *err)
-{
-	struct idmap map = { 0 };
-
-	for (; *words; words++) {
-		char field[3][16] = { 0 }, end;
-		struct idmap_extent *e = &map.extents[map.n];
-
-		if (map.n == IDMAP_EXTENTS_MAX)
-			return err_input(err, "%s: more than %d extents", option, IDMAP_EXTENTS_MAX);
-		if (sscanf(*words, "%15[0-9]:%15[0-9]:%15[0-9]%c", field[0], field[1], field[2], &end) != 3 ||
-		    parse_u32(field[0], &e->inside) < 0 || parse_u32(field[1], &e->outside) < 0 ||
-		    parse_u32(field[2], &e->count) < 0)
-			return err_input(err, "%s \"%s\": must be INSIDE:OUTSIDE:COUNT, three numbers", option, *words);
-		map.n++;
-	}
-	*ret = map;
-	return idmap_check(ret, option, err);
-}
-
 /* Ids of an ordinary user: the own one, and the own ranges (newuidmap(1) would refuse with fewer words). */
 static int check_owned(const struct resolution *r, enum subid_kind kind, const struct idmap *map, struct err *err)
 {
@@ -340,12 +335,12 @@ static int resolve_explicit(const struct resolution *r, struct err *err)
 
 	if (q->userns_remap)
 		return err_input(err, "--userns-remap: contradicts %s", q->uid_map ? "--uid-map" : "--gid-map");
-	done = parse_maps(q->uid_map ? q->uid_map : q->gid_map, q->uid_map ? "--uid-map" : "--gid-map", &plan->uids,
-			  err);
+	done = ids_parse_map(q->uid_map ? q->uid_map : q->gid_map, q->uid_map ? "--uid-map" : "--gid-map", &plan->uids,
+			     err);
 	if (done < 0)
 		return done;
-	done = parse_maps(q->gid_map ? q->gid_map : q->uid_map, q->gid_map ? "--gid-map" : "--uid-map", &plan->gids,
-			  err);
+	done = ids_parse_map(q->gid_map ? q->gid_map : q->uid_map, q->gid_map ? "--gid-map" : "--uid-map", &plan->gids,
+			     err);
 	if (done < 0)
 		return done;
 	if (r->privileged)
@@ -389,12 +384,22 @@ int ids_resolve(struct plan *plan, const struct plan_request *request, const str
 
 int plan_resolve_ids(struct plan *plan, const struct plan_request *request, struct err *err)
 {
-	const struct id_caller caller = {
+	struct id_caller caller = {
 		.uid = geteuid(),
 		.gid = getegid(),
 		.caps = probe_effective_caps(),
 		.initial_userns = probe_in_initial_userns(),
 	};
+	char root[PATH_MAX];
+	int r;
 
+	caller.setgroups_denied = !caller.initial_userns && probe_setgroups_denied();
+	caller.foreign_mounts = !caller.initial_userns && !probe_owns_mounts();
+	r = state_root_name(root, sizeof(root), err);
+	if (r < 0)
+		return r;
+	plan->state_root = arena_strdup(plan->arena, root);
+	if (!plan->state_root)
+		return err_oom(err);
 	return ids_resolve(plan, request, &caller, &id_files_host, err);
 }

@@ -2,6 +2,7 @@
 #include <nsrun/plan/ids_auto.h>
 
 #include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,6 +20,26 @@ int ids_append(struct idmap *map, uint32_t inside, const struct subid_ranges *ra
 		next += ranges->ranges[i].count;
 	}
 	return 0;
+}
+
+int ids_parse_map(const char *const *words, const char *option, struct idmap *ret, struct err *err)
+{
+	struct idmap map = { 0 };
+
+	for (; *words; words++) {
+		char field[3][16] = { 0 }, end;
+		struct idmap_extent *e = &map.extents[map.n];
+
+		if (map.n == IDMAP_EXTENTS_MAX)
+			return err_input(err, "%s: more than %d extents", option, IDMAP_EXTENTS_MAX);
+		if (sscanf(*words, "%15[0-9]:%15[0-9]:%15[0-9]%c", field[0], field[1], field[2], &end) != 3 ||
+		    parse_u32(field[0], &e->inside) < 0 || parse_u32(field[1], &e->outside) < 0 ||
+		    parse_u32(field[2], &e->count) < 0)
+			return err_input(err, "%s \"%s\": must be INSIDE:OUTSIDE:COUNT, three numbers", option, *words);
+		map.n++;
+	}
+	*ret = map;
+	return idmap_check(ret, option, err);
 }
 
 bool ids_visible(bool initial_userns, enum subid_kind kind, struct idmap *ret)
@@ -72,8 +93,8 @@ int ids_check_map(const struct idmap *map, const struct idmap *visible, const ch
 
 		if (e->outside == 0)
 			return err_refused(err, ERR_ID_MAP_HOST_ROOT,
-					   "%s: %u:0:%u makes host id 0 an id of the container", what, e->inside,
-					   e->count);
+					   "%s: %u:0:%u gives the container id 0 of the %s, which is root there", what,
+					   e->inside, e->count, visible ? "user namespace around it" : "host");
 		end = visible ? visible_end(visible, e->outside, e->count) : (uint64_t)e->outside + e->count;
 		if (end < (uint64_t)e->outside + e->count)
 			return err_input(

@@ -38,7 +38,7 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 static int resolve_cgroup(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
-	char parent[PATH_MAX];
+	char parent[CGROUP_PATH_MAX];
 	struct err refused = ERR_INIT;
 
 	if (!host)
@@ -80,6 +80,21 @@ static void resolve_namespaces(struct plan *plan)
 		plan->namespaces_later |= CLONE_NEWCGROUP;
 	else
 		plan->namespaces |= CLONE_NEWCGROUP;
+}
+
+static bool grants(const struct plan *plan, const struct idmap *map, uint32_t id)
+{
+	uint32_t inside;
+
+	return plan->auto_pending ? id != 0 : idmap_to_inside(map, id, &inside);
+}
+
+bool plan_may_write(const struct plan *plan, const struct stat *file)
+{
+	if (!(plan->namespaces & CLONE_NEWUSER) || (file->st_mode & S_IWOTH))
+		return true;
+	return grants(plan, &plan->uids, file->st_uid) ||
+	       ((file->st_mode & S_IWGRP) && grants(plan, &plan->gids, file->st_gid));
 }
 
 int plan_resolve(const struct plan_request *request, struct plan **ret, struct err *err)

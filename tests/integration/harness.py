@@ -387,7 +387,7 @@ def environment(who=None, extra=None):
         if name in os.environ:
             env[name] = os.environ[name]
     # 99: a report of a sanitizer is told from a refusal
-    env.setdefault("ASAN_OPTIONS", "exitcode=99:detect_stack_use_after_return=1")
+    env.setdefault("ASAN_OPTIONS", "exitcode=99:detect_leaks=1:detect_stack_use_after_return=1")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1:exitcode=99")
     if who is not None and entry.uid != 0 and ROOT:
         env["XDG_RUNTIME_DIR"] = runtime_dir(entry)
@@ -441,10 +441,17 @@ def run(argv, user=None, timeout=30, input=None, env=None, cwd=None, stdin=None,
         what = "still running" if ended is None else "ended, but something holds its output"
         fail("%s after %.1f s: %r\n    processes:\n%s" % (what, timeout * SLOW, partial, tree))
     result = Result(argv, process.returncode, stdout, stderr, time.monotonic() - begin)
-    for word in ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", ": runtime error: "):
-        if word in result.stderr:
-            fail("report of a sanitizer: %r" % result)
+    if reported(result.stderr):
+        fail("report of a sanitizer: %r" % result)
     return result
+
+
+SANITIZER_STATUS = 99  # as ASAN_OPTIONS and UBSAN_OPTIONS have it below
+
+
+def reported(text):
+    """Whether this has a report of a sanitizer."""
+    return any(word in text for word in ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", ": runtime error: "))
 
 
 def nsrun(args, user=None, timeout=30, input=None, env=None, cwd=None, sanitizer=False, **more):
@@ -527,6 +534,8 @@ class Pty:
                     timeout * SLOW, shlex.join(self.argv), _quote(self.text)))
         while self.pump(0.05):
             pass
+        if reported(self.text):
+            fail("report of a sanitizer from %s:%s" % (shlex.join(self.argv), _quote(self.text)))
         return self.status
 
     def result(self, timeout=10):
@@ -810,6 +819,7 @@ class Exclusive:
     their own."""
 
     def __enter__(self):
+        os.makedirs("/run/lock", exist_ok=True)  # made by the init system, which a container may not have
         self.fd = os.open("/run/lock/nsrun-tests", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self.fd, fcntl.LOCK_EX)
         return self
@@ -913,6 +923,9 @@ def _settle():
     text = describe(left)
     if left:
         kill_tree()
+    # Those whose output no run() read.
+    text += ["status %d, a sanitizer's: %s" % (process.returncode, shlex.join(map(str, process.args)))
+             for process in _live if process.returncode == SANITIZER_STATUS and process.args[0] in _binaries.values()]
     del _live[:]
     if _current.get("tmp"):
         _remove_tree(_current["tmp"])
@@ -994,7 +1007,7 @@ def main(module_name="__main__"):
             left = _settle()
             if left and verdict == "ok":
                 verdict = "FAIL"
-                reason = "the test ended and left running:\n" + "\n".join("    " + line for line in left)
+                reason = "the test ended and left:\n" + "\n".join("    " + line for line in left)
             counts[verdict] += 1
             print("%s %s%s" % (verdict, name, ": " + reason if reason else ""))
             if stop and verdict == "FAIL":

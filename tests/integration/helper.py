@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from harness import base, dummy, nsrun, rootfs
+from harness import base, descendants, dummy, nsrun, rootfs, wait_for
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -46,6 +46,20 @@ def remapped(options, *command, **how):
 def shell(script, options="", **how):
     """The same with /bin/sh -c SCRIPT."""
     return remapped(options, "/bin/sh", "-c", script, **how)
+
+
+def executes(pid, name):
+    """Waits until a process below this one is this program: around execve busybox ash loses signals, SIGQUIT above all."""
+    def found():
+        for child in descendants(pid):
+            try:
+                with open("/proc/%d/comm" % child) as file:
+                    if file.read() == name + "\n":
+                        return True
+            except OSError:  # it ended meanwhile
+                pass
+        return False
+    wait_for(found, "%s is executed" % name)
 
 
 def pairs(text):

@@ -262,6 +262,68 @@ def test_init_holds_nothing_of_the_host():
         check(target in ("/", "end", "/dev/null") or target.startswith(("pipe:", "anon_inode:", "socket:")), "/proc/1 leads to %r" % target)
 
 
+LOOK = """
+echo cmdline $(tr '\\0' ' ' </proc/1/cmdline)
+echo comm $(cat /proc/1/comm)
+for name in exe fd environ auxv mem maps root cwd map_files; do
+	case $name in
+	exe|root|cwd) readlink /proc/1/$name >/dev/null ;;
+	fd|map_files) ls /proc/1/$name >/dev/null ;;
+	mem) dd if=/proc/1/mem bs=1 count=0 >/dev/null ;;
+	*) cat /proc/1/$name >/dev/null ;;
+	esac 2>/dev/null && echo "open $name"
+done
+echo owner $(stat -c %u /proc/1/environ) $(stat -c %u /proc/$$/environ)
+for file in /proc/1/* /proc/1/task/1/* /proc/1/attr/*; do
+	case $file in */mount*|*/mem|*/pagemap) ;; *) [ ! -f $file ] || cat $file 2>/dev/null ;; esac
+done | tr '\\0' '\\n' | grep -F -e secret-of-1 -e "$WHERE" | sed 's/^/leaks /'
+cat /proc/$$/environ | tr '\\0' '\\n' | grep -qF secret-of-1 && echo "own environment"
+"""
+
+
+@generate(root=True)
+def init_shows_nothing():
+    """The reaper came from the host, with the host's arguments and descriptors: undumpable (owned by no id of the container), not
+    even a workload with all capabilities of its namespace looks into it."""
+    def one(options):
+        where = os.path.basename(base())
+        contains(tree(), where, "the path of the rootfs: it must not be seen")
+        volume = tmp("volume", owner=(100000, 100000))
+        run = shell(LOOK, ["--init", "-e", "SECRET=secret-of-1", "-e", "WHERE=" + where, "-v", volume + ":/v:ro", *options]).check()
+        equal(run.stdout.splitlines(), ["cmdline nsrun-init", "comm nsrun-init", "owner 65534 0", "own environment"], "what is seen of PID 1")
+    yield "default", lambda: one([])
+    yield "CAP_SYS_PTRACE", lambda: one(["--cap-add", "SYS_PTRACE"])
+    yield "ALL-unconfined", lambda: one(["--cap-add", "ALL", "--security-opt", "seccomp=unconfined"])
+
+
+@test(root=True)
+def test_workload_without_init_may_look_at_itself():
+    """The counterpart: PID 1 is the workload, which its own execve made dumpable again."""
+    run = shell(LOOK, ["-e", "SECRET=secret-of-1", "-e", "WHERE=nowhere-at-all"]).check()
+    for name in ("exe", "fd", "environ", "maps"):
+        contains(run.stdout, "open %s\n" % name, "what is seen of PID 1")
+    contains(run.stdout, "owner 0 0\n", "owner of /proc/1/environ")
+    contains(run.stdout, "leaks SECRET=secret-of-1\n", "what is seen of PID 1")
+
+
+@test(root=True)
+def test_init_dies_with_the_runtime():
+    """Its parent-death signal outlives all changes of ids: SIGKILL of the runtime ends everything at once."""
+    for options in (["--init"], ["--init", "-u", "1000:1000"]):
+        process = subprocess.Popen([binary(), "--userns-remap", dummy().name, *options, tree(), "/bin/sh", "-c", "echo up; exec sleep 60"],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(), cwd=base())
+        equal(process.stdout.readline(), b"up\n", "output")
+        inside = descendants(process.pid)
+        check(len(inside) >= 2, "init and workload: %s" % describe(inside))
+        for pid in inside[:1]:
+            entry = os.stat("/proc/%d/environ" % pid)
+            equal((entry.st_uid, entry.st_gid), (0, 0), "owner of init's /proc/PID/environ on the host: undumpable")
+        process.kill()
+        process.communicate(timeout=10)
+        wait_for(lambda: not any(alive(pid) for pid in inside), "the end of init and workload", timeout=2)
+    nsrun(["gc"]).check()
+
+
 def test_root_is_all():
     run = remapped("", "/helper", "escape").check()
     equal(pairs(run.stdout), {"walk": "same", "chroot": "done", "after": "same"}, "walks by ..")

@@ -52,6 +52,48 @@ def test_manual_page_has_every_option():
         contains(page, option, "nsrun.1")
 
 
+# Options of other programs that messages name, and which program: its name stands in the same message, or file.
+FOREIGN = {"add-subuids": "usermod", "add-subgids": "usermod", "submounts": "findmnt", "print": "capsh", "user": "systemd-run",
+           "scope": "systemd-run", "owner": "rootfs-scripts", "system": "useradd", "no-create-home": "useradd",
+           "home-dir": "useradd", "shell": "useradd", "user-group": "useradd", "comment": "useradd"}
+STRING_OR_COMMENT = re.compile(r'"((?:[^"\\\n]|\\.)*)"|/\*.*?\*/|//[^\n]*|\'(?:[^\'\\\n]|\\.)+\'', re.S)
+
+
+def words_of_messages():
+    """[(--word, file, the text around)]: what strings of the sources say; the text is the row of err_table.h, or the file."""
+    out = []
+    paths = glob.glob(os.path.join(TOP, "runtime/**/*.c"), recursive=True)
+    for path in sorted(paths) + [os.path.join(TOP, "include/nsrun/base/err_table.h")]:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        pieces = re.split(r"^(?=ERR_ID\()", text, flags=re.M) if path.endswith("err_table.h") else [text]
+        for piece in pieces:
+            said = "".join(match.group(1) + " " for match in STRING_OR_COMMENT.finditer(piece) if match.group(1) is not None)
+            for word in re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])", said):
+                out.append((word, os.path.relpath(path, TOP), said))
+    return out
+
+
+@test()
+def test_options_in_messages_exist():
+    """A remedy that names an option is worth nothing when nsrun has no such option, or has not built it yet."""
+    table = read("runtime/cli/option_table.c")
+    built_ = set(re.findall(r'\bBUILT\(\w+,\s*"([a-z0-9-]+)"', table))
+    planned = set(re.findall(r'\bPLANNED\(\w+,\s*"([a-z0-9-]+)"', table))
+    check(len(built_) > 20 and len(planned) > 20, "the table was not understood: %s, %s" % (sorted(built_), sorted(planned)))
+    words = words_of_messages()
+    check(len({word for word, _, _ in words}) > 20, "hardly a message names an option: %s" % sorted(words)[:5])
+    bad = []
+    for word, path, said in words:
+        if word in FOREIGN and FOREIGN[word] in said:
+            continue
+        if word not in built_:
+            bad.append("--%s in %s%s" % (word, path, ": only planned" if word in planned else ""))
+    equal(sorted(set(bad)), [], "options that messages name and that do not exist")
+    stale = [word for word, program in FOREIGN.items() if not any(word == one and program in said for one, _, said in words)]
+    equal(stale, [], "options of other programs that no message names")
+
+
 @test()
 def test_links_lead_somewhere():
     pages = [p for p in glob.glob(os.path.join(TOP, "**/*.md"), recursive=True) if not re.search(r"/build[^/]*/", p)]

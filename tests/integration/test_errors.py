@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import shlex
 import shutil
 import struct
 import subprocess
@@ -84,14 +85,14 @@ def test_chroot():
     """A process in a chroot may not make a user namespace."""
     top = tmp("chroot")
     script = ("cd / && for d in *; do if [ -L $d ]; then cp -P $d {0}/; elif [ -d $d ]; then mkdir {0}/$d && mount --rbind $d {0}/$d; fi; done; "
-              "exec chroot {0} {1} --userns-remap dummy {2} /bin/true").format(top, binary(), tree())
+              "exec chroot {0} {1} --userns-remap dummy {2} /bin/true").format(top, shlex.quote(binary()), tree())
     refused(run(["unshare", "-m", "sh", "-c", script]), "chroot", "pivot_root")
 
 
 def test_proc_overmounted():
     own = own_tree(single())
     script = "mount -t tmpfs none /proc/irq && exec setpriv --reuid %d --regid %d --clear-groups %s %s /bin/true" % (
-        single().uid, single().gid, binary(), own)
+        single().uid, single().gid, shlex.quote(binary()), own)
     before = leftovers()
     refused(run(["unshare", "-m", "sh", "-c", script], env={"XDG_RUNTIME_DIR": runtime_dir(single())}), "/proc", "mounted over")
     assert_clean(before)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each option does, and what a launch without options gives: process, environment, exit status, signals, rootfs."""
 import os
+import shlex
 import signal
 import subprocess
 
 from harness import *
-from helper import remapped, shell, tree
+from helper import executes, remapped, shell, tree
 
 
 def start(script, options=(), **how):
@@ -98,6 +99,29 @@ def test_ulimit():
     shell("ulimit -Sn; ulimit -Hn; ulimit -c", "--ulimit nofile=64 --ulimit core=0").check(0, "64\n64\n0")
 
 
+@test(root=True, needs=["strace"])
+def test_ulimit_is_there_from_the_first_instruction():
+    """Without a map to wait for nothing else holds init back while the runtime sets the limits: here it is slow to do so. Every static
+    program begins with one call of its own, so only the one that sets the limit is delayed."""
+    log = os.path.join(tmp(), "strace")
+
+    def traced(*inject):
+        run_ = run(["strace", "-f", "-qq", "-o", log, "-e", "trace=prlimit64", *inject, binary(), "--userns=host", "--ulimit",
+                    "nofile=77:77", rootfs(private=True), "/bin/cat", "/proc/self/limits"], env={
+                        "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}).check()  # it wants ptrace for itself
+        with open(log) as file:
+            return run_, [line.split(None, 1) for line in file]
+    _, calls = traced()
+    setter = [pid for pid, call in calls if "rlim_cur=77" in call.split("}")[0]]
+    equal(len(setter), 1, "calls that set the limit: %r" % calls)
+    own = [call for pid, call in calls if pid == setter[0]]
+    at = 1 + [("rlim_cur=77" in call.split("}")[0]) for call in own].index(True)
+    check(at > max([0] + [sum(pid == other for other, _ in calls) for pid, _ in calls if pid != setter[0]]), "cat would be slow, too")
+    run_, calls = traced("-e", "inject=prlimit64:delay_enter=300000:when=%d" % at)
+    check(any("(DELAYED)" in call for _, call in calls), "nothing was slow: %r" % calls)
+    equal([line.split()[-3:-1] for line in run_.stdout.splitlines() if line.startswith("Max open files")], [["77", "77"]], "open files")
+
+
 def test_double_dash_and_options_of_the_command():
     nsrun(["--userns-remap", dummy().name, tree(), "--", "/bin/echo", "-e", "x"]).check(0, "x")
     nsrun(["--userns-remap", dummy().name, "--", tree(), "/bin/echo", "--read-only"]).check(0, "--read-only")
@@ -138,19 +162,10 @@ def ended_by(number, status):
     """Forwarded to a workload under --init that has no handler: 128+signal."""
     process = start("echo up; exec sleep 60", ["--init"])
     equal(process.stdout.readline(), b"up\n", "output")
-    # Only then: around execve busybox ash has handlers that lose a signal, SIGQUIT above all.
-    wait_for(lambda: "sleep" in map(comm, descendants(process.pid)), "sleep is executed")
+    executes(process.pid, "sleep")
     process.send_signal(number)
     process.communicate(timeout=10)
     equal(process.returncode, status, "status")
-
-
-def comm(pid):
-    try:
-        with open("/proc/%d/comm" % pid) as file:
-            return file.read().strip()
-    except OSError:  # it ended meanwhile
-        return ""
 
 
 def test_signals_are_forwarded():
@@ -223,10 +238,12 @@ def test_stdout_closed_early():
 def test_closed_standard_descriptors():
     """0, 1 and 2 closed by the caller: no descriptor of nsrun's own may come to lie there."""
     path = os.path.join(tmp(), "out")
-    script = "%s --userns-remap %s %s /bin/sh -c 'ls -l /proc/self/fd' <&- 2>&- >%s" % (binary(), dummy().name, tree(), path)
+    script = "%s --userns-remap %s %s /bin/sh -c 'ls -l /proc/self/fd' <&- 2>&- >%s" % (
+        shlex.quote(binary()), dummy().name, tree(), path)
     subprocess.run(["/bin/sh", "-c", script], env=environment(), cwd=base(), timeout=20)
     with open(path) as file:
         text = file.read()
+    contains(text, " -> ", "what ls wrote")
     for line in text.splitlines():
         if " -> " in line:
             target = line.rsplit(" -> ", 1)[1]

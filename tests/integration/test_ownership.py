@@ -316,6 +316,56 @@ def test_tmpfs_volume():
         umount(volume)
 
 
+# ---- mounts below a tree ------------------------------------------------------------------------------------------
+
+def below(top, public):
+    """A directory in the tree, with the public one bound over it."""
+    target = os.path.join(top, "below")
+    os.mkdir(target, 0o755)
+    mount(public, target, None, 4096)
+    return target
+
+
+def planted_below(public, target, run_):
+    """Written, but into the tree itself: its private directory keeps it from others, which says nothing of what is mounted there."""
+    try:
+        equal(os.listdir(public), [], "what the workload left in the public directory: %r" % run_)
+        run_.check(0, "planted")
+    finally:
+        umount(target)
+    equal(os.listdir(target), ["planted"], "what it left in the tree: %r" % run_)
+    equal(executed_by_stranger(os.path.join(target, "planted")), None, "what the planted file gives")
+
+
+PLANT_BELOW = "cp /helper %s/below/planted && chmod 4755 %s/below/planted && echo planted"
+
+
+@test(root=True)
+def test_public_directory_gives_root_away():
+    """The counterpart of the two below: idmapped by request, the same directory takes the set-uid file, and a stranger gets at it."""
+    public = tmp("public", 0o755)
+    with_volume(public, "cp /helper /v/planted && chmod 4755 /v/planted && echo planted", "idmap=root").check(0, "planted")
+    equal(executed_by_stranger(public + "/planted"), 0, "what the planted file gives")
+
+
+@test(root=True)
+def test_root_owned_private_with_a_mount_below():
+    """A private directory hides what lies in it, and not what is mounted there and has another way in."""
+    public = tmp("public", 0o755)
+    tree = install_helper(rootfs(private=True, fresh=True))
+    target = below(tree, public)
+    planted_below(public, target, launch(tree, "/bin/sh", "-c", PLANT_BELOW % ("", "")))
+
+
+@test(root=True)
+def test_volume_of_host_root_private_with_a_mount_below():
+    public = tmp("public", 0o755)
+    tmp("hidden", 0o700)
+    volume = tmp("hidden/volume", 0o755)
+    target = below(volume, public)
+    planted_below(public, target, with_volume(volume, PLANT_BELOW % ("/v", "/v")))
+
+
 # ---- ordinary callers --------------------------------------------------------------------------------------------
 
 @generate

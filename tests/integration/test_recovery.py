@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is left when nsrun or init is killed, and what removes it: the next launch, and `nsrun gc`."""
+import json
 import os
 import random
 import signal
@@ -74,8 +75,8 @@ def test_next_launch_after_a_kill():
         gone(killed(process))
         close(process)
         nsrun(["--userns-remap", dummy().name, tree(), "/bin/echo", "again"]).check(0, "again")
-        gc()
-    assert_clean(before)
+        assert_clean(before)
+        equal(gc().stdout, "nothing to remove\n", "what the launch left to gc")
 
 
 def test_auto_next_launch_collects():
@@ -85,10 +86,74 @@ def test_auto_next_launch_collects():
         process = start(SLEEPER, remap="auto", tree_=own)
         gone(killed(process))
         close(process)
-        for _ in range(3):
-            nsrun([own, "/bin/true"]).check(0)
+        nsrun([own, "/bin/true"]).check(0)  # of some 28000 ranges it draws another one
+        assert_clean(before)
+        equal(gc().stdout, "nothing to remove\n", "what the launch left to gc")
+
+
+def test_launch_of_another_remap_collects():
+    with Exclusive():
+        before = leftovers()
+        process = start(["/helper", "stubborn"], ["-m", "64m"])
+        below = killed(process)
+        nsrun([rootfs(private=True), "/bin/true"]).check(0)
+        gone(below)
+        close(process)
+        assert_clean(before)
+
+
+@test(root=True)
+def test_gc_where_the_groups_are_hidden():
+    """gc that cannot see the hierarchies keeps the record and says so; gc elsewhere succeeds."""
+    top = os.path.commonpath(cgroup_mounts()) if cgroup_mounts() else skip("no control groups here")
+    with Exclusive():
+        before = leftovers()
+        nsrun(["--userns-remap", dummy().name, "-m", "64m", tree(), "/bin/true"], env={"NSRUN_FAULT": "init.clone=KILL"},
+              sanitizer=True).check(-signal.SIGKILL)
+        groups = cgroups() - before.cgroups
+        check(groups, "the launch made no group: is the fault in its place?")
+        [left] = [path for path in state() - before.state if os.path.isdir(path)]
+        hidden = run(["unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$1" gc', top, binary()])
+        check(hidden.status == 125, "gc that cannot see the groups: %r" % hidden)
+        contains(hidden.stderr, "control groups", "stderr")
+        check("removed" not in hidden.stdout, "it says that it removed something: %r" % hidden)
+        check(os.path.isdir(left), "the record is gone")
+        equal(cgroups() - before.cgroups, groups, "groups after gc that does not see them")
+        contains(gc().stdout, os.path.basename(left), "gc where they are visible")
+        assert_clean(before)
+
+
+def test_record_names_the_rootfs_absolutely():
+    """A relative name would mean whatever directory the reader stands in."""
+    own = tree()
+    process = subprocess.Popen([binary(), "--userns-remap", dummy().name, os.path.basename(own), *SLEEPER], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, env=environment(), cwd=os.path.dirname(own))
+    try:
+        equal(process.stdout.readline(), b"up\n", "output")
+        records = []
+        for path in state():
+            if path.endswith("state.json"):
+                with open(path) as file:
+                    records.append(json.load(file))
+        [record] = [record for record in records if record["owner"]["pid"] == process.pid]
+        equal(record["rootfs"], os.path.realpath(own), "rootfs in state.json")
+        if record["cgroup"]:
+            check(record["hierarchies"], "no hierarchies in %r" % record)
+    finally:
+        kill_tree([process.pid])
+        process.wait()
+        process.stdout.close()
         gc()
-    assert_clean(before)
+
+
+def test_dry_run_names_the_state_root():
+    """And makes nothing: the ordinary user's does not exist afterwards."""
+    contains(nsrun(["--dry-run", "--userns-remap", dummy().name, tree(), "/bin/true"]).check(0).stdout, "/run/nsrun", "the plan")
+    own = rootfs(owner="%d:%d" % (single().uid, single().gid), fresh=True)
+    wanted = os.path.join(runtime_dir(single()), "nsrun")
+    os.path.isdir(wanted) and subprocess.run(["rm", "-r", wanted], check=True)
+    contains(nsrun(["--dry-run", own, "/bin/true"], user=single()).check(0).stdout, wanted, "the plan")
+    check(not os.path.exists(wanted), "--dry-run made " + wanted)
 
 
 @generate

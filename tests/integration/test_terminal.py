@@ -6,6 +6,7 @@ from harness import *
 import os
 import re
 import select
+import shlex
 import signal
 import sys
 import termios
@@ -255,7 +256,7 @@ def test_job_of_a_shell():
     with Pty(["bash", "--norc", "--noprofile", "-i"], env={"PS1": "outer> "}) as terminal:
         before = terminal.settings()
         terminal.expect("outer> ")
-        words = " ".join(command("/bin/sh", "-c", "'tty; stty size; read x; exit $x'"))
+        words = shlex.join(command("/bin/sh", "-c", "tty; stty size; read x; exit $x"))
         start = len(terminal.text)
         terminal.write(words + " &\n")
         terminal.write("sleep 1; jobs; echo af''ter\n")
@@ -278,7 +279,7 @@ def test_stop_and_continue():
     needs_program("bash")
     with Pty(["bash", "--norc", "--noprofile", "-i"], env={"PS1": "outer> "}) as terminal:
         terminal.expect("outer> ")
-        terminal.write(" ".join(command("/bin/sh", "-c", "'echo u''p; read x; echo in''side-$x; exit 13'")) + "\n")
+        terminal.write(shlex.join(command("/bin/sh", "-c", "echo u${EMPTY}p; read x; echo in${EMPTY}side-$x; exit 13")) + "\n")
         terminal.expect("up")
         child = wait_for(lambda: descendants(terminal.pid), "nsrun")[0]
         wait_for(lambda: is_raw(terminal), "raw mode")

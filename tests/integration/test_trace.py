@@ -78,10 +78,14 @@ def made_by(calls, pid, names, flag=None):
                      if call.pid == pid and call.name in names and (flag is None or flag in call.line)]
     for call in with_children:
         match = re.search(r"= (\d+)(?: \(.*\))?$", call.line)
-        if match:
+        # where the maker is in another pid namespace than strace, its number is none that strace shows
+        if match and any(other.pid == int(match.group(1)) for other in calls):
             return int(match.group(1))
-    # the result is on a line of its own when another process ran meanwhile
-    others = [call.pid for call in calls if with_children and call.pid != pid and call.time >= with_children[0].time]
+    # the result is on a line of its own when another process ran meanwhile: then it is the first one to appear afterwards
+    seen = {}
+    for call in calls:
+        seen.setdefault(call.pid, call.time)
+    others = [other for other, first in seen.items() if with_children and other != pid and first >= with_children[0].time]
     return others[0] if others else None
 
 

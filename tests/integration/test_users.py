@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose ids a container has: ordinary callers, the forms of --userns-remap, ranges that no two containers share."""
 import os
+import shutil
+import signal
 import stat
 import subprocess
+import time
 
 from harness import *
 from helper import refused
@@ -131,6 +134,102 @@ def test_newuidmap_not_set_uid():
         refused(launch([], tree=own_tree(ranger()), user=ranger()), "newuidmap", "set-uid")
     finally:
         umount(source)
+
+
+class Hanging:
+    """newuidmap sleeps: a set-uid copy of sleep(1), which adds up its arguments, the first of which is a pid."""
+
+    def __enter__(self):
+        copy = os.path.join(tmp(), "newuidmap")
+        shutil.copy("/bin/sleep", copy)
+        os.chmod(copy, 0o4755)
+        mount(copy, "/usr/bin/newuidmap", None, 4096)
+
+    def __exit__(self, *_):
+        umount("/usr/bin/newuidmap", 2)
+
+
+def test_newuidmap_hangs():
+    """Whatever ends, init, nsrun or its patience (a signal): nothing waits for newuidmap, and it is not left behind."""
+    tree = own_tree(ranger())
+    with Hanging():
+        for who, number, status in (("init", signal.SIGKILL, 125), ("nsrun", signal.SIGTERM, 125), ("nsrun", signal.SIGINT, 125),
+                                    ("nsrun", signal.SIGHUP, 125), ("nsrun", signal.SIGKILL, -signal.SIGKILL)):
+            before = leftovers()
+            process = subprocess.Popen([binary(), tree, "/bin/true"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, env=environment(ranger()), cwd=base(), **run_as(ranger()))
+            wait_for(lambda: any("newuidmap" in text for text in describe(descendants(process.pid))), "newuidmap runs")
+            below = descendants(process.pid)
+            helper = [pid for pid in below if "newuidmap" in describe([pid])[0]]
+            [init] = [pid for pid in below if pid not in helper]
+            begin = time.monotonic()
+            os.kill(init if who == "init" else process.pid, number)
+            _, err = process.communicate(timeout=10)
+            what = "%s, %s" % (who, number.name)
+            equal(process.returncode, status, "%s: %r; status" % (what, err))
+            wait_for(lambda: not any(alive(pid) for pid in below), "%s: the end of %r" % (what, describe(below)), timeout=1)
+            check(time.monotonic() - begin < 1 * SLOW, "%s: it took %.1f s" % (what, time.monotonic() - begin))
+            if who == "init":
+                check(b"killed" in err, "stderr does not tell that init was killed: %r" % err)
+            elif status == 125:
+                check(b"newuidmap" in err and b"signal" in err, "stderr does not tell what was cut short: %r" % err)
+            nsrun(["gc"], user=ranger()).check(0)
+            assert_clean(before)
+
+
+# ---- inside another user namespace -------------------------------------------------------------------------------
+
+def test_nested_caller():
+    """All capabilities, in a user namespace of an ordinary user that has one id."""
+    tree = own_tree(single())
+
+    def nested(*words, **how):
+        return run(["unshare", "-Ur", binary(), *words], user=single(), **how)
+
+    if run(["unshare", "-Ur", "true"], user=single()).status != 0:
+        skip("an ordinary user makes no user namespace here")
+    before = leftovers()
+    nested("--userns=host", "--read-only", tree, "/bin/sh", "-c", "id -u; cat /proc/self/uid_map").check(0)
+    # without XDG_RUNTIME_DIR; /tmp is the test's own, since this name does not tell users apart
+    copy = shutil.copy(binary(), tmp())
+    mount("none", "/tmp", "tmpfs")
+    try:
+        os.chmod("/tmp", 0o1777)
+        run(["unshare", "-Ur", copy, "--userns=host", "--read-only", tree, "/bin/true"], user=single(),
+            env={"XDG_RUNTIME_DIR": None}).check(0)
+        check(os.path.isdir("/tmp/nsrun-0"), "no /tmp/nsrun-0: %r" % os.listdir("/tmp"))
+    finally:
+        umount("/tmp")
+    # its one id is the outer 0: a container of its own ids cannot be made of it
+    for count in ("1", "1000"):
+        result = refused(nested("--uid-map", "0:0:" + count, tree, "/bin/true"), "user namespace around it")
+        check("of the host, which" not in result.stderr, "untrue in a user namespace: %r" % result)
+    refused(nested(tree, "/bin/true"), "range")
+    assert_clean(before)
+
+
+def test_nested_caller_with_ids():
+    """Root of a user namespace with 200000 ids, the second half of which is for a container, by number and by `auto`."""
+    keeper = subprocess.Popen(["unshare", "-U", "sh", "-c", "echo up; exec sleep 60"], stdout=subprocess.PIPE)
+    try:
+        equal(keeper.stdout.readline(), b"up\n", "output")
+        for name in ("uid_map", "gid_map"):
+            with open("/proc/%d/%s" % (keeper.pid, name), "w") as file:
+                file.write("0 1000000 131072")
+        tree = rootfs(owner="1065536:1065536", fresh=True)
+        place = tmp("run", 0o700)
+        os.chown(place, 1000000, 1000000)
+        result = run(["nsenter", "--user=/proc/%d/ns/user" % keeper.pid, "-S", "0", "-G", "0", binary(), "--uid-map", "0:65536:65536",
+                      tree, "/bin/sh", "-c", "id -u; cat /proc/self/uid_map"], env={"XDG_RUNTIME_DIR": place})
+        if result.status == 0:
+            equal(result.stdout.split(), ["0", "0", "65536", "65536"], "id and map inside")
+        else:
+            refused(result, "/proc")  # a procfs with something mounted over it cannot be had again (mount_too_revealing)
+        check(os.path.isdir(place + "/nsrun"), "the state root: %r" % os.listdir(place))
+    finally:
+        keeper.kill()
+        keeper.wait()
+        keeper.stdout.close()
 
 
 def test_range_that_newuidmap_refuses():

@@ -77,7 +77,7 @@ static void test_parse_hybrid(void **state)
 static void test_parse_v1_and_none(void **state)
 {
 	struct err err = ERR_INIT;
-	char buf[PATH_MAX];
+	char buf[CGROUP_PATH_MAX];
 	const struct cgroup_limits pids = { CGROUP_NO_LIMIT, 5, CGROUP_NO_LIMIT, 100000 };
 
 	(void)state;
@@ -150,7 +150,7 @@ static void test_check_values(void **state)
 static bool may_make_groups(void)
 {
 	struct err err = ERR_INIT;
-	char buf[PATH_MAX];
+	char buf[CGROUP_PATH_MAX];
 
 	if (geteuid() == 0 && cgroup_choose_parent(&host, buf, sizeof(buf), &err) == 0)
 		return true;
@@ -170,7 +170,7 @@ static const char *mount_for(int c)
 
 static void read_value(int c, const char *group, const char *file, char *ret, size_t size)
 {
-	char path[3 * PATH_MAX], *text = NULL;
+	char path[3 * CGROUP_PATH_MAX], *text = NULL;
 
 	snprintf(path, sizeof(path), "%s%s/%s", mount_for(c), group, file);
 	assert_int_equal(file_read_virtual_at(AT_FDCWD, path, 4096, &text, NULL, NULL), 0);
@@ -180,7 +180,7 @@ static void read_value(int c, const char *group, const char *file, char *ret, si
 
 static bool exists_anywhere(const char *group)
 {
-	char path[2 * PATH_MAX];
+	char path[2 * CGROUP_PATH_MAX];
 
 	for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
 		snprintf(path, sizeof(path), "%s%s", mount_for(c), group);
@@ -196,7 +196,7 @@ static pid_t enter(const char *group, const struct cgroup_limits *limits, struct
 {
 	int gate[2];
 	struct err err = ERR_INIT;
-	char path[2 * PATH_MAX], number[16], c;
+	char path[2 * CGROUP_PATH_MAX], number[16], c;
 	pid_t pid;
 
 	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
@@ -264,7 +264,7 @@ static void test_limits_read_back(void **state)
 		   sizeof(v));
 	assert_string_equal(v, "67108864");
 	if (host.v1_mount[CGROUP_MEMORY][0]) {
-		char path[2 * PATH_MAX];
+		char path[2 * CGROUP_PATH_MAX];
 
 		snprintf(path, sizeof(path), "%s/memory.memsw.limit_in_bytes", host.v1_mount[CGROUP_MEMORY]);
 		if (access(path, F_OK) == 0) {
@@ -272,7 +272,7 @@ static void test_limits_read_back(void **state)
 			assert_string_equal(v, "67108864");
 		}
 	} else {
-		char path[2 * PATH_MAX];
+		char path[2 * CGROUP_PATH_MAX];
 
 		snprintf(path, sizeof(path), "%s%s/memory.swap.max", host.v2_mount, group);
 		if (access(path, F_OK) == 0) {
@@ -298,7 +298,7 @@ static void test_limits_read_back(void **state)
 static void test_one_limit_one_group(void **state)
 {
 	const struct cgroup_limits limits = { CGROUP_NO_LIMIT, 9, CGROUP_NO_LIMIT, 100000 };
-	char group[128], path[2 * PATH_MAX];
+	char group[128], path[2 * CGROUP_PATH_MAX];
 
 	(void)state;
 	if (!limits_possible(&limits))
@@ -461,7 +461,7 @@ static void test_destroy_v1_only(void **state)
 {
 	const struct cgroup_limits limits = { CGROUP_NO_LIMIT, 20, CGROUP_NO_LIMIT, 100000 };
 	struct pidref child = PIDREF_NONE;
-	char group[128], sub[2 * PATH_MAX];
+	char group[128], sub[2 * CGROUP_PATH_MAX];
 
 	(void)state;
 	if (!limits_possible(&limits))
@@ -494,7 +494,7 @@ static void test_v2_group(void **state)
 	struct err err = ERR_INIT;
 	struct pidref child = PIDREF_NONE;
 	const struct cgroup_limits none = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 0 };
-	char group[128], sub[2 * PATH_MAX], state_text[64] = "";
+	char group[128], sub[2 * CGROUP_PATH_MAX], state_text[64] = "";
 	uint64_t begin;
 	int fd = FD_NONE;
 
@@ -562,7 +562,7 @@ static int delegated_user(const char *own, const char *expected)
 {
 	struct err err = ERR_INIT;
 	struct cgroup_host *mine = calloc(1, sizeof(*mine));
-	char chosen[PATH_MAX], path[PATH_MAX + 8];
+	char chosen[CGROUP_PATH_MAX], path[CGROUP_PATH_MAX + 8];
 	int fd = FD_NONE;
 
 	if (!mine || setresgid(OTHER_UID, OTHER_UID, OTHER_UID) < 0 || setresuid(OTHER_UID, OTHER_UID, OTHER_UID) < 0)
@@ -602,7 +602,7 @@ static void test_delegation(void **state)
 {
 	static const char *const files[] = { "", "/cgroup.procs", "/cgroup.subtree_control" };
 	struct err err = ERR_INIT;
-	char slice[128], scope[160], expected[200], path[2 * PATH_MAX];
+	char slice[128], scope[160], expected[200], path[2 * CGROUP_PATH_MAX];
 	int fd;
 
 	(void)state;

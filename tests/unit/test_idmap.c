@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -121,15 +122,167 @@ static void finds_and_runs_helpers(void **state)
 	assert_int_equal(path[0], '/');
 	assert_int_equal(helper_find(NULL, "../bin/sh", path, sizeof(path)), -ENOENT);
 	assert_int_equal(helper_find(NULL, "no-such-helper", path, sizeof(path)), -ENOENT);
-	assert_int_equal(helper_run("/bin/sh", words, output, sizeof(output), &status, &err), 0);
+	assert_int_equal(helper_run("/bin/sh", words, NULL, output, sizeof(output), &status, &err), 0);
 	assert_int_equal(status, 3);
 	assert_non_null(strstr(output, "out\nerr\n"));
 	assert_non_null(strstr(output, "LC_ALL=C\n"));
 	assert_null(strstr(output, "HOME="));
-	assert_int_equal(helper_run("/bin/sh", much, output, sizeof(output), &status, &err), 0);
+	assert_int_equal(helper_run("/bin/sh", much, NULL, output, sizeof(output), &status, &err), 0);
 	assert_int_equal(status, 0);
 	assert_int_equal(strlen(output), sizeof(output) - 1);
-	assert_int_equal(helper_run("/nonexistent", much, output, sizeof(output), &status, &err), -ENOENT);
+	assert_int_equal(helper_run("/nonexistent", much, NULL, output, sizeof(output), &status, &err), -ENOENT);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static pid_t start_waiting(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(30);
+		for (;;)
+			pause();
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+/* After a moment, from another process. */
+static pid_t signal_later(pid_t target, int signal)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		usleep(100000);
+		_exit(kill(target, signal) < 0);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+static const char *const hang[] = { "sh", "-c", "echo words; exec sleep 30", NULL };
+
+static void helper_ends_with_whom_it_serves(void **state)
+{
+	char output[64];
+	struct err err = ERR_INIT;
+	struct pidref served;
+	pid_t pid, killer;
+	int status = 77;
+	double begin;
+
+	(void)state;
+	pid = start_waiting();
+	assert_int_equal(pidref_open(pid, &served, &err), 0);
+	killer = signal_later(pid, SIGKILL);
+	begin = now();
+	assert_int_equal(helper_run("/bin/sh", hang, &served, output, sizeof(output), &status, &err), -ESRCH);
+	assert_true(now() - begin < 5);
+	assert_int_equal(err.kind, ERR_PEER);
+	assert_string_equal(output, "words\n");
+	assert_int_equal(status, 77);
+	pidref_close(&served);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(waitpid(killer, &status, 0), killer);
+	assert_int_equal(waitpid(-1, &status, WNOHANG), -1); /* the program was ended and reaped */
+}
+
+static void helper_ends_by_a_signal(void **state)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	const struct timespec at_once = { 0 };
+	char output[64];
+	pid_t pid, killer;
+	struct pidref served;
+	sigset_t set;
+	int status;
+
+	(void)state;
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigaddset(&set, signals[i]);
+	pid = start_waiting();
+	assert_int_equal(pidref_open(pid, &served, NULL), 0);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		struct err err = ERR_INIT;
+		double begin = now();
+
+		killer = signal_later(getpid(), signals[i]);
+		assert_int_equal(helper_run("/bin/sh", hang, &served, output, sizeof(output), &status, &err), -EINTR);
+		assert_true(now() - begin < 5);
+		assert_int_not_equal(err.kind, ERR_PEER);
+		assert_int_equal(sigtimedwait(&set, NULL, &at_once),
+				 signals[i]); /* it is still there for the supervisor */
+		assert_int_equal(waitpid(killer, &status, 0), killer);
+	}
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	kill(pid, SIGKILL);
+	pidref_close(&served);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
+}
+
+/* The caller is killed while a program runs for it: does that live on? */
+static bool outlives_its_caller(bool bound)
+{
+	char path[] = "/tmp/nsrun-idmap-XXXXXX", command[128], text[32] = "";
+	const char *const words[] = { "sh", "-c", command, NULL };
+	int file = mkstemp(path), status, program = 0;
+	pid_t pid, served;
+	bool lives = true;
+
+	assert_true(file >= 0);
+	snprintf(command, sizeof(command), "echo $$ > %s; exec sleep 3", path);
+	served = start_waiting();
+	pid = fork();
+	if (pid == 0) {
+		struct pidref ref;
+		char output[64];
+
+		if (pidref_open(served, &ref, NULL) == 0)
+			helper_run("/bin/sh", words, bound ? &ref : NULL, output, sizeof(output), &status, NULL);
+		_exit(0);
+	}
+	for (int i = 0; i < 500 && !program; i++) {
+		usleep(10000);
+		if (pread(file, text, sizeof(text) - 1, 0) > 0 && strchr(text, '\n'))
+			program = atoi(text);
+	}
+	usleep(50000);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && program > 1);
+	for (int i = 0; i < 100 && lives; i++) {
+		snprintf(command, sizeof(command), "/proc/%d/comm", program);
+		FILE *f = fopen(command, "r");
+
+		lives = f && fgets(text, sizeof(text), f) && strcmp(text, "sleep\n") == 0;
+		if (f)
+			fclose(f);
+		snprintf(command, sizeof(command), "grep -q '^State:.[ZX]' /proc/%d/status 2>/dev/null", program);
+		lives = lives && system(command) != 0;
+		usleep(10000);
+	}
+	kill(served, SIGKILL);
+	assert_int_equal(waitpid(served, &status, 0), served);
+	close(file);
+	unlink(path);
+	return lives;
+}
+
+static void helper_dies_with_its_caller(void **state)
+{
+	(void)state;
+	assert_false(outlives_its_caller(true));
+	assert_true(outlives_its_caller(false)); /* one that edits files comes to its end; and so the test can fail */
 }
 
 static void put_program(const char *path, mode_t mode)
@@ -232,9 +385,15 @@ static void probes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(checks_maps),	      cmocka_unit_test(translates_and_formats),
-		cmocka_unit_test(makes_a_userns),     cmocka_unit_test(finds_and_runs_helpers),
-		cmocka_unit_test(explains_newuidmap), cmocka_unit_test(probes),
+		cmocka_unit_test(checks_maps),
+		cmocka_unit_test(translates_and_formats),
+		cmocka_unit_test(makes_a_userns),
+		cmocka_unit_test(finds_and_runs_helpers),
+		cmocka_unit_test(explains_newuidmap),
+		cmocka_unit_test(probes),
+		cmocka_unit_test(helper_ends_with_whom_it_serves),
+		cmocka_unit_test(helper_ends_by_a_signal),
+		cmocka_unit_test(helper_dies_with_its_caller),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

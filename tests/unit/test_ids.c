@@ -114,6 +114,13 @@ static void root_by_default_is_auto(void **state)
 	assert_int_equal(plan->caller, CALLER_NESTED);
 	assert_int_equal(plan->performer[WORK_IDMAP], BY_NOBODY);
 	drop(plan);
+	/* `unshare -Ur`: init has mounts that it may clone, its caller has not */
+	plan = accept(REQUEST(.userns_remap = "auto"), (&(struct id_caller){ 0, 0, UINT64_MAX, false, true }));
+	assert_int_equal(plan->performer[WORK_SOURCES], BY_INIT);
+	drop(plan);
+	plan = accept(REQUEST(.userns = "host"), (&(struct id_caller){ 0, 0, UINT64_MAX, false, true }));
+	assert_int_equal(plan->performer[WORK_SOURCES], BY_INIT);
+	drop(plan);
 }
 
 static void host_is_for_the_privileged(void **state)
@@ -187,6 +194,26 @@ static void host_root_is_never_mapped(void **state)
 	put_subids("", "");
 	refuse(REQUEST(0), &weak_root, ERR_ID_MAP_HOST_ROOT);
 	refuse(REQUEST(0), (&(struct id_caller){ STRANGER, 0, 0, true }), ERR_ID_MAP_HOST_ROOT);
+}
+
+static void words_are_true_everywhere(void **state)
+{
+	const struct idmap visible = { .n = 1, .extents = { { 0, 1000, 1 } } },
+			   map = { .n = 1, .extents = { { 0, 0, 1 } } };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	/* in a nested user namespace id 0 is not the host's */
+	assert_true(ids_check_map(&map, &visible, "uid map", &err) < 0);
+	assert_int_equal(err.id, ERR_ID_MAP_HOST_ROOT);
+	assert_null(strstr(err.message, "host"));
+	assert_non_null(strstr(err.message, "user namespace around it"));
+	err = ERR_INIT;
+	assert_true(ids_check_map(&map, NULL, "uid map", &err) < 0);
+	assert_non_null(strstr(err.message, "of the host"));
+	assert_non_null(strstr(err_id_remedy(ERR_ID_MAP_HOST_ROOT), "or of the user namespace"));
+	/* followed to the letter by two users, a remedy with numbers gives both the same ids */
+	assert_null(strpbrk(strstr(err_id_remedy(ERR_ID_NO_SUBID_RANGE), "usermod"), "0123456789"));
 }
 
 static void explicit_maps(void **state)
@@ -409,6 +436,7 @@ int main(void)
 		cmocka_unit_test(host_is_for_the_privileged),
 		cmocka_unit_test(names_and_numbers),
 		cmocka_unit_test(host_root_is_never_mapped),
+		cmocka_unit_test(words_are_true_everywhere),
 		cmocka_unit_test(explicit_maps),
 		cmocka_unit_test(ordinary_users),
 		cmocka_unit_test(default_is_nsremap),

@@ -387,6 +387,68 @@ static int reserve_after_death(void)
 	return reservation_end(&second, NULL) < 0 ? 7 : 0;
 }
 
+/* Nothing asks for the ranges of the dead: the launch looks for them. */
+static void any_launch_frees_what_the_dead_left(void **state)
+{
+	struct reservation reservation = RESERVATION_NONE;
+	struct plan *plan = auto_plan();
+	struct err err = ERR_INIT;
+	int removed = 0;
+	unsigned left;
+
+	(void)state;
+	pid_t init = fork();
+	int status;
+
+	if (init == 0)
+		wait_to_be_killed();
+	leave_record(init, false);
+	if (plan_reserve(plan, &reservation, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(count_below(""), 2);	    /* ranges, and our own remap */
+	assert_int_equal(count_below("ranges"), 1); /* our own marker */
+	assert_int_equal(waitpid(init, &status, 0), init);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(access(reservation.marker, F_OK), 0);
+	assert_int_equal(access(plan->state_dir, F_OK), 0);
+	assert_int_equal(reservation_end(&reservation, &err), 0);
+	arena_free(plan->arena);
+
+	/* and no launch pays for a long list: records that were made while their owners lived together */
+	pid_t pids[20];
+	int done[2];
+	char c;
+
+	assert_int_equal(pipe(done), 0);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			plan = auto_plan();
+			reservation = RESERVATION_NONE;
+			(void)!write(done[1], plan_reserve(plan, &reservation, NULL) < 0 ? "f" : "x", 1);
+			wait_to_be_killed();
+		}
+		assert_int_equal(read(done[0], &c, 1), 1);
+		assert_int_equal(c, 'x');
+	}
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], &status, 0);
+	}
+	plan = auto_plan();
+	reservation = RESERVATION_NONE;
+	assert_int_equal(plan_reserve(plan, &reservation, NULL), 0);
+	left = count_below("ranges") - 1;
+	assert_true(left >= ARRAY_LEN(pids) - STATE_TRIES_MAX - 1 && left < ARRAY_LEN(pids) - STATE_TRIES_MAX / 2);
+	assert_int_equal(state_collect(root, count_removed, &removed, NULL), 0);
+	assert_int_equal(removed, left);
+	assert_int_equal(reservation_end(&reservation, NULL), 0);
+	arena_free(plan->arena);
+	close(done[0]);
+	close(done[1]);
+	assert_int_equal(count_below(""), 1);
+}
+
 static void next_launch_ends_what_the_dead_left(void **state)
 {
 	(void)state;
@@ -432,6 +494,8 @@ static void default_makes_its_user_once(void **state)
 	run_private(make_default);
 }
 
+static const struct cgroup_limits no_limits = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 0 };
+
 static int end_with_cgroup(void)
 {
 	char parent[64], path[2 * PATH_MAX + 32];
@@ -452,6 +516,8 @@ static int end_with_cgroup(void)
 		struct plan *plan = auto_plan();
 
 		plan->cgroup_path = parent;
+		plan->cgroup_host = &host;
+		plan->limits = no_limits;
 		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, 0, &err) < 0 ||
 		    cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0)
 			_exit(77);
@@ -485,6 +551,91 @@ static int end_with_cgroup(void)
 	return 0;
 }
 
+/* A group out of sight must not pass for one that is gone. */
+static int keep_hidden_group(void)
+{
+	char parent[64], path[2 * PATH_MAX + 64];
+	struct cgroup_host host;
+	struct err err = ERR_INIT;
+	int status, fd, removed = 0;
+	pid_t owner;
+
+	if (cgroup_probe(&host, &err) < 0 || !host.v2_mount[0] || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return 77;
+	snprintf(parent, sizeof(parent), "/nsrun-test-%d", getpid());
+	owner = fork();
+	if (owner == 0) {
+		struct reservation reservation = RESERVATION_NONE;
+		struct plan *plan = auto_plan();
+
+		plan->cgroup_path = parent;
+		plan->cgroup_host = &host;
+		plan->limits = no_limits;
+		_exit(plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, 0, &err) < 0 ||
+				      cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0
+			      ? 77
+			      : 0);
+	}
+	if (waitpid(owner, &status, 0) != owner || !WIFEXITED(status))
+		return 1;
+	if (WEXITSTATUS(status))
+		return WEXITSTATUS(status);
+	snprintf(path, sizeof(path), "%s%s", host.v2_mount, parent);
+	/* covered; another part of the tree; not mounted at all */
+	for (int i = 0; i < 3; i++) {
+		if (i == 0   ? mount("none", host.v2_mount, "tmpfs", 0, NULL) < 0
+		    : i == 1 ? mount(path, host.v2_mount, NULL, MS_BIND, NULL) < 0
+			     : umount2(host.v2_mount, MNT_DETACH) < 0)
+			return 2;
+		if (i == 2 && umount2(host.v2_mount, MNT_DETACH) == 0)
+			return 77; /* more than one */
+		err = ERR_INIT;
+		if (state_collect(root, count_removed, &removed, &err) != -ENODEV || !strstr(err.message, "v2"))
+			return 3;
+		if (removed || count_below("") != 2)
+			return 4;
+		if (i < 2 && umount2(host.v2_mount, 0) < 0)
+			return 5;
+		if (i < 2 && rmdir(path) == 0) /* not empty: the container's own is still below */
+			return 6;
+	}
+	return 0;
+}
+
+/* Runs where the group is visible again. */
+static void keeps_the_record_of_a_hidden_group(void **state)
+{
+	char path[2 * PATH_MAX + 64];
+	struct cgroup_host host;
+	struct err err = ERR_INIT;
+	int status, removed = 0;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("skipped: needs root\n");
+		skip();
+	}
+	pid = fork();
+	if (pid == 0)
+		_exit(keep_hidden_group());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		state_collect(root, NULL, NULL, NULL);
+		print_message("skipped: no cgroup2, or no mount namespace of our own\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+	if (state_collect(root, count_removed, &removed, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(removed, 1);
+	assert_int_equal(cgroup_probe(&host, &err), 0);
+	snprintf(path, sizeof(path), "%s/nsrun-test-%d", host.v2_mount, (int)pid);
+	assert_int_equal(rmdir(path), 0);
+}
+
 /* The whole way of an ordinary user: resolve, reserve below its own state root, newuidmap and newgidmap. */
 static int map_by_helper(void)
 {
@@ -509,6 +660,7 @@ static int map_by_helper(void)
 	plan->auto_pending = false;
 	plan->state_root = NULL;
 	if (plan_resolve_ids(plan, &request, &err) < 0 || plan->caller != CALLER_USER_RANGES ||
+	    !streq(plan->state_root, "/tmp/nsrun-1") || access("/tmp/nsrun-1", F_OK) == 0 || /* named, and not made */
 	    plan_reserve(plan, &reservation, &err) < 0)
 		goto fail;
 	if (reservation.range_fd != FD_NONE || !str_after(plan->state_dir, "/tmp/nsrun-1/1.1/") || pipe(ready) < 0 ||
@@ -668,6 +820,44 @@ static void chooses_the_root(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* Root of a user namespace that an ordinary user made: /run is not its own. */
+static void chooses_the_root_of_a_nested_caller(void **state)
+{
+	char path[256], dir[] = "/tmp/nsrun-xdg-XXXXXX", expected[300];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("skipped: needs root to become another user\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chown(dir, 54321, 54321), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (setgid(54321) < 0 || setuid(54321) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
+			_exit(1);
+		if (unshare(CLONE_NEWUSER) < 0 || file_write_at(AT_FDCWD, "/proc/self/uid_map", "0 54321 1", NULL) < 0)
+			_exit(77);
+		setenv("XDG_RUNTIME_DIR", dir, 1);
+		snprintf(expected, sizeof(expected), "%s/nsrun", dir);
+		if (geteuid() != 0 || state_root_open(path, sizeof(path), NULL) < 0 || !streq(path, expected))
+			_exit(2);
+		rmdir(path);
+		unsetenv("XDG_RUNTIME_DIR");
+		_exit(state_root_name(path, sizeof(path), NULL) < 0 || !streq(path, "/tmp/nsrun-0") ? 3 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(rmdir(dir), 0);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("skipped: an ordinary user makes no user namespace here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static double now_us(void)
 {
 	struct timespec t;
@@ -737,7 +927,10 @@ int main(void)
 		cmocka_unit_test(keeps_what_it_cannot_judge),
 		cmocka_unit_test(refuses_a_prepared_root),
 		cmocka_unit_test(chooses_the_root),
+		cmocka_unit_test(chooses_the_root_of_a_nested_caller),
 		cmocka_unit_test(is_quick_beside_many),
+		cmocka_unit_test(any_launch_frees_what_the_dead_left),
+		cmocka_unit_test(keeps_the_record_of_a_hidden_group),
 		cmocka_unit_test(next_launch_ends_what_the_dead_left),
 		cmocka_unit_test(default_makes_its_user_once),
 		cmocka_unit_test(collector_ends_the_cgroup),

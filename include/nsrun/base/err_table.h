@@ -2,8 +2,8 @@
 /* ERR_ID(symbol, word, remedy): every cause nsrun can name. Included several times: no include guard. */
 ERR_ID(NONE, "", "")
 ERR_ID(NO_SUBID_RANGE, "no-subid-range",
-       "give the user a range: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER, or use "
-       "--userns-remap auto as root")
+       "give the user 65536 ids that no line of /etc/subuid and /etc/subgid has: usermod --add-subuids FIRST-LAST "
+       "--add-subgids FIRST-LAST USER; or use --userns-remap auto as root")
 ERR_ID(SUBID_MALFORMED, "subid-malformed",
        "correct the line; each is NAME-OR-UID:FIRST:COUNT with decimal numbers below 4294967295 (subuid(5))")
 ERR_ID(SUBID_OVERLAP, "subid-overlap",
@@ -15,7 +15,8 @@ ERR_ID(UNKNOWN_USER, "unknown-user", "name a user of /etc/passwd, or give a numb
 ERR_ID(RANGE_NOT_OWNED, "range-not-owned",
        "only root, or the user who owns the subordinate range, may use it; leave --userns-remap away to use your own")
 ERR_ID(MAP_HOST_ROOT, "map-host-root",
-       "a container whose map reaches host id 0 is not remapped; say --userns=host when that is meant")
+       "id 0 outside is root of the host, or of the user namespace that nsrun runs in: a map that reaches it protects "
+       "nothing from the container; begin the range at another id, or say --userns=host when that is meant")
 ERR_ID(NEWIDMAP_MISSING, "newidmap-missing", "install the package uidmap (Debian) or shadow-utils")
 ERR_ID(NEWIDMAP_NOT_SETUID, "newidmap-not-setuid",
        "newuidmap and newgidmap need the set-uid bit or file capabilities, on a file system without nosuid: "
@@ -89,3 +90,9 @@ ERR_ID(UNKNOWN_INSIDE, "unknown-inside",
        "names are looked up in the container's own /etc/passwd and /etc/group: name one that is there, or give a number")
 ERR_ID(MOUNT_POINT_MISSING, "mount-point-missing",
        "a read-only rootfs is never written, not even for a mount point: make it beforehand (mkdir ROOTFS/PATH), or leave --read-only away")
+ERR_ID(STDIO_DIRECTORY, "stdio-directory",
+       "the workload could leave the container through it (/proc/self/fd/N/..): redirect from a file, a pipe or /dev/null")
+ERR_ID(SELF_UNPROTECTED, "self-unprotected",
+       "a container with the rights of nsrun's owner could overwrite nsrun itself (CVE-2019-5736), and the copy that prevents it could not be "
+       "made: see vm.memfd_noexec (sysctl(8)) and the free memory, or install nsrun as root's")
+ERR_ID(VOLUME_GROUP, "volume-group", "give it to the owner's own group (chown USER: DIR), or mount it read-only (:ro)")

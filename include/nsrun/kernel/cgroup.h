@@ -11,16 +11,19 @@
 
 enum cgroup_ctl { CGROUP_CPU, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CONTROLLER_COUNT };
 
+/* Longest path of a mount or a group. Eight of them are in every plan, and each page of it that is touched costs a fault. */
+#define CGROUP_PATH_MAX 1024
+
 /* What this host offers to this process. Filled once per launch. */
 struct cgroup_host {
-	char v2_mount[PATH_MAX]; /* "" where no cgroup2 is mounted */
+	char v2_mount[CGROUP_PATH_MAX]; /* "" where no cgroup2 is mounted */
 	/* This process' group, relative to v2_mount, "/" first; "" when that mount shows another part of the tree. */
-	char v2_self[PATH_MAX];
+	char v2_self[CGROUP_PATH_MAX];
 	/* Offered by the v2 hierarchy at its root: a v1 mount takes a controller away. */
 	bool v2_controller[CGROUP_CONTROLLER_COUNT];
 	/* "" where the controller has no v1 hierarchy. */
-	char v1_mount[CGROUP_CONTROLLER_COUNT][PATH_MAX];
-	char v1_self[CGROUP_CONTROLLER_COUNT][PATH_MAX];
+	char v1_mount[CGROUP_CONTROLLER_COUNT][CGROUP_PATH_MAX];
+	char v1_self[CGROUP_CONTROLLER_COUNT][CGROUP_PATH_MAX];
 };
 
 #define CGROUP_NO_LIMIT UINT64_MAX
@@ -37,8 +40,8 @@ unsigned cgroup_limits_controllers(const struct cgroup_limits *limits);
 int cgroup_probe(struct cgroup_host *ret, struct err *err);
 /* The parsers below cgroup_probe(), for tests: the text of /proc/self/mountinfo, then that of /proc/self/cgroup. They write into `text`. */
 struct cgroup_roots {
-	char v2[PATH_MAX]; /* what the mount shows of its hierarchy: mountinfo's field 4 */
-	char v1[CGROUP_CONTROLLER_COUNT][PATH_MAX];
+	char v2[CGROUP_PATH_MAX]; /* what the mount shows of its hierarchy: mountinfo's field 4 */
+	char v1[CGROUP_CONTROLLER_COUNT][CGROUP_PATH_MAX];
 };
 int cgroup_parse_mounts(char *text, struct cgroup_host *host, struct cgroup_roots *roots, struct err *err);
 int cgroup_parse_self(char *text, struct cgroup_host *host, const struct cgroup_roots *roots, struct err *err);
@@ -63,8 +66,24 @@ int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const 
 /* v1 only: puts the process into the groups of the controllers that the limits use. */
 int cgroup_attach_v1(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits,
 		     const struct pidref *process, struct err *err);
+
+/*
+ * One hierarchy in which a group was made, for whoever must remove the group later and perhaps elsewhere: in another mount or cgroup
+ * namespace the same path may be another group, or none. The root of the mount, by device and inode, is what tells.
+ */
+struct cgroup_place {
+	char name[16]; /* "v2", or the v1 controller */
+	uint64_t device, inode;
+};
+#define CGROUP_PLACES_MAX (CGROUP_CONTROLLER_COUNT + 1)
+/* The hierarchies that a container with these limits has a group in. */
+int cgroup_places(const struct cgroup_host *host, const struct cgroup_limits *limits,
+		  struct cgroup_place ret[CGROUP_PLACES_MAX], size_t *ret_n, struct err *err);
+/* -ENODEV when this hierarchy is not mounted here, is covered by another mount, or shows another part of its tree. */
+int cgroup_check_place(const struct cgroup_host *host, const struct cgroup_place *place, struct err *err);
 /* Kills all that is left in it (cgroup.kill, or a loop of SIGKILL where 5.14's file is missing), removes sub-groups and the group, in
- * v2 and in every v1 hierarchy of enum cgroup_ctl. A group that does not exist is success. At most `timeout_ms`. */
+ * v2 and in every v1 hierarchy of enum cgroup_ctl. A group that does not exist is success, and so is one in a hierarchy that is not visible
+ * here: see cgroup_check_place(). At most `timeout_ms`. */
 int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned timeout_ms, struct err *err);
 /* OOM kills counted so far in the group (memory.events oom_kill, or v1 memory.oom_control); 0 when there is no such group. */
 uint64_t cgroup_oom_kills(const struct cgroup_host *host, const char *path);

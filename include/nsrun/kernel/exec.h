@@ -14,8 +14,8 @@ int exec_find(const char *cmd, const char *path_variable, char **ret, struct err
  * enough to run after the filter is loaded: it only opens and reads; when that is denied it words the bare errno. */
 int exec_explain_failure(const char *file, int errnum, struct err *err);
 
-/* Every descriptor from `first` on becomes close-on-exec (close_range(2), or a walk of /proc/self/fd before 5.11): a
- * directory descriptor of the host left open is a way out (CVE-2024-21626). */
-int exec_mark_cloexec_from(int first, struct err *err);
+/* Closes every descriptor from `first` on, before a path of the container is resolved: a directory of the host that is left open is a
+ * way out through /proc/self/fd, for the working directory, for CMD and for the interpreter after #! (CVE-2024-21626). */
+int exec_close_from(int first, struct err *err);
 
 #endif

@@ -7,6 +7,11 @@
 
 /* True in the initial user namespace itself (by its inode: an identity map alone would not prove it). */
 bool probe_in_initial_userns(void);
+/* True when this process' mount namespace belongs to its user namespace: CAP_SYS_ADMIN then reaches the mounts (mount_namespaces(7)). After
+ * `unshare -Ur` it does not. */
+bool probe_owns_mounts(void);
+/* True when setgroups(2) is denied in this process' user namespace, as `unshare -Ur` leaves it: an unprivileged gid_map needs that. */
+bool probe_setgroups_denied(void);
 /* True when /proc has mounts on top of parts of it (mountinfo), which makes a fresh procfs in a user namespace EPERM. */
 bool probe_proc_overmounted(void);
 /* Does tmpfs have user.* attributes (Linux 6.6)? Overlayfs in a user namespace has no others for its own marks. */

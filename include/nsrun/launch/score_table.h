@@ -186,9 +186,6 @@ STEP(SESSION_NEW, "session.new", ROLE_WORKLOAD, 0, STEP_ACTION, wants_no_termina
 STEP(STDIN_NULL, "stdin.null", ROLE_WORKLOAD, 0, STEP_ACTION, wants_stdin_null, workload_stdin_null, NULL, NEEDS(STEP_DEV_NODES),
      "dup3", "null(4)",
      "-i=false: reads are at the end at once.")
-STEP(FDS_CLOSE, "fds.close", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_fds_close, NULL, NEEDS(STEP_NONE),
-     "close_range", "close_range(2)",
-     "Everything above 2 closes at execve: a directory descriptor of the host would be a way out (CVE-2024-21626).")
 STEP(SIGNALS_RESET, "signals.reset", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_signals_reset, NULL, NEEDS(STEP_NONE),
      "rt_sigaction", "signal(7)",
      "Ignored signals and the mask survive execve: the workload starts with neither.")
@@ -204,7 +201,10 @@ STEP(CREDS_SET, "creds.set", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_creds
 STEP(PARENT_KEEP, "parent.keep", ROLE_WORKLOAD, 0, STEP_ACTION, wants_direct_workload, workload_parent_keep, NULL, NEEDS(STEP_CREDS_SET),
      "prctl", "prctl(2)",
      "The change of ids cleared the bond to the runtime once more.")
-STEP(CWD_ENTER, "cwd.enter", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_cwd_enter, NULL, NEEDS(STEP_CREDS_SET, STEP_ROOT_DETACH),
+STEP(FDS_CLOSE, "fds.close", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_fds_close, NULL, NEEDS(STEP_PARENT_KEEP),
+     "close_range", "close_range(2)",
+     "Before the working directory and CMD are resolved: /proc/self/fd leads through every open directory to the host (CVE-2024-21626). Only the channel stays, which is no directory and closes at execve.")
+STEP(CWD_ENTER, "cwd.enter", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_cwd_enter, NULL, NEEDS(STEP_CREDS_SET, STEP_ROOT_DETACH, STEP_FDS_CLOSE),
      "chdir", "chdir(2)",
      "With the workload's own rights, after the pivot: it cannot be a directory of the host.")
 STEP(CAPS_SET, "caps.set", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_set, NULL, NEEDS(STEP_CREDS_SET, STEP_CWD_ENTER),

@@ -50,8 +50,8 @@ int subid_plugin_ranges(enum subid_kind kind, const char *owner, struct subid_ra
 /* True when `owner`, the first field of a line, is this name (may be NULL) or this number. */
 bool subid_owner_is(const char *owner, const char *name, uint32_t id);
 
-/* Decides plan->caller, performer[], remap, uids, gids, deny_setgroups, root_uid, root_gid and CLONE_NEWUSER in namespaces from the request and
- * this process' ids and capabilities. Every refusal of features.md on identity is here. */
+/* Decides plan->caller, performer[], remap, uids, gids, deny_setgroups, root_uid, root_gid, CLONE_NEWUSER in namespaces and state_root
+ * (its name) from the request and this process' ids and capabilities. Every refusal of features.md on identity is here. */
 int plan_resolve_ids(struct plan *plan, const struct plan_request *request, struct err *err);
 
 /* Who calls: filled from this process by plan_resolve_ids(). */
@@ -60,10 +60,14 @@ struct id_caller {
 	gid_t gid;
 	uint64_t caps; /* effective */
 	bool initial_userns;
+	bool foreign_mounts; /* its capabilities do not reach the mounts that it sees: init, which has a copy of its own, opens the trees */
+	bool setgroups_denied; /* in its user namespace (user_namespaces(7)) */
 };
 /* The same for any caller and any files: what the unit tests drive. */
 int ids_resolve(struct plan *plan, const struct plan_request *request, const struct id_caller *caller,
 		const struct id_files *files, struct err *err);
+/* Words INSIDE:OUTSIDE:COUNT, up to a NULL. */
+int ids_parse_map(const char *const *words, const char *option, struct idmap *ret, struct err *err);
 /* Refuses a map that is malformed, reaches host id 0, or reaches ids that this user namespace (`visible`; NULL in the initial one) does
  * not have. */
 int ids_check_map(const struct idmap *map, const struct idmap *visible, const char *what, struct err *err);

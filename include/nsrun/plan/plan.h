@@ -20,6 +20,8 @@
 #include <nsrun/plan/privilege.h>
 #include <nsrun/plan/request.h>
 
+#include <sys/stat.h>
+
 #define PLAN_ID_LEN 12 /* hexadecimal digits */
 
 /* How a tree of the host appears inside (the table "Who owns what on disk" in docs/architecture.md). */
@@ -59,7 +61,7 @@ struct plan {
 	enum remap_source remap;
 	const char *remap_word; /* for messages and --dry-run: "dummy", "auto", ... */
 	bool auto_pending; /* REMAP_AUTO: the range is not taken yet; REMAP_USER: `default`, and its user is not made yet */
-	struct idmap uids, gids; /* empty while auto_pending; all ids onto themselves with REMAP_NONE */
+	struct idmap uids, gids; /* empty while auto_pending; all ids that there are, onto themselves, with REMAP_NONE */
 	bool deny_setgroups;
 	uid_t root_uid; /* host ids of the container's root; (uid_t)-1 while auto_pending */
 	gid_t root_gid;
@@ -108,6 +110,10 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 
 /* Phases 2 and 3: takes id, range and state directory under locks that die with this process, and freezes the plan. The
  * reservation is released by reservation_end(). See plan/reserve.h. */
+
+/* Could a process of the container write this file of the host, if it got hold of it? By the ids that its map grants and the file's
+ * owner, group and mode; an `auto` range that is not taken yet counts as any id but host root's. */
+bool plan_may_write(const struct plan *plan, const struct stat *file);
 
 void plan_free(struct plan *plan);
 static inline void plan_freep(struct plan **p)

@@ -2,15 +2,17 @@
 /*
  * What must be unique, and what outlives a killed runtime.
  *
- *   STATE_ROOT/                 /run/nsrun as root, $XDG_RUNTIME_DIR/nsrun or /tmp/nsrun-UID otherwise; 0711 resp. 0700, owned by us
+ *   STATE_ROOT/                 /run/nsrun as root where /run is root's, $XDG_RUNTIME_DIR/nsrun or /tmp/nsrun-UID otherwise; 0711 as root, else 0700; owned by us
  *     ranges/ids                empty; its bytes stand for host ids, and each runtime holds an open file description lock on its own (ids_auto.h)
  *     ranges/FIRST              one file an `auto` range in use: its text is the container's directory, UID.GID/ID
  *     UID.GID/                  one directory a remap (host ids of the container's root), 0700
  *       ID/lock                 flock(2)ed by the owning runtime for as long as it lives
  *       ID/state.json           what was made and must be undone; written before it is made
  *
- * A lock that can be taken means that its owner is dead: the next launch that meets it, and `nsrun gc`, kill what is left in
- * its cgroup, remove the groups and the directory, and free the range.
+ * A lock that can be taken means that its owner is dead. Its init and what is left in its cgroup are killed then, its groups and
+ * directory removed, and its range freed: by every launch, which tries the locks of eight others (of its own remap first, from a random one
+ * on: all there are on most hosts, and a bounded time beside a thousand), by the launch that wants the same range, and by `nsrun gc` for all.
+ * A record whose groups cannot be seen (another mount or cgroup namespace) stays, for a collector who sees them.
  */
 #ifndef NSRUN_PLAN_RESERVE_H
 #define NSRUN_PLAN_RESERVE_H
@@ -36,13 +38,15 @@ int reservation_end(struct reservation *reservation, struct err *err);
 /* Lets go of the locks and leaves the record where it is: something that it names could not be undone, and nsrun gc must find it. */
 void reservation_abandon(struct reservation *reservation);
 
-/* Record of what is about to be made: cgroup path, pid of the runtime and init, ids, rootfs, command, time. */
+/* Record of what is about to be made: cgroup path and its hierarchies, pid of the runtime and init, ids, rootfs, command, time. */
 int state_record(const struct plan *plan, const struct reservation *reservation, pid_t init, struct err *err);
 
 /* Removes what dead owners left, in the whole state root. on_removed (may be NULL) hears the id and the reason of each. */
 int state_collect(const char *state_root, void (*on_removed)(const char *id, const char *what, void *data), void *data,
 		  struct err *err);
-/* The state root for this caller; makes it (0711 or 0700) and refuses one that belongs to somebody else. */
+/* Name of the state root for this caller; makes nothing. */
+int state_root_name(char *ret, size_t size, struct err *err);
+/* The same; makes it (0711 or 0700) and refuses one that belongs to somebody else. */
 int state_root_open(char *ret_path, size_t size, struct err *err);
 
 #endif

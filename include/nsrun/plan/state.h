@@ -17,8 +17,23 @@ int state_lock(int dirfd, int *ret_fd, struct err *err);
 /* Empties and removes the directory `id` in `remap_fd`, then the remap's directory if that was the last. */
 int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, struct err *err);
 
-/* Ends and removes what the dead owner of REMAP/ID left. 1: removed; 0: there was nothing; -EBUSY, without filling anything: its owner lives. */
-int state_recover(int root_fd, const char *remap, const char *id, struct err *err);
+/* Ends and removes what the dead owner of REMAP/ID left, and the marker of its range. 1: removed; 0: there was nothing; -EBUSY, without filling
+ * anything: its owner lives. What it has a group in must be visible here, otherwise the record stays. `timeout_ms` is for the group's end. */
+int state_recover(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err);
+/* How long nsrun gc, or the launch that needs these ids, waits for the end of one container. */
+#define STATE_RECOVER_MS 5000
+
+/* The part of plan_reserve() that frees what dead owners left: tries at most STATE_TRIES_MAX locks of other containers, those in
+ * `remap` first, beginning at a random one. `id` is our own. Failures are for nsrun gc to report. */
+#define STATE_TRIES_MAX 8
+void state_collect_some(int root_fd, const char *remap, const char *id);
+
+/* Makes the state root (0711 as root, 0700 otherwise), or takes the one that is there if it is ours. */
+int state_root_make(const char *path, int *ret_fd, struct err *err);
+
+/* This boot, as /proc/sys/kernel/random/boot_id names it. */
+#define BOOT_ID_SIZE 37
+bool state_boot_id(char ret[BOOT_ID_SIZE]);
 
 /* Names that may stand in the state root: "UID.GID" and twelve hexadecimal digits. */
 bool state_is_remap(const char *name);

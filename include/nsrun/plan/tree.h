@@ -16,4 +16,11 @@ void plan_settle_trees(struct plan *plan);
  * reaches anything below it. Walks up by ".." from the descriptor, so symbolic links and renames do not matter. */
 int tree_is_private(int dir_fd, bool *ret, struct err *err);
 
+/* tree_is_private() for the tree itself, which may be a file, and for every other mount of this mount namespace that shows it or a part of it.
+ * `path` is its absolute path. What it does not see: mounts in other namespaces, and hard links. */
+int tree_is_hidden(int fd, const struct stat *st, const char *source, const char *path, bool *ret, struct err *err);
+
+/* The kernel's name for an open file; `path` has PATH_MAX bytes. */
+int tree_path_of(int fd, const char *source, char *path, struct err *err);
+
 #endif

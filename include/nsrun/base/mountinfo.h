@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line of /proc/PID/mountinfo: proc(5). */
+#ifndef NSRUN_BASE_MOUNTINFO_H
+#define NSRUN_BASE_MOUNTINFO_H
+
+#include <stdbool.h>
+
+struct mountinfo {
+	int id;
+	const char *device; /* "MAJOR:MINOR" */
+	const char *root;   /* what of the file system is mounted */
+	const char *target; /* where */
+	const char *type;
+	const char *super_options; /* "" where there are none */
+};
+
+/* Splits the line in place; the fields point into it, with the octal escapes of space, tab, newline and backslash undone. False: not
+ * such a line. */
+bool mountinfo_parse(char *line, struct mountinfo *ret);
+
+#endif
