@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks that once worked, or worked against others, each replayed step by step."""
+import hashlib
+import os
+import shutil
+
+from harness import *
+from helper import *
+
+
+def host_dir():
+    """A directory of the host with a canary, which nothing inside may see."""
+    path = tmp("host", 0o755)
+    with open(os.path.join(path, "canary"), "w") as f:
+        f.write("outside\n")
+    return path
+
+
+@generate
+def test_working_directory_through_descriptor():
+    """CVE-2024-21626: a link in the rootfs to /proc/self/fd/N as -w."""
+    for name, options in (("dummy", ["--userns-remap", "dummy"]), ("init", ["--userns-remap", "dummy", "--init"]), ("host", ["--userns=host"])):
+        def case(options=options):
+            dummy()
+            tree = rootfs(owner=dummy() if "dummy" in options else None, private=True, fresh=True)
+            with open(host_dir() + "/canary") as held:
+                for number in range(3, 30):
+                    link = os.path.join(tree, "wd")
+                    if os.path.lexists(link):
+                        os.unlink(link)
+                    os.symlink("/proc/self/fd/%d" % number, link)
+                    result = nsrun(options + ["-w", "/wd", tree, "/bin/sh", "-c", "echo entered; ls -a"])
+                    equal(result.status, 125, "status with descriptor %d: %r" % (number, result))
+                    check("entered" not in result.stdout, "descriptor %d was entered: %s" % (number, result.stdout))
+        yield name, case
+
+
+def test_interpreter_through_descriptor():
+    """The #! line is resolved by the kernel in the same process: no directory of the host may be open by then."""
+    tree = rootfs(owner=dummy(), fresh=True)
+    outside = tmp("outside", 0o755)
+    shutil.copy(os.path.join(tree, "bin/busybox"), os.path.join(outside, "marker-program"))
+    os.chmod(os.path.join(outside, "marker-program"), 0o755)
+    for number in range(3, 30):
+        script = os.path.join(tree, "bin/script")
+        with open(script, "w") as f:
+            f.write("#!/proc/self/fd/%d/../../../../../../../..%s/marker-program sh\necho ran\n" % (number, outside))
+        os.chmod(script, 0o755)
+        result = nsrun(["--userns-remap", "dummy", tree, "script"])
+        check("ran" not in result.stdout, "descriptor %d led to a program of the host" % number)
+        check(result.status in (126, 127), "status with descriptor %d: %r" % (number, result))
+
+
+def test_no_descriptor_but_three_at_execve():
+    """Held open by the caller on purpose, directories among them."""
+    held = [os.open(path, os.O_RDONLY) for path in ("/", "/etc", host_dir())]
+    for fd in held:
+        os.set_inheritable(fd, True)
+    try:
+        run_ = remapped("", "/bin/ls", "/proc/self/fd", popen={"pass_fds": held}).check()
+        equal(run_.stdout.split(), ["0", "1", "2", "3"], "descriptors (3 is that of ls)")
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def test_own_program_is_out_of_reach():
+    """CVE-2019-5736: where the container has the rights of its owner, nsrun runs from a sealed copy."""
+    binary_path = binary()
+    before = hashlib.sha256(open(binary_path, "rb").read()).hexdigest()
+    tree = rootfs(private=True)
+    for options, sealed in ((["--userns=host"], True), (["--userns-remap", "dummy", "--read-only"], False)):
+        dummy()
+        process = subprocess_nsrun(options + [tree, "/bin/sh", "-c", "echo up; exec sleep 30"])
+        try:
+            equal(process.stdout.readline(), b"up\n", "output")
+            link = os.readlink("/proc/%d/exe" % process.pid)
+            equal(link.startswith("/memfd:"), sealed, "program of nsrun with %s: %s" % (options, link))
+            if sealed:
+                try:
+                    with open("/proc/%d/exe" % process.pid, "r+b") as f:
+                        f.write(b"overwritten")
+                        f.flush()
+                    fail("the sealed copy could be written")
+                except OSError:
+                    pass
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+    nsrun(["gc"])
+    equal(hashlib.sha256(open(binary_path, "rb").read()).hexdigest(), before, "nsrun's own file")
+
+
+def subprocess_nsrun(args):
+    import subprocess
+    return subprocess.Popen([binary()] + args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+
+
+def test_standard_input_is_no_directory():
+    fd = os.open("/tmp", os.O_RDONLY)
+    try:
+        result = remapped("", "/bin/sh", "-c", "ls /proc/self/fd/0/..", stdin=fd)
+        equal(result.status, 125, "status: %r" % result)
+        contains(result.stderr, "stdio-directory", "stderr")
+        remapped("-i=false", "/bin/true", stdin=fd).check(0)
+    finally:
+        os.close(fd)
+
+
+def test_volume_group_is_not_granted():
+    """`chown USER dir` leaves the group: a set-group-id file made inside would be root's or shadow's."""
+    volume = tmp("volume", 0o755)
+    for uid, gid in ((4321, 0), (4321, 42), (100000, 0)):
+        os.chown(volume, uid, gid)
+        result = remapped("-v %s:/v" % volume, "/bin/sh", "-c", "cp /bin/busybox /v/s; chmod 6755 /v/s")
+        equal(result.status, 125, "%d:%d: %r" % (uid, gid, result))
+        contains(result.stderr, "volume-group", "stderr")
+        equal(os.listdir(volume), [], "made in the volume")
+        remapped("-v %s:/v:ro" % volume, "/bin/ls", "/v").check(0)
+    os.chown(volume, 4321, 4321)
+    remapped("-v %s:/v" % volume, "/bin/touch", "/v/mine").check(0)
+    made = os.stat(volume + "/mine")
+    equal((made.st_uid, made.st_gid), (4321, 4321), "owner of what was made")
+
+
+def test_private_tree_shown_by_another_mount():
+    """All of it, or a part, at a place that others can reach."""
+    tree = rootfs(private=True, fresh=True)
+    dummy()
+    nsrun(["--userns-remap", "dummy", tree, "/bin/true"]).check(0)
+    public = tmp("public", 0o755)
+    for shown in (tree, tree + "/tmp"):
+        mount(shown, public, flags=0x1000)  # MS_BIND
+        try:
+            result = nsrun(["--userns-remap", "dummy", tree, "/bin/true"])
+            equal(result.status, 125, "%s is shown at %s: %r" % (shown, public, result))
+            contains(result.stderr, "rootfs-owner", "stderr")
+        finally:
+            umount(public)
+    nsrun(["--userns-remap", "dummy", tree, "/bin/true"]).check(0)
+
+
+if __name__ == "__main__":
+    main()
