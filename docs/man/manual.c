@@ -14,6 +14,8 @@
  * beginning of a line makes it a request. */
 static void put(const char *text)
 {
+	if (!text)
+		return;
 	if (*text == '.' || *text == '\'')
 		fputs("\\&", stdout);
 	for (; *text; text++)

@@ -336,6 +336,14 @@ static int explain_missing_group(const struct cgroup_host *host, const char *pat
 	return err_set(err, ERR_SYSTEM, ERR_ID_NONE, cgroup_get_last_errno() ?: ENOENT, "%s: make control group", dir);
 }
 
+static void drop_log(void *data, int level, const char *format, va_list arguments)
+{
+	(void)data;
+	(void)level;
+	(void)format;
+	(void)arguments;
+}
+
 static int apply(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits, struct err *err)
 {
 	struct setting list[SETTINGS_MAX];
@@ -358,6 +366,8 @@ static int apply(const struct cgroup_host *host, const char *path, const struct 
 	}
 	n = drop_missing(host, path, list, list_settings(host, limits, list));
 	/* Here and not earlier: it reads /proc/mounts and /proc/cgroups, 0.6 ms that a launch without limits does not pay. */
+	/* Its own would write to standard output, which is the workload's, as loud as CGROUP_LOGLEVEL in the environment says. */
+	cgroup_set_logger(drop_log, CGROUP_LOG_ERROR, NULL);
 	r = cgroup_init();
 	if (r)
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, r == ECGOTHER ? cgroup_get_last_errno() : EIO,

@@ -14,9 +14,11 @@
  */
 static int set_groups(size_t n, const gid_t *groups, struct err *err)
 {
-	if (syscall(SYS_setgroups, n, groups) < 0)
-		return err_system_id(err, errno == EINVAL ? ERR_ID_ID_NOT_MAPPED : ERR_ID_NONE, "%zu supplementary groups", n);
-	return 0;
+	if (syscall(SYS_setgroups, n, groups) == 0)
+		return 0;
+	if (errno == EINVAL && n == 1)
+		return err_system_id(err, ERR_ID_ID_NOT_MAPPED, "setgroups(group %u)", groups[0]);
+	return err_system_id(err, errno == EINVAL ? ERR_ID_ID_NOT_MAPPED : ERR_ID_NONE, "setgroups(%zu groups)", n);
 }
 
 static int set_ids(uid_t uid, gid_t gid, struct err *err)
@@ -24,9 +26,9 @@ static int set_ids(uid_t uid, gid_t gid, struct err *err)
 	/* Groups before the user: CAP_SETGID is lost with user id 0. All three ids at once, so that no saved id is left to
 	 * return to. */
 	if (syscall(SYS_setresgid, gid, gid, gid) < 0)
-		return err_system_id(err, errno == EINVAL ? ERR_ID_ID_NOT_MAPPED : ERR_ID_NONE, "group %u", gid);
+		return err_system_id(err, errno == EINVAL ? ERR_ID_ID_NOT_MAPPED : ERR_ID_NONE, "setresgid(%u)", gid);
 	if (syscall(SYS_setresuid, uid, uid, uid) < 0)
-		return err_system_id(err, errno == EINVAL ? ERR_ID_ID_NOT_MAPPED : ERR_ID_NONE, "user %u", uid);
+		return err_system_id(err, errno == EINVAL ? ERR_ID_ID_NOT_MAPPED : ERR_ID_NONE, "setresuid(%u)", uid);
 	return 0;
 }
 

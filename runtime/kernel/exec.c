@@ -26,7 +26,8 @@ static int try_candidate(const char *path)
 static int refuse(const char *cmd, const char *file, int errnum, struct err *err)
 {
 	if (errnum == ENOENT || errnum == ENOTDIR)
-		return err_set(err, ERR_NOT_FOUND, ERR_ID_CMD_NOT_FOUND, errnum, "%s", cmd);
+		return err_set(err, ERR_NOT_FOUND, ERR_ID_CMD_NOT_FOUND, errnum, "%s: does not exist in the container",
+			       cmd);
 	return exec_explain_failure(file, errnum, err);
 }
 

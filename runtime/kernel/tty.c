@@ -100,14 +100,18 @@ static void ttou_restore(const struct ttou *saved)
 static int wait_foreground(int fd, struct err *err)
 {
 	struct ttou saved;
-	int r;
+	int r = -1;
 
 	if (tcgetpgrp(fd) < 0)
 		return 0; /* not the controlling terminal: there is no job control on it */
 	ttou_act(&saved);
-	do
+	/* The kernel looks at the session without a lock that keeps a child, which calls setsid(2) at that moment, from changing it
+	 * (tiocspgrp, session_of_pgrp): EPERM can be a passing one. */
+	for (int tries = 0; tries < 10; tries++) {
 		r = tcsetpgrp(fd, getpgrp());
-	while (r < 0 && errno == EINTR);
+		if (r == 0 || (errno != EINTR && errno != EPERM))
+			break;
+	}
 	ttou_restore(&saved);
 	if (r < 0) /* ENOTTY here: an orphaned process group, which nobody could continue, is not stopped */
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, errno == ENOTTY ? EIO : errno,

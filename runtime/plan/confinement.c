@@ -230,8 +230,9 @@ int plan_parse_limits(const struct plan_request *request, struct cgroup_limits *
 
 	if (request->memory && (parse_size(request->memory, &limits.memory_max) < 0 || limits.memory_max < 4096 ||
 				limits.memory_max > INT64_MAX))
-		return err_input(err, "--memory %s: bytes from 4k to 8388607t with an optional suffix b, k, m, g, t are wanted",
-				 request->memory);
+		return err_input(
+			err, "--memory %s: bytes from 4k to 8388607t with an optional suffix b, k, m, g, t are wanted",
+			request->memory);
 	if (request->pids_limit && !streq(request->pids_limit, "-1") && !streq(request->pids_limit, "unlimited") &&
 	    (parse_u64(request->pids_limit, &limits.pids_max) < 0 || limits.pids_max == 0 ||
 	     limits.pids_max > INT32_MAX))

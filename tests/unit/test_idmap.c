@@ -297,7 +297,7 @@ static void put_program(const char *path, mode_t mode)
 
 static void explains_newuidmap(void **state)
 {
-	char dir[] = "/tmp/nsrun-idmap-XXXXXX", path[64], saved[4096];
+	char dir[] = "/var/tmp/nsrun-idmap-XXXXXX", path[64], saved[4096];
 	const struct pidref nobody = { .pid = 999999, .fd = FD_NONE };
 	const struct idmap *map = MAP({ 0, 1000, 1 });
 	struct err err = ERR_INIT;

@@ -52,7 +52,7 @@ ERR_ID(NO_DELEGATION, "no-delegation",
 ERR_ID(NO_CONTROLLER, "no-controller",
        "the kernel offers no such controller here: see /proc/cgroups and the boot parameters cgroup_disable= and cgroup_enable=")
 ERR_ID(CMD_NOT_FOUND, "cmd-not-found", "CMD is looked up in the container's PATH: name a file that exists inside the rootfs")
-ERR_ID(CMD_NOT_EXECUTABLE, "cmd-not-executable", "chmod +x the file inside the rootfs")
+ERR_ID(CMD_NOT_EXECUTABLE, "cmd-not-executable", "CMD must be a file that its user may execute: chmod +x it inside the rootfs, or name another")
 ERR_ID(INTERPRETER_MISSING, "interpreter-missing", "the interpreter after #! does not exist inside the rootfs: install it there")
 ERR_ID(LOADER_MISSING, "loader-missing",
        "the program is dynamically linked and its ELF loader does not exist inside the rootfs: install the C "

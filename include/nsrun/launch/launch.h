@@ -49,7 +49,7 @@ struct launch {
 	struct user_entry user;
 	char *executable; /* found in the container */
 	const char **argv, **env;
-	const char *shell[2];	/* argv when no CMD was given */
+	const char *shell[2]; /* argv when no CMD was given */
 };
 
 struct launch_result {

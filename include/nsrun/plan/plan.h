@@ -61,7 +61,8 @@ struct plan {
 	enum remap_source remap;
 	const char *remap_word; /* for messages and --dry-run: "dummy", "auto", ... */
 	bool auto_pending; /* REMAP_AUTO: the range is not taken yet; REMAP_USER: `default`, and its user is not made yet */
-	struct idmap uids, gids; /* empty while auto_pending; all ids that there are, onto themselves, with REMAP_NONE */
+	struct idmap uids,
+		gids; /* empty while auto_pending; all ids that there are, onto themselves, with REMAP_NONE */
 	bool deny_setgroups;
 	uid_t root_uid; /* host ids of the container's root; (uid_t)-1 while auto_pending */
 	gid_t root_gid;
