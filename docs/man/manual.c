@@ -137,10 +137,8 @@ static void put_commands(void)
 	for (const struct command_row *row = commands; row->name; row++) {
 		put_tag(row->name);
 		put(row->help);
-		fputs(": processes, control groups, state and id ranges of containers whose nsrun was killed.\nThe "
-		      "next launch does the same for "
-		      "what it meets.\n",
-		      stdout);
+		put(": ");
+		put_line(row->details);
 	}
 }
 

@@ -2,7 +2,6 @@
 #include <nsrun/base/file.h>
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,24 +116,6 @@ int file_replace_at(int dirfd, const char *name, mode_t mode, const void *data, 
 	if (r < 0) {
 		(void)unlinkat(dirfd, temporary, 0);
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s", name);
-	}
-	return 0;
-}
-
-int dir_make_all(const char *path, mode_t mode, struct err *err)
-{
-	char partial[PATH_MAX];
-	const size_t length = strlen(path);
-
-	if (length == 0 || length >= sizeof(partial))
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "%s", path);
-	for (size_t i = 1; i <= length; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		memcpy(partial, path, i);
-		partial[i] = '\0';
-		if (mkdir(partial, mode) < 0 && errno != EEXIST)
-			return err_system(err, "%s", partial);
 	}
 	return 0;
 }

@@ -72,7 +72,7 @@ const struct option_row option_rows[] = {
 	PLANNED(PROCESS, "stop-timeout", 0, "SECONDS", "time until it is killed"),
 
 	BUILT(FILES, "volume", 'v', "SRC:DST[:ro]", LIST, REQUEST(volumes),
-	      "show a directory or file of the host inside", "-v ./data:/data:ro"),
+	      "show a directory or file of the host inside; also :idmap=root", "-v ./data:/data:ro"),
 	BUILT(FILES, "read-only", 0, NULL, TRISTATE, REQUEST(read_only), "mount the rootfs read-only", "--read-only"),
 	BUILT(FILES, "ephemeral", 0, NULL, TRISTATE, REQUEST(ephemeral), "throw every write to the rootfs away",
 	      "--ephemeral"),

@@ -14,7 +14,9 @@
 #include <signal.h>
 
 const struct command_row commands[] = {
-	{ "gc", command_gc, "remove what dead containers left" },
+	{ "gc", command_gc, "remove what dead containers left",
+	  "processes, control groups, state and id ranges of containers whose nsrun was killed. Later launches do the same for up to "
+	  "eight others each." },
 	{ NULL },
 };
 

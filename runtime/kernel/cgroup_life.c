@@ -17,7 +17,7 @@
 #include <time.h>
 
 #define EVENTS_MAX (64 * 1024)
-#define PROCS_MAX (4 * 1024 * 1024) /* what does not fit is found by the next round */
+#define PROCS_MAX ((size_t)64 << 20) /* numbers of at most seven digits, since pid_max is at most 4194304 (proc(5)) */
 
 /* The number after "KEY " in a flat keyed file; UINT64_MAX when it is not there. */
 static uint64_t keyed_value(const char *text, const char *key)
@@ -196,7 +196,7 @@ static int remove_group(const char *mount, const char *path, bool v2, uint64_t d
 			return -EBUSY;
 		dir = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (dir < 0)
-			continue; /* ENOENT: gone meanwhile */
+			return errno == ENOENT ? 0 : -errno;
 		/* cgroup.kill (5.14) reaches the whole sub-tree at once, and what is being forked in it too. */
 		if (v2 && file_write_at(dir, "cgroup.kill", "1", NULL) == 0) {
 			if (wait_event(dir, "populated", 0, deadline) == -ETIMEDOUT)

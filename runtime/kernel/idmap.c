@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/idmap.h>
 
-#include <nsrun/base/file.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>

@@ -2,7 +2,6 @@
 #include <nsrun/kernel/overlay.h>
 
 #include <nsrun/base/pidref.h>
-#include <nsrun/base/strings.h>
 #include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/root.h>
 

@@ -4,7 +4,6 @@
 #include <nsrun/base/strings.h>
 
 #include <inttypes.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/syscall.h>

@@ -31,16 +31,6 @@ static int open_in_root(int root_fd, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-int root_open(int root_fd, const char *path, int flags, int *ret_fd, struct err *err)
-{
-	const int fd = open_in_root(root_fd, path, flags);
-
-	if (fd < 0)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
-	*ret_fd = fd;
-	return 0;
-}
-
 static int check_kind(int fd, const char *path, enum root_kind kind, struct err *err)
 {
 	struct stat st;

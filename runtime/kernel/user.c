@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/user.h>
 
-#include <nsrun/base/strings.h>
 #include <nsrun/kernel/idmap.h>
 #include <nsrun/kernel/root.h>
 

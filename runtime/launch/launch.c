@@ -91,8 +91,10 @@ static _Noreturn void child_ends(struct launch *launch, int result, const struct
 	struct tape *tape = launch->tape;
 
 	if (result < 0) {
-		tape->child_error = *err;
-		atomic_store_explicit(&tape->child_failed, 1, memory_order_release);
+		if (!atomic_exchange(&tape->child_claimed, 1)) {
+			tape->child_error = *err;
+			atomic_store_explicit(&tape->child_failed, 1, memory_order_release);
+		}
 		_exit(err_exit_status(err));
 	}
 	_exit(reaper_run(launch->workload));

@@ -2,7 +2,6 @@
 /* Rows of init that are not about files. */
 #include <nsrun/launch/steps.h>
 
-#include <nsrun/base/strings.h>
 #include <nsrun/kernel/creds.h>
 #include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/title.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/ids.h>
 
-#include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/plan/ids_auto.h>
@@ -42,10 +41,13 @@ static void principal_done(struct principal *p)
 
 #define NSS_BUFFER 65536
 
-static int find_user(const char *word, struct principal *ret, struct err *err)
+/* `word` names a user or a group. A number need not be known. */
+static int find_account(enum subid_kind kind, const char *word, struct principal *ret, struct err *err)
 {
 	_cleanup_free_ char *buffer = malloc(NSS_BUFFER);
-	struct passwd entry, *found = NULL;
+	const char *what = kind == SUBID_UID ? "user" : "group";
+	struct passwd user_entry, *user = NULL;
+	struct group group_entry, *group = NULL;
 	uint32_t id = 0;
 	bool number = parse_u32(word, &id) == 0;
 	int r;
@@ -53,39 +55,20 @@ static int find_user(const char *word, struct principal *ret, struct err *err)
 	if (!buffer)
 		return err_oom(err);
 	if (number ? id > IDMAP_ID_MAX : !*word)
-		return err_input(err, "--userns-remap: \"%s\" is no user", word);
-	r = number ? getpwuid_r(id, &entry, buffer, NSS_BUFFER, &found)
-		   : getpwnam_r(word, &entry, buffer, NSS_BUFFER, &found);
-	if (!found && !number)
-		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_USER, r, "--userns-remap: user %s does not exist", word);
-	*ret = (struct principal){ NULL, found ? found->pw_uid : id, found ? found->pw_gid : (gid_t)-1 };
-	if (found) {
-		ret->name = strdup(found->pw_name);
-		if (!ret->name)
-			return err_oom(err);
-	}
-	return 0;
-}
-
-static int find_group(const char *word, struct principal *ret, struct err *err)
-{
-	_cleanup_free_ char *buffer = malloc(NSS_BUFFER);
-	struct group entry, *found = NULL;
-	uint32_t id = 0;
-	bool number = parse_u32(word, &id) == 0;
-	int r;
-
-	if (!buffer)
-		return err_oom(err);
-	if (number ? id > IDMAP_ID_MAX : !*word)
-		return err_input(err, "--userns-remap: \"%s\" is no group", word);
-	r = number ? getgrgid_r(id, &entry, buffer, NSS_BUFFER, &found)
-		   : getgrnam_r(word, &entry, buffer, NSS_BUFFER, &found);
-	if (!found && !number)
-		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_USER, r, "--userns-remap: group %s does not exist", word);
-	*ret = (struct principal){ NULL, found ? found->gr_gid : id, (gid_t)-1 };
-	if (found) {
-		ret->name = strdup(found->gr_name);
+		return err_input(err, "--userns-remap: \"%s\" is no %s", word, what);
+	if (kind == SUBID_UID)
+		r = number ? getpwuid_r(id, &user_entry, buffer, NSS_BUFFER, &user)
+			   : getpwnam_r(word, &user_entry, buffer, NSS_BUFFER, &user);
+	else
+		r = number ? getgrgid_r(id, &group_entry, buffer, NSS_BUFFER, &group)
+			   : getgrnam_r(word, &group_entry, buffer, NSS_BUFFER, &group);
+	if (!user && !group && !number)
+		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_USER, r, "--userns-remap: %s %s does not exist", what,
+			       word);
+	*ret = user ? (struct principal){ NULL, user->pw_uid, user->pw_gid }
+		    : (struct principal){ NULL, group ? group->gr_gid : id, (gid_t)-1 };
+	if (user || group) {
+		ret->name = strdup(user ? user->pw_name : group->gr_name);
 		if (!ret->name)
 			return err_oom(err);
 	}
@@ -224,11 +207,11 @@ static int resolve_named(const struct resolution *r, struct err *err)
 			  : strdup(r->request->userns_remap);
 	if (!user_word)
 		return err_oom(err);
-	done = find_user(user_word, &user, err);
+	done = find_account(SUBID_UID, user_word, &user, err);
 	if (done < 0)
 		return done;
 	if (colon) {
-		done = find_group(colon + 1, &group, err);
+		done = find_account(SUBID_GID, colon + 1, &group, err);
 		if (done < 0)
 			return done;
 		chosen = &group;
@@ -258,7 +241,7 @@ static int resolve_own(const struct resolution *r, struct err *err)
 	int done;
 
 	snprintf(number, sizeof(number), "%u", r->caller->uid);
-	done = find_user(number, &self, err);
+	done = find_account(SUBID_UID, number, &self, err);
 	if (done < 0)
 		return done;
 	done = subid_ranges_in(r->files, SUBID_UID, self.name, self.id, &uids, err);
@@ -292,7 +275,7 @@ static int check_owned(const struct resolution *r, enum subid_kind kind, const s
 	int done;
 
 	snprintf(number, sizeof(number), "%u", r->caller->uid);
-	done = find_user(number, &self, err);
+	done = find_account(SUBID_UID, number, &self, err);
 	if (done < 0)
 		return done;
 	done = subid_ranges_in(r->files, kind, self.name, self.id, &own, err);

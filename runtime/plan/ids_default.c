@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/ids_auto.h>
 
-#include <nsrun/base/strings.h>
 #include <nsrun/kernel/helper.h>
 
 #include <errno.h>

@@ -118,8 +118,10 @@ static int make_dir_once(const char *remap, const char *id, const int *fds, int 
 	r = state_open_dir(fds[0], remap, 0700, remap, &remap_fd, NULL);
 	if (r == -ENOENT)
 		return -EAGAIN;
-	if (r < 0) /* again, for the words */
-		return state_open_dir(fds[0], remap, 0700, remap, &remap_fd, err);
+	if (r < 0) { /* again, for the words */
+		r = state_open_dir(fds[0], remap, 0700, remap, &remap_fd, err);
+		return r < 0 ? r : -EAGAIN;
+	}
 	if (mkdirat(remap_fd, id, 0700) < 0)
 		return errno == EEXIST || errno == ENOENT
 			       ? -EAGAIN

@@ -3,7 +3,6 @@
 #include <nsrun/plan/state.h>
 
 #include <nsrun/base/file.h>
-#include <nsrun/base/strings.h>
 #include <nsrun/kernel/cgroup.h>
 #include <nsrun/kernel/probe.h>
 

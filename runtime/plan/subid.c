@@ -145,11 +145,6 @@ fail:
 	return r;
 }
 
-int subid_read_all(enum subid_kind kind, struct subid_line **ret, size_t *ret_n, struct err *err)
-{
-	return subid_read_file(id_files_host.subid[kind], ret, ret_n, err);
-}
-
 bool subid_uses_plugin(const char *nsswitch)
 {
 	_cleanup_free_ char *data = NULL;
@@ -305,9 +300,4 @@ int subid_ranges_in(const struct id_files *files, enum subid_kind kind, const ch
 	}
 	*ret = found;
 	return 0;
-}
-
-int subid_ranges_of(enum subid_kind kind, const char *name, uid_t uid, struct subid_ranges *ret, struct err *err)
-{
-	return subid_ranges_in(&id_files_host, kind, name, uid, ret, err);
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -30,6 +31,8 @@ static int check_rootfs(int fd, const char *source, struct err *err)
 	return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, 0, "rootfs %s: the directory is empty", source);
 }
 
+#define NSS_BUFFER 65536
+
 static bool owned_by_range(const struct plan *plan, const struct stat *st)
 {
 	uint32_t inside;
@@ -42,6 +45,13 @@ struct tree_wish {
 	bool is_rootfs, readonly, trusted, idmap_root;
 };
 
+/* A mount is attached inside the container's own mount namespace, so its flags are not locked (mount_namespaces(7)): who has CAP_SYS_ADMIN
+ * there may make a read-only one writable. */
+static bool may_remount(const struct plan *plan)
+{
+	return plan->caps.bounding & CAP_MASK(CAP_SYS_ADMIN);
+}
+
 /* Host root's trees: to write through an idmapped mount makes files of host root, so others must not reach them. */
 static int view_of_host_root(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish,
 			     struct plan_tree *tree, struct err *err)
@@ -53,10 +63,7 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 		tree->why = "host root's, idmapped, writes are thrown away";
 		return 0;
 	}
-	/* The mount is attached inside the container's own mount namespace, so its flags are not locked (mount_namespaces(7)): who has
-	 * CAP_SYS_ADMIN there may remount it writable. */
-	const bool may_remount = plan->caps.bounding & CAP_MASK(CAP_SYS_ADMIN);
-	if (wish->readonly && !may_remount) {
+	if (wish->readonly && !may_remount(plan)) {
 		tree->why = "host root's, idmapped, read-only";
 		return 0;
 	}
@@ -86,16 +93,23 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 		what, tree->source);
 }
 
-/* The group that files made by container root get: the owner's own. Not the directory's, which chown(1) of a user alone leaves at root or shadow:
- * that would grant a group which the owner does not have. */
-static gid_t group_of_owner(uid_t owner)
+/* The group that files made by container root get: the owner's own. Not the directory's, which chown(1) of a user alone leaves at root or
+ * shadow: that would grant a group which the owner does not have. A number without a passwd entry has the group of that number, unless
+ * it is somebody's. */
+static bool group_of_owner(uid_t owner, gid_t *ret)
 {
-	struct passwd entry, *found = NULL;
-	char buffer[4096];
+	_cleanup_free_ char *buffer = malloc(NSS_BUFFER);
+	struct passwd user, *found_user = NULL;
+	struct group group, *found_group = NULL;
 
-	if (getpwuid_r(owner, &entry, buffer, sizeof(buffer), &found) == 0 && found && found->pw_gid != 0)
-		return found->pw_gid;
-	return owner;
+	*ret = owner;
+	if (!buffer || getpwuid_r(owner, &user, buffer, NSS_BUFFER, &found_user) != 0)
+		return false;
+	if (found_user) {
+		*ret = user.pw_gid;
+		return user.pw_gid != 0;
+	}
+	return getgrgid_r(owner, &group, buffer, NSS_BUFFER, &found_group) == 0 && !found_group;
 }
 
 static int choose_view(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish,
@@ -127,11 +141,13 @@ static int choose_view(const struct plan *plan, int fd, const struct stat *st, c
 				   tree->source, st->st_uid, st->st_gid);
 	/* A directory whose group is unknown to the mount cannot be written (inode_permission in the kernel: EACCES), and to grant the group would
 	 * let set-group-id files of it be made. */
-	const gid_t group = group_of_owner(st->st_uid);
-	if (!wish->readonly && st->st_gid != group)
-		return err_refused(err, ERR_ID_VOLUME_GROUP,
-				   "volume %s: belongs to user %u, but to group %u, which is not that user's own (%u)",
-				   tree->source, st->st_uid, st->st_gid, group);
+	gid_t group;
+	const bool known = group_of_owner(st->st_uid, &group);
+	if ((!known || st->st_gid != group) && (!wish->readonly || may_remount(plan)))
+		return err_refused(
+			err, ERR_ID_VOLUME_GROUP,
+			"volume %s: belongs to user %u, but to group %u, which is not known to be that user's own",
+			tree->source, st->st_uid, st->st_gid);
 	tree->view = VIEW_OWNER_ONLY;
 	tree->why = "an ordinary user's: its owner is container root, no other id is granted";
 	tree->owner_uids = (struct idmap){ 1, { { st->st_uid, plan->root_uid, 1 } } };

@@ -186,17 +186,19 @@ static int plugin_child(const char *nsswitch)
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount(nsswitch, "/etc/nsswitch.conf", NULL, MS_BIND, NULL) < 0)
 		return 77;
-	if (subid_ranges_of(SUBID_UID, "alice", 1000, &ranges, &err) < 0) {
+	if (subid_ranges_in(&id_files_host, SUBID_UID, "alice", 1000, &ranges, &err) < 0) {
 		fprintf(stderr, "%s\n", err.message);
 		return 1;
 	}
 	if (ranges.n != 1 || ranges.ranges[0].first != 700000 || ranges.ranges[0].count != 4242)
 		return 2;
 	subid_ranges_done(&ranges);
-	if (subid_ranges_of(SUBID_GID, "wrap", 1000, &ranges, &err) >= 0 || err.id != ERR_ID_SUBID_MALFORMED)
+	if (subid_ranges_in(&id_files_host, SUBID_GID, "wrap", 1000, &ranges, &err) >= 0 ||
+	    err.id != ERR_ID_SUBID_MALFORMED)
 		return 3;
 	err = ERR_INIT;
-	if (subid_ranges_of(SUBID_UID, "stranger", 1000, &ranges, &err) >= 0 || !strstr(err.message, "stranger"))
+	if (subid_ranges_in(&id_files_host, SUBID_UID, "stranger", 1000, &ranges, &err) >= 0 ||
+	    !strstr(err.message, "stranger"))
 		return 4;
 	return 0;
 }

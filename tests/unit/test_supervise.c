@@ -779,6 +779,11 @@ static void reaper_stops(void **state)
 
 int main(void)
 {
+	/* What a caller ignores is not passed on: behind `nohup`, or in the background of a script, they would be. */
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statuses),
 		cmocka_unit_test(forwards),

@@ -64,7 +64,6 @@ ERR_ID(SECCOMP_ORDER, "seccomp-order", "without no_new_privs the filter must per
 ERR_ID(CAP_NOT_HELD, "cap-not-held", "nsrun cannot give what its caller does not have: see capsh --print, or run without --userns=host")
 ERR_ID(LIMIT_ABOVE_HARD, "limit-above-hard", "raising a hard limit needs CAP_SYS_RESOURCE in the initial user namespace (setrlimit(2)): ask for less, or raise the caller's limit first")
 ERR_ID(SETUID_BINARY, "setuid-binary", "nsrun must not be set-uid or carry file capabilities: chmod u-s, setcap -r; ordinary users need neither")
-ERR_ID(NAME_TAKEN, "name-taken", "end that container first, or run nsrun gc if it is dead")
 ERR_ID(NOT_BUILT, "not-built", "README.md has the table of what is built and what is planned")
 ERR_ID(UNKNOWN_OPTION, "unknown-option", "nsrun --help lists the options")
 ERR_ID(OPTION_VALUE, "option-value", "nsrun(1) has an example of every option")

@@ -24,9 +24,6 @@ int file_write_at(int dirfd, const char *path, const char *text, struct err *err
 /* Writes a new file atomically: temporary name in the same directory, then renameat(2). */
 int file_replace_at(int dirfd, const char *name, mode_t mode, const void *data, size_t size, struct err *err);
 
-/* mkdir -p on the host, mode for the directories that it makes. */
-int dir_make_all(const char *path, mode_t mode, struct err *err);
-
 /* write(2) until all is written; retries EINTR. Returns 0 or -errno. */
 int write_all(int fd, const void *data, size_t size);
 

@@ -7,6 +7,7 @@ struct command_row {
 	const char *name;
 	int (*run)(int argc, char *const *argv); /* argv[0] is the command's name */
 	const char *help;
+	const char *details; /* what the manual page has after `help` */
 };
 
 /* Ends with a row without name. */

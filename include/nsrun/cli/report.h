@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /*
- * nsrun: mount.proc (init): proc on proc: Operation not permitted
- *         mount, see mount(2)
+ * nsrun: proc.mount (init): proc: mounting it: Operation not permitted
+ *         fsmount: see proc(5)
  *         remedy: ... [proc-overmounted]
  * Lines without content are left out. Control characters are escaped. Returns err_exit_status().
  */

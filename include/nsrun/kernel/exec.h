@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding and executing CMD in the container: execve(2), script(7), elf(5). */
+/* Finding and executing CMD in the container: execve(2), elf(5). */
 #ifndef NSRUN_KERNEL_EXEC_H
 #define NSRUN_KERNEL_EXEC_H
 

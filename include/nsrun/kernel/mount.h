@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* A detached copy of the mount at dirfd/path (open_tree with OPEN_TREE_CLONE). Symbolic links of the host's own path
- * are followed. recursive: with its submounts. Private, whatever the original is. */
+ * are followed. recursive: with its submounts. A clone of a shared mount is its peer: mount_set_attr() makes it private. */
 int mount_clone_tree(int dirfd, const char *path, bool recursive, int *ret_fd, struct err *err);
 
 /* MOUNT_ATTR_IDMAP. The user namespace must have its maps already (EINVAL before). EINVAL from a file system

@@ -12,9 +12,6 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* openat2 of an existing object. `flags` as in open(2), O_CLOEXEC is added. Errors name the container's path. */
-int root_open(int root_fd, const char *path, int flags, int *ret_fd, struct err *err);
-
 /* The object to mount on, as O_PATH: found, or made component by component (mkdirat, then O_NOFOLLOW), the last one
  * a directory or an empty file. */
 enum root_kind { ROOT_DIRECTORY, ROOT_FILE };
@@ -24,7 +21,7 @@ int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t 
  * (-EFBIG). The buffer is NUL-terminated and belongs to the caller. -ENOENT leaves `err` alone: callers decide. */
 int root_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err);
 
-/* Moves the detached rootfs mount onto "/" of this mount namespace, makes it the working directory and returns an fd on its root. */
+/* Moves the detached rootfs mount onto "/" of this mount namespace and returns an fd on its root. */
 int root_attach(int mount_fd, int *ret_root_fd, struct err *err);
 /* Takes a mount that root_attach put there away again; `fd` is its root, and it must be the topmost one. */
 int root_unstack(int fd, struct err *err);

@@ -40,7 +40,7 @@ struct launch;
 
 struct step {
 	enum step_id id;
-	const char *name; /* "mount.proc": object.verb or kind.object, stable: scripts and tests use it */
+	const char *name; /* "proc.mount": object.verb, stable: scripts and tests use it */
 	enum role role;
 	enum role peer; /* STEP_FORK: of the new process; STEP_SYNC: who waits; 0 otherwise */
 	enum step_kind kind;

@@ -30,6 +30,7 @@ struct tape_record {
 struct tape {
 	bool timed;				/* somebody observes: rows take the time */
 	struct err child_error;			/* the first error of a child; kind ERR_NONE while there is none */
+	_Atomic uint32_t child_claimed;		/* 1 once a child writes child_error: under --init two may fail */
 	_Atomic uint32_t child_failed;		/* 1 once child_error is complete */
 	_Atomic uint32_t at[ROLE_COUNT];	/* enum step_id that each role is at, by role_index() */
 	struct tape_record records[STEP_COUNT]; /* of a sync: by the side that sends */

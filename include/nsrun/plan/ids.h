@@ -27,7 +27,6 @@ extern const struct id_files id_files_host;
 /* The ranges of one user, by name (may be NULL) and by number, from the source that nsswitch.conf names for `subid`: the files,
  * or a libsubid plug-in (libsubid is loaded only then). A malformed line, wherever it is in the file, an end beyond IDMAP_ID_MAX, and a file of more
  * than 4 MiB are errors with file and line; so is a range of this user that overlaps another line. No range at all: n is 0, no error. */
-int subid_ranges_of(enum subid_kind kind, const char *name, uid_t uid, struct subid_ranges *ret, struct err *err);
 int subid_ranges_in(const struct id_files *files, enum subid_kind kind, const char *name, uint32_t id,
 		    struct subid_ranges *ret, struct err *err);
 static inline void subid_ranges_done(struct subid_ranges *ranges)
@@ -40,9 +39,8 @@ struct subid_line {
 	struct subid_range range;
 	unsigned line;
 };
-int subid_read_all(enum subid_kind kind, struct subid_line **ret, size_t *ret_n, struct err *err);
 void subid_lines_free(struct subid_line *lines, size_t n);
-/* The parts of the two above. Empty lines and lines that begin with # are no lines. A missing file is an empty one. */
+/* Empty lines and lines that begin with # are no lines. A missing file is an empty one. */
 int subid_read_file(const char *path, struct subid_line **ret, size_t *ret_n, struct err *err);
 /* True when nsswitch.conf's `subid` line names another source than the files. */
 bool subid_uses_plugin(const char *nsswitch);

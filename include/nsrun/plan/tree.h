@@ -17,7 +17,8 @@ void plan_settle_trees(struct plan *plan);
 int tree_is_private(int dir_fd, bool *ret, struct err *err);
 
 /* tree_is_private() for the tree itself, which may be a file, and for every other mount of this mount namespace that shows it or a part of it.
- * `path` is its absolute path. What it does not see: mounts in other namespaces, and hard links. */
+ * `path` is its absolute path. What it does not see: mounts in other namespaces, overlays
+ * that have the tree as a layer, and hard links. */
 int tree_is_hidden(int fd, const struct stat *st, const char *source, const char *path, bool *ret, struct err *err);
 
 /* The kernel's name for an open file; `path` has PATH_MAX bytes. */
