@@ -297,7 +297,7 @@ int idmap_write_by_helper(const struct pidref *child, const char *program, const
 		return err_refused(err, ERR_ID_NEWIDMAP_NOT_SETUID, "%s: it %s", path, why);
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
 		return err_refused(
-			err, ERR_ID_NONE,
+			err, ERR_ID_NEWIDMAP_POWERLESS,
 			"%s: no_new_privs is set for nsrun itself, which makes set-uid programs powerless (prctl(2))",
 			path);
 	output[strcspn(output, "\n")] = '\0';

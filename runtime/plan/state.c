@@ -35,18 +35,18 @@ int state_open_dir(int dirfd, const char *name, mode_t mode, const char *what, i
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == ELOOP || errno == ENOTDIR)
-			return err_refused(err, ERR_ID_NONE, "%s: is no directory, but something that was put there",
-					   what);
+			return err_refused(err, ERR_ID_STATE_ROOT,
+					   "%s: is no directory, but something that was put there", what);
 		return err_system(err, "%s", what);
 	}
 	if (fstat(fd, &st) < 0)
 		return err_system(err, "%s", what);
 	/* Made in advance by another user, it would let that user exchange the locks and records below it. */
 	if (st.st_uid != geteuid())
-		return err_refused(err, ERR_ID_NONE, "%s: belongs to uid %u and not to us, uid %u", what, st.st_uid,
-				   geteuid());
+		return err_refused(err, ERR_ID_STATE_ROOT, "%s: belongs to uid %u and not to us, uid %u", what,
+				   st.st_uid, geteuid());
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return err_refused(err, ERR_ID_NONE, "%s: others can write to it (mode %04o)", what,
+		return err_refused(err, ERR_ID_STATE_ROOT, "%s: others can write to it (mode %04o)", what,
 				   st.st_mode & 07777);
 	/* The caller's umask may have taken bits away that mkdir(2) was asked for. */
 	if (made && (st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)

@@ -95,3 +95,8 @@ ERR_ID(SELF_UNPROTECTED, "self-unprotected",
        "a container with the rights of nsrun's owner could overwrite nsrun itself (CVE-2019-5736), and the copy that prevents it could not be "
        "made: see vm.memfd_noexec (sysctl(8)) and the free memory, or install nsrun as root's")
 ERR_ID(VOLUME_GROUP, "volume-group", "give it to the owner's own group (chown USER: DIR), or mount it read-only (:ro)")
+ERR_ID(STATE_ROOT, "state-root",
+       "records of containers are kept where nobody else can put anything: set XDG_RUNTIME_DIR to a directory of your own (a login session has "
+       "/run/user/UID), or have root remove what is in the way")
+ERR_ID(NEWIDMAP_POWERLESS, "newidmap-powerless",
+       "start nsrun from where no_new_privs is off (prctl(2); systemd: NoNewPrivileges=no), or with a single id: --uid-map 0:UID:1 --gid-map 0:GID:1")
