@@ -90,7 +90,7 @@ int exec_find(const char *cmd, const char *path_variable, char **ret, struct err
 	return 0;
 }
 
-int exec_close_from(int first, struct err *err)
+int exec_close_from(int first, int proc_fd, struct err *err)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 
@@ -99,7 +99,9 @@ int exec_close_from(int first, struct err *err)
 	/* EPERM, ENOSYS: an outer seccomp filter that does not know the call. */
 	if (errno != ENOSYS && errno != EPERM)
 		return err_system(err, "close_range from %d", first);
-	dir = opendir("/proc/self/fd");
+	const int fd_dir = openat(proc_fd >= 0 ? proc_fd : AT_FDCWD, proc_fd >= 0 ? "self/fd" : "/proc/self/fd",
+				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd_dir >= 0 ? fdopendir(fd_dir) : NULL;
 	if (!dir)
 		return err_system(err, "/proc/self/fd: list the open descriptors");
 	for (;;) {

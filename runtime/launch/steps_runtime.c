@@ -94,6 +94,9 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 		return err_set(err, ERR_SYSTEM, id, errnum, "init: making its namespaces");
 	}
 	if (pid == 0) {
+		/* The group's directory is one of the host: nothing that leads there may be open when paths of the container are resolved. */
+		closep(&launch->cgroup_fd);
+		launch->cgroup_fd = FD_NONE;
 		closep(&launch->channel);
 		launch->channel = TAKE_FD(launch->channel_child);
 		launch->roles = ROLE_INIT | (plan->reaper ? 0 : ROLE_WORKLOAD);

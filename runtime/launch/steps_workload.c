@@ -41,7 +41,7 @@ int workload_fds_close(struct launch *launch, struct err *err)
 	if (launch->channel != kept && dup3(launch->channel, kept, O_CLOEXEC) < 0)
 		return err_system(err, "channel: moving it to descriptor %d", kept);
 	launch->channel = kept;
-	return exec_close_from(kept + 1, err);
+	return exec_close_from(kept + 1, launch->proc_fd, err);
 }
 
 int workload_signals_reset(struct launch *launch, struct err *err)

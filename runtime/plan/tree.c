@@ -63,6 +63,15 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 		tree->why = "host root's, idmapped, writes are thrown away";
 		return 0;
 	}
+	/* Read-only does not keep anybody from a socket or a FIFO (path_resolution(7): a read-only file system refuses changes of files alone),
+	 * and what is idmapped belongs to container root. */
+	const bool channel =
+		S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode) || S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
+	if (channel && !wish->idmap_root)
+		return err_refused(
+			err, ERR_ID_VOLUME_CHANNEL,
+			"volume %s: a socket, FIFO or device of host root, which the container's root would own",
+			tree->source);
 	if (wish->readonly && !may_remount(plan)) {
 		tree->why = "host root's, idmapped, read-only";
 		return 0;

@@ -124,6 +124,38 @@ def test_volume_group_is_not_granted():
     equal((made.st_uid, made.st_gid), (4321, 4321), "owner of what was made")
 
 
+def test_sockets_and_fifos_of_host_root_are_refused():
+    """Read-only does not keep container root, who would be their owner, from using them."""
+    import socket
+    where = tmp("channels", 0o755)
+    os.mkfifo(where + "/fifo", 0o600)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(where + "/socket")
+        os.chmod(where + "/socket", 0o600)
+        for name in ("fifo", "socket"):
+            for option in ("", ":ro"):
+                result = remapped("-v %s/%s:/c%s" % (where, name, option), "/bin/true")
+                equal(result.status, 125, "%s%s: %r" % (name, option, result))
+                contains(result.stderr, "volume-channel", "stderr")
+            remapped("-v %s/%s:/c:idmap=root" % (where, name), "/bin/ls", "/c").check(0)
+
+
+def test_command_is_not_looked_up_on_the_host():
+    """argv.resolve runs before the workload's descriptors are closed: nothing that leads to the host may be open by then either."""
+    tree_ = rootfs(owner=dummy(), fresh=True)
+    canary = host_dir() + "/canary"  # a path that the container does not have
+    held = os.open("/", os.O_RDONLY)
+    os.set_inheritable(held, True)
+    try:
+        for number in range(3, 30):
+            result = nsrun(["--userns-remap", "dummy", tree_, "/proc/self/fd/%d/../../../../../../../..%s" % (number, canary)],
+                           popen={"pass_fds": [held]})
+            equal(result.status, 127, "descriptor %d tells of a file of the host: %r" % (number, result))
+            contains(result.stderr, "argv.resolve", "stderr")
+    finally:
+        os.close(held)
+
+
 def test_private_tree_shown_by_another_mount():
     """All of it, or a part, at a place that others can reach."""
     tree = rootfs(private=True, fresh=True)

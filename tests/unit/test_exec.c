@@ -360,7 +360,7 @@ static void closes_all_above(void **state)
 		struct err err = ERR_INIT;
 		const int low = dup(1), high = fcntl(1, F_DUPFD, 500);
 
-		if (low < 3 || high < 500 || exec_close_from(low + 1, &err) < 0)
+		if (low < 3 || high < 500 || exec_close_from(low + 1, FD_NONE, &err) < 0)
 			_exit(1);
 		if (fcntl(low, F_GETFD) < 0 || fcntl(high, F_GETFD) >= 0 || fcntl(1, F_GETFD) < 0)
 			_exit(2);

@@ -316,6 +316,7 @@ static void many_groups(void **state)
 	struct user_entry e;
 	size_t n = 0;
 
+	assert_non_null(data);
 	for (int i = 0; i < 65536; i++)
 		n += (size_t)sprintf(data + n, "g%d:x:%d:alice\n", i, 2000 + i);
 	put(t, "etc/group", data, n);

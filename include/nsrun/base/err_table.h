@@ -100,3 +100,5 @@ ERR_ID(STATE_ROOT, "state-root",
        "/run/user/UID), or have root remove what is in the way")
 ERR_ID(NEWIDMAP_POWERLESS, "newidmap-powerless",
        "start nsrun from where no_new_privs is off (prctl(2); systemd: NoNewPrivileges=no), or with a single id: --uid-map 0:UID:1 --gid-map 0:GID:1")
+ERR_ID(VOLUME_CHANNEL, "volume-channel",
+       "read-only does not cover what is behind it, such as an engine that makes containers as root; :idmap=root gives it on purpose")

@@ -15,7 +15,8 @@ int exec_find(const char *cmd, const char *path_variable, char **ret, struct err
 int exec_explain_failure(const char *file, int errnum, struct err *err);
 
 /* Closes every descriptor from `first` on, before a path of the container is resolved: a directory of the host that is left open is a
- * way out through /proc/self/fd, for the working directory, for CMD and for the interpreter after #! (CVE-2024-21626). */
-int exec_close_from(int first, struct err *err);
+ * way out through /proc/self/fd, for the working directory, for CMD and for the interpreter after #! (CVE-2024-21626). proc_fd is the root
+ * of a trustworthy procfs, or FD_NONE for the one on /proc; it is needed only where close_range(2) is refused. */
+int exec_close_from(int first, int proc_fd, struct err *err);
 
 #endif
