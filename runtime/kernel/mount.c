@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/mount.h>
 
+#include <nsrun/base/strings.h>
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
@@ -84,6 +86,17 @@ int mount_make_all_private(struct err *err)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_system(err, "/: making every mount private");
 	return 0;
+}
+
+bool mount_fs_has_idmap(int fd)
+{
+	static const char *const names[] = { "ext4", "xfs", "btrfs", "f2fs", "squashfs", "erofs", "vfat" };
+	const char *name = mount_fs_name(fd);
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(name, names[i]))
+			return true;
+	return false;
 }
 
 const char *mount_fs_name(int fd)

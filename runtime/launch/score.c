@@ -185,12 +185,12 @@ bool wants_owner_volumes(const struct plan *plan)
 
 bool wants_overlay(const struct plan *plan)
 {
-	return plan->ephemeral && !wants_overlay_outside(plan);
+	return plan->ephemeral && !plan->rootfs_copied && !wants_overlay_outside(plan);
 }
 
 bool wants_overlay_outside(const struct plan *plan)
 {
-	return plan->ephemeral && plan->performer[WORK_OVERLAY] == BY_RUNTIME;
+	return plan->ephemeral && !plan->rootfs_copied && plan->performer[WORK_OVERLAY] == BY_RUNTIME;
 }
 
 bool wants_rlimits(const struct plan *plan)

@@ -2,11 +2,14 @@
 /* Rows about the trees of the host that the container gets: rootfs and volumes. */
 #include <nsrun/launch/steps.h>
 
+#include <nsrun/kernel/helper.h>
 #include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/overlay.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -53,9 +56,42 @@ static int open_volumes(struct launch *launch, struct err *err)
 	return 0;
 }
 
+/* --ephemeral, and the file system has no idmapped mounts (overlay, NFS, FUSE): the tree is copied into a tmpfs, which has them since 6.3. */
+static int copy_rootfs(struct launch *launch, struct err *err)
+{
+	static const struct mount_option options[] = { { "mode", "0755" }, { NULL, NULL } };
+	_cleanup_close_ int copy = FD_NONE;
+	char program[PATH_MAX], from[64], to[64], output[ERR_MESSAGE_MAX / 2];
+	const char *const argv[] = { "cp", "-a", from, to, NULL };
+	int status;
+
+	int r = mount_new_fs("tmpfs", "tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &copy, err);
+	if (r < 0)
+		return r;
+	if (helper_find(NULL, "cp", program, sizeof(program)) < 0)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENOENT, "cp of the host");
+	/* By this process' descriptors: neither mount has a path. */
+	snprintf(from, sizeof(from), "/proc/%d/fd/%d/.", (int)launch->runtime.pid, launch->rootfs_mount);
+	snprintf(to, sizeof(to), "/proc/%d/fd/%d/", (int)launch->runtime.pid, copy);
+	r = helper_run(program, argv, &launch->runtime, output, sizeof(output), &status, err);
+	if (r < 0)
+		return r;
+	if (status != 0) {
+		output[strcspn(output, "\n")] = '\0';
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EIO, "%s: copying it into memory: %s",
+			       launch->plan->rootfs.source, output);
+	}
+	closep(&launch->rootfs_mount);
+	launch->rootfs_mount = TAKE_FD(copy);
+	launch_note(launch, "a copy in a tmpfs");
+	return 0;
+}
+
 int runtime_rootfs_open(struct launch *launch, struct err *err)
 {
-	return open_rootfs(launch, err);
+	const int r = open_rootfs(launch, err);
+
+	return r == 0 && launch->plan->rootfs_copied ? copy_rootfs(launch, err) : r;
 }
 
 int init_rootfs_open(struct launch *launch, struct err *err)

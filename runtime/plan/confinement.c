@@ -36,11 +36,16 @@ static const char *const masked_paths[] = {
 	"/sys/firmware",
 	"/sys/class/thermal",
 	"/sys/devices/virtual/thermal",
+	"/sys/kernel/notes",
+	"/sys/kernel/slab",
+	"/sys/kernel/vmcoreinfo",
 	NULL,
 };
 
-static const char *const readonly_paths[] = { "/proc/bus",	     "/proc/fs", "/proc/irq", "/proc/sys",
-					      "/proc/sysrq-trigger", NULL };
+/* pressure: the kernel's are the host's, and writing sets a trigger (PSI) there. */
+static const char *const readonly_paths[] = {
+	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/pressure", "/proc/sys", "/proc/sysrq-trigger", NULL,
+};
 
 static int apply_caps(const char *const *names, const char *option, bool add, uint64_t *caps, struct err *err)
 {

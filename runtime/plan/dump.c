@@ -176,6 +176,7 @@ static void put_files(FILE *out, const struct plan *plan)
 {
 	put_tree(out, "rootfs", &plan->rootfs);
 	put_bool(out, "rootfs.ephemeral", plan->ephemeral);
+	put_bool(out, "rootfs.copied", plan->rootfs_copied);
 	put_bool(out, "rootfs.nosuid", plan->root_nosuid);
 	fprintf(out, "volumes: %zu\n", plan->n_volumes);
 	for (size_t i = 0; i < plan->n_volumes; i++) {

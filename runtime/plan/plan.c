@@ -2,12 +2,14 @@
 /* Phase 1: from a request to a complete plan. Nothing is made here. */
 #include <nsrun/plan/plan.h>
 
+#include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/plan/ids.h>
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/tree.h>
 #include <nsrun/plan/volumes.h>
 
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 
@@ -31,6 +33,11 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 	const int r = plan_resolve_tree(plan, source, true, request->read_only == YES, request->trust_rootfs == YES,
 					false, &plan->rootfs, err);
 	plan->rootfs.target = "/";
+	if (r == 0 && plan->ephemeral && plan->rootfs.view == VIEW_IDMAPPED) {
+		_cleanup_close_ int fd = open(plan->rootfs.path, O_PATH | O_CLOEXEC);
+
+		plan->rootfs_copied = fd >= 0 && !mount_fs_has_idmap(fd);
+	}
 	return r;
 }
 

@@ -121,13 +121,14 @@ static int make_dev(int root)
 /* paths.readonly, paths.mask: the lists of runtime/plan/confinement.c */
 static void protect_paths(int proc, int sys, int dev)
 {
-	static const char *const readonly[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
+	static const char *const readonly[] = { "bus", "fs", "irq", "pressure", "sys", "sysrq-trigger" };
 	static const char *const masked[] = {
 		"acpi",	       "asound", "interrupts", "kcore",	   "keys",	 "key-users",	"latency_stats",
 		"sched_debug", "scsi",	 "slabinfo",   "softirqs", "timer_list", "timer_stats",
 	};
-	static const char *const masked_sys[] = { "devices/virtual/powercap", "firmware", "class/thermal",
-						  "devices/virtual/thermal" };
+	static const char *const masked_sys[] = { "devices/virtual/powercap", "firmware",     "class/thermal",
+						  "devices/virtual/thermal",  "kernel/notes", "kernel/slab",
+						  "kernel/vmcoreinfo" };
 	static const char *const empty_options[][2] = {
 		{ "size", "0" }, { "nr_inodes", "1" }, { "mode", "0555" }, { NULL, NULL }
 	};

@@ -172,7 +172,7 @@ def inside_mounts():
 def test_mounts():
     entries = inside_mounts()
     by_target = {entry[0]: entry for entry in entries}
-    for path in ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"):
+    for path in ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/pressure", "/proc/sys", "/proc/sysrq-trigger"):
         if os.path.exists(path):
             check(path in by_target and "ro" in by_target[path][2].split(","), "%s is not read-only: %r" % (path, by_target.get(path)))
     check("ro" in by_target["/sys"][2].split(","), "/sys is writable: %r" % (by_target["/sys"],))
@@ -188,8 +188,8 @@ def test_mounts():
 
 def test_masked_paths():
     files = [p for p in ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/interrupts", "/proc/latency_stats", "/proc/sched_debug",
-                         "/proc/timer_stats") if os.path.exists(p)]
-    dirs = [p for p in ("/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap") if os.path.isdir(p)]
+                         "/proc/timer_stats", "/sys/kernel/notes", "/sys/kernel/vmcoreinfo") if os.path.exists(p)]
+    dirs = [p for p in ("/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap", "/sys/kernel/slab") if os.path.isdir(p)]
     dirs += ["/sys/devices/system/cpu/%s/thermal_throttle" % name for name in os.listdir("/sys/devices/system/cpu")
              if os.path.isdir("/sys/devices/system/cpu/%s/thermal_throttle" % name)]
     check("/proc/interrupts" in files and "/sys/firmware" in dirs, "this host has none of what is masked")

@@ -39,7 +39,7 @@ ERR_ID(ROOTFS_FOREIGN, "rootfs-foreign",
        "the tree belongs to ids outside of the container's map: make it for the range (rootfs-scripts/busybox "
        "--owner USER DIR), or choose the range that owns it with --userns-remap")
 ERR_ID(NOT_IDMAPPABLE, "not-idmappable",
-       "this file system has no idmapped mounts (mount_setattr(2)): use a tree that the range owns, or keep it on ext4, xfs or btrfs")
+       "this file system has no idmapped mounts (mount_setattr(2)): use a tree that the range owns, keep it on ext4, xfs or btrfs, or, for a rootfs, --ephemeral")
 ERR_ID(VOLUME_OWNER, "volume-owner",
        "mount it read-only (:ro); or keep it below a directory that other users cannot search (chmod 700 PARENT); or :idmap=root if every "
        "user of this host may be trusted with what the container writes")

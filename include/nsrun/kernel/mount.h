@@ -35,6 +35,9 @@ int mount_attach(int mount_fd, int target_fd, const char *what, struct err *err)
 /* Every mount of this namespace becomes private, so that nothing done here reaches the host (mount_namespaces(7)). */
 int mount_make_all_private(struct err *err);
 
+/* Is it known to have idmapped mounts on every kernel from 6.1 on? False for all others, also for those that got them later. */
+bool mount_fs_has_idmap(int fd);
+
 /* The name of the file system type of an open file ("ext4"), from statfs(2); "this file system type" when unknown. Static storage. */
 const char *mount_fs_name(int fd);
 

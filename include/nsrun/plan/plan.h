@@ -70,6 +70,7 @@ struct plan {
 	/* Files */
 	struct plan_tree rootfs;
 	bool ephemeral;
+	bool rootfs_copied; /* --ephemeral where idmapped mounts are missing: a copy in a tmpfs, which has them, serves instead of an overlay */
 	bool root_nosuid;
 	size_t n_volumes;
 	struct plan_tree *volumes; /* sorted so that a parent is mounted before what lies below */
