@@ -3,7 +3,6 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
 #include <nsrun/cli/report.h>
-#include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/probe.h>
 
 #include <fcntl.h>
@@ -38,10 +37,6 @@ static int begin(struct err *err)
 				return r;
 			break;
 		}
-	/* What the caller left open besides is nobody's: a directory among it would be reachable in the container by /proc/self/fd. */
-	r = exec_close_from(STDERR_FILENO + 1, FD_NONE, err);
-	if (r < 0)
-		return r;
 	/* A reader of messages or of the trace that goes away must not kill what has something to undo. The workload
 	 * gets the default back (signals_reset). */
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)

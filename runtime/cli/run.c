@@ -5,6 +5,7 @@
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/options.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/self.h>
 #include <nsrun/launch/launch.h>
 #include <nsrun/launch/trace.h>
@@ -20,6 +21,9 @@ const struct command_row commands[] = {
 	{ NULL },
 };
 
+/* The trace's place: above it nothing of the caller stays open. */
+#define TRACE_FD (STDERR_FILENO + 1)
+
 static int trace_open(const struct command_line *line, FILE **ret, struct err *err)
 {
 	_cleanup_close_ int fd = FD_NONE;
@@ -30,6 +34,12 @@ static int trace_open(const struct command_line *line, FILE **ret, struct err *e
 	fd = open(line->trace_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	if (fd < 0)
 		return err_system(err, "--trace-file %s: open", line->trace_file);
+	if (fd != TRACE_FD) {
+		if (dup3(fd, TRACE_FD, O_CLOEXEC) < 0)
+			return err_system(err, "--trace-file %s: descriptor %d", line->trace_file, TRACE_FD);
+		close(fd);
+		fd = TRACE_FD;
+	}
 	file = fdopen(fd, "w");
 	if (!file)
 		return err_system(err, "--trace-file %s: stream", line->trace_file);
@@ -161,6 +171,10 @@ static int run_line(const struct command_line *line, char *const *argv)
 		return report_error(stderr, &err);
 	/* Opened before anything is made, so that a wrong name costs nothing. */
 	if (trace_open(line, &trace, &err) < 0)
+		return report_error(stderr, &err);
+	/* What the caller left open is of use up to here, as in --trace-file >(program). From now on a directory among it would be
+	 * reachable from the container by /proc/self/fd. */
+	if (exec_close_from(trace ? TRACE_FD + 1 : TRACE_FD, FD_NONE, &err) < 0)
 		return report_error(stderr, &err);
 	return launch_planned(plan, trace_format_of(line), trace);
 }

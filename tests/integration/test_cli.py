@@ -294,6 +294,18 @@ def test_error_of_a_row():
     contains(result.stderr, "[cmd-not-found]")
 
 
+def test_trace_to_a_descriptor_of_the_caller():
+    """--trace-file /dev/fd/N, as bash's >(program) has it, although the caller's descriptors do not live on in the launch."""
+    needs_root()
+    path = os.path.join(tmp(), "trace")
+    with open(path, "w") as file:
+        os.set_inheritable(file.fileno(), True)
+        nsrun(["--userns-remap", dummy().name, "--trace=json", "--trace-file", "/dev/fd/%d" % file.fileno(), rootfs(owner=dummy()), "/bin/true"],
+              popen={"pass_fds": [file.fileno()]}).check(0)
+    with open(path) as file:
+        contains(file.read(), '"workload.exec"', "trace")
+
+
 def test_set_uid_copy():
     """nsrun with more privilege than its caller refuses to run (AT_SECURE)."""
     needs_root()
