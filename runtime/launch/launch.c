@@ -8,7 +8,6 @@
 #include <nsrun/kernel/reaper.h>
 
 #include <string.h>
-#include <time.h>
 
 /* The row at which a child was when it died, for a message. */
 static const struct step *last_row_of_child(const struct tape *tape, enum role *ret_role)
@@ -75,12 +74,7 @@ static int await_exec(struct launch *launch, struct err *err)
 		return explain_end_of_child(launch, err);
 
 	/* execve closed the channel, or the process was killed within it: then its wait status says so like any other's. */
-	if (tape->timed) {
-		struct timespec now;
-
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		exec->end_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	}
+	exec->end_ns = tape_now(tape);
 	atomic_store_explicit(&exec->state, TAPE_OK, memory_order_release);
 	return 0;
 }

@@ -7,17 +7,6 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
-
-static int64_t now_ns(const struct tape *tape)
-{
-	struct timespec t;
-
-	if (!tape->timed)
-		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* Which of this process' roles takes the row; 0 when none does. */
 static enum role role_for(const struct launch *launch, const struct step *step)
@@ -129,7 +118,7 @@ static int run_step(struct launch *launch, const struct step *step, enum role ro
 	atomic_store_explicit(&tape->at[role_index(role)], step->id, memory_order_release);
 	if (recorded) {
 		record->role = role;
-		record->begin_ns = now_ns(tape);
+		record->begin_ns = tape_now(tape);
 		record->pid = tape->timed ? getpid() : 0;
 		atomic_store_explicit(&record->state, TAPE_BEGUN, memory_order_release);
 	}
@@ -139,7 +128,7 @@ static int run_step(struct launch *launch, const struct step *step, enum role ro
 		r = step->kind == STEP_SYNC ? run_sync(launch, step, err) : step->run(launch, err);
 	/* After a fork both are here; the row belongs to the process that forked. */
 	if (recorded && (launch->roles & role)) {
-		record->end_ns = now_ns(tape);
+		record->end_ns = tape_now(tape);
 		record->errnum = r < 0 ? -r : 0;
 		atomic_store_explicit(&record->state, r < 0 ? TAPE_FAILED : TAPE_OK, memory_order_release);
 	}

@@ -2,6 +2,7 @@
 #include <nsrun/launch/tape.h>
 
 #include <sys/mman.h>
+#include <time.h>
 
 int tape_new(bool timed, struct tape **ret, struct err *err)
 {
@@ -12,6 +13,16 @@ int tape_new(bool timed, struct tape **ret, struct err *err)
 	tape->timed = timed;
 	*ret = tape;
 	return 0;
+}
+
+int64_t tape_now(const struct tape *tape)
+{
+	struct timespec t;
+
+	if (!tape->timed)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 void tape_free(struct tape *tape)

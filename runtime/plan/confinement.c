@@ -79,12 +79,14 @@ static int resolve_caps(struct plan *plan, const struct plan_request *request, s
 	r = apply_caps(request->cap_add, "--cap-add", true, &asked, err);
 	if (r < 0)
 		return r;
-	if (says_all(request->cap_drop))
+	if (says_all(request->cap_drop)) {
 		caps = asked;
-	else
-		r = apply_caps(request->cap_drop, "--cap-drop", false, (caps |= asked, &caps), err);
-	if (r < 0)
-		return r;
+	} else {
+		caps |= asked;
+		r = apply_caps(request->cap_drop, "--cap-drop", false, &caps, err);
+		if (r < 0)
+			return r;
+	}
 
 	if (!(plan->namespaces & CLONE_NEWUSER)) {
 		/* A new user namespace comes with every capability; the initial one with what the caller has. */

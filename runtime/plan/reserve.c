@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,19 +170,10 @@ static int write_marker(const struct plan *plan, int ranges_fd, struct err *err)
 	return 0;
 }
 
-static int open_dirs(struct plan *plan, int *fds, struct err *err)
+static int open_dirs(const struct plan *plan, int *fds, struct err *err)
 {
-	char path[PATH_MAX];
 	int r;
 
-	if (!plan->state_root) {
-		r = state_root_name(path, sizeof(path), err);
-		if (r < 0)
-			return r;
-		plan->state_root = arena_strdup(plan->arena, path);
-		if (!plan->state_root)
-			return err_oom(err);
-	}
 	r = state_root_make(plan->state_root, &fds[0], err);
 	return r < 0 ? r : state_open_dir(fds[0], "ranges", 0700, "ranges in the state root", &fds[1], err);
 }

@@ -38,5 +38,7 @@ struct tape {
 
 int tape_new(bool timed, struct tape **ret, struct err *err);
 void tape_free(struct tape *tape);
+/* CLOCK_MONOTONIC in nanoseconds; 0 when the tape is not timed. */
+int64_t tape_now(const struct tape *tape);
 
 #endif
