@@ -11,31 +11,32 @@
 #define SPELLING_MAX 320
 
 struct parser {
+	const struct option_table *table;
 	int argc;
 	char *const *argv;
 	int at; /* the word that is read next */
-	struct command_line line;
+	void *into;
 	size_t counts[OPTION_ROWS_MAX]; /* entries in each list */
 };
 
-static void *field_of(struct command_line *line, const struct option_row *row)
+static void *field_of(void *into, const struct option_row *row)
 {
-	return (char *)line + row->offset;
+	return (char *)into + row->offset;
 }
 
-static const struct option_row *row_by_name(const char *name, size_t len)
+static const struct option_row *row_by_name(const struct option_table *table, const char *name, size_t len)
 {
-	for (size_t i = 0; i < option_rows_count; i++)
-		if (strncmp(option_rows[i].name, name, len) == 0 && option_rows[i].name[len] == '\0')
-			return &option_rows[i];
+	for (size_t i = 0; i < table->count; i++)
+		if (strncmp(table->rows[i].name, name, len) == 0 && table->rows[i].name[len] == '\0')
+			return &table->rows[i];
 	return NULL;
 }
 
-static const struct option_row *row_by_letter(char letter)
+static const struct option_row *row_by_letter(const struct option_table *table, char letter)
 {
-	for (size_t i = 0; i < option_rows_count; i++)
-		if (option_rows[i].letter == letter)
-			return &option_rows[i];
+	for (size_t i = 0; i < table->count; i++)
+		if (table->rows[i].letter == letter)
+			return &table->rows[i];
 	return NULL;
 }
 
@@ -118,7 +119,7 @@ static int set_switch(struct parser *p, const struct option_row *row, const char
 		      struct err *err)
 {
 	static const char *const known[] = { "true", "false", "yes", "no", "on", "off", NULL };
-	enum tristate *field = field_of(&p->line, row), said = YES;
+	enum tristate *field = field_of(p->into, row), said = YES;
 	const char *near;
 
 	if (value && row->kind == OPTION_FLAG)
@@ -138,8 +139,8 @@ static int set_switch(struct parser *p, const struct option_row *row, const char
 
 static int add_to_list(struct parser *p, const struct option_row *row, const char *value, struct err *err)
 {
-	const char ***field = field_of(&p->line, row);
-	size_t *count = &p->counts[row - option_rows];
+	const char ***field = field_of(p->into, row);
+	size_t *count = &p->counts[row - p->table->rows];
 
 	/* A word carries at most one value of a list, so argc bounds the length and the vector never grows. The
 	 * kernel gives pages to calloc(3) only where they are written. */
@@ -155,7 +156,7 @@ static int add_to_list(struct parser *p, const struct option_row *row, const cha
 static int set_value(struct parser *p, const struct option_row *row, const char *spelling, const char *value,
 		     struct err *err)
 {
-	const char **field = field_of(&p->line, row);
+	const char **field = field_of(p->into, row);
 	int r = check_value(row, spelling, value, err);
 
 	if (r < 0)
@@ -190,14 +191,14 @@ static int apply(struct parser *p, const struct option_row *row, const char *spe
 	return set_value(p, row, spelling, attached, err);
 }
 
-static int unknown_long(const char *name, size_t len, struct err *err)
+static int unknown_long(const struct option_table *table, const char *name, size_t len, struct err *err)
 {
 	const char *names[OPTION_ROWS_MAX + 1] = { NULL };
 	char word[64];
 	const char *near = NULL;
 
-	for (size_t i = 0; i < option_rows_count && i < OPTION_ROWS_MAX; i++)
-		names[i] = option_rows[i].name;
+	for (size_t i = 0; i < table->count; i++)
+		names[i] = table->rows[i].name;
 	/* No option is that long, so a longer word has no neighbour. */
 	if (len < sizeof(word)) {
 		memcpy(word, name, len);
@@ -214,11 +215,11 @@ static int unknown_long(const char *name, size_t len, struct err *err)
 static int parse_long(struct parser *p, const char *word, struct err *err)
 {
 	size_t len = strcspn(word, "=");
-	const struct option_row *row = row_by_name(word, len);
+	const struct option_row *row = row_by_name(p->table, word, len);
 	char spelling[SPELLING_MAX];
 
 	if (!row)
-		return unknown_long(word, len, err);
+		return unknown_long(p->table, word, len, err);
 	snprintf(spelling, sizeof(spelling), "--%s", row->name);
 	return apply(p, row, spelling, word[len] == '=' ? word + len + 1 : NULL, err);
 }
@@ -226,7 +227,7 @@ static int parse_long(struct parser *p, const char *word, struct err *err)
 static int parse_cluster(struct parser *p, const char *letters, struct err *err)
 {
 	for (const char *c = letters; *c; c++) {
-		const struct option_row *row = row_by_letter(*c);
+		const struct option_row *row = row_by_letter(p->table, *c);
 		char spelling[SPELLING_MAX];
 		const char *attached = NULL;
 		int r;
@@ -246,76 +247,97 @@ static int parse_cluster(struct parser *p, const char *letters, struct err *err)
 	return 0;
 }
 
-static int take_rootfs_and_command(struct parser *p, struct err *err)
+int options_parse(const struct option_table *table, int argc, char *const *argv, void *into, int *ret_at,
+		  struct err *err)
 {
-	const char *first;
-
-	if (p->at >= p->argc)
-		return 0;
-	p->line.request.rootfs = p->argv[p->at++];
-	if (p->at >= p->argc)
-		return 0;
-
-	first = p->argv[p->at];
-	if (streq(first, "--")) {
-		p->line.dashes = true;
-		p->at++;
-	} else if (first[0] == '-' && first[1] != '\0') {
-		/* "nsrun run -it IMAGE": the wrong word is the first one. */
-		if (rootfs_word_check(p->line.request.rootfs, err) < 0)
-			return -EINVAL;
-		return err_set(err, ERR_INPUT, ERR_ID_OPTION_ORDER, 0, "%s: an option behind ROOTFS (%s)", first,
-			       p->line.request.rootfs);
-	}
-	if (p->at < p->argc)
-		p->line.request.argv = (const char *const *)&p->argv[p->at];
-	return 0;
-}
-
-static int parse_words(struct parser *p, struct err *err)
-{
+	struct parser p = { .table = table, .argc = argc, .argv = argv, .at = 1, .into = into };
 	int r = 0;
 
-	while (r == 0 && p->at < p->argc) {
-		const char *word = p->argv[p->at];
+	if (table->count > OPTION_ROWS_MAX)
+		return err_bug(err, "options: more than %d rows", OPTION_ROWS_MAX);
+	while (r == 0 && p.at < argc) {
+		const char *word = argv[p.at];
 
 		/* "-" alone is no option; it is a rootfs of that name. */
 		if (word[0] != '-' || word[1] == '\0')
 			break;
-		p->at++;
+		p.at++;
 		if (streq(word, "--"))
 			break;
-		r = word[1] == '-' ? parse_long(p, word + 2, err) : parse_cluster(p, word + 1, err);
+		r = word[1] == '-' ? parse_long(&p, word + 2, err) : parse_cluster(&p, word + 1, err);
 	}
-	return r < 0 ? r : take_rootfs_and_command(p, err);
+	if (r == 0)
+		*ret_at = p.at;
+	return r;
 }
 
-int command_line_parse(int argc, char *const *argv, struct command_line *ret, struct err *err)
+void options_done(const struct option_table *table, void *into)
 {
-	struct parser p = { .argc = argc, .argv = argv, .at = 1 };
-	int r;
-
-	if (option_rows_count > OPTION_ROWS_MAX)
-		return err_bug(err, "options: more than %d rows", OPTION_ROWS_MAX);
-	r = parse_words(&p, err);
-	if (r < 0) {
-		command_line_done(&p.line);
-		return r;
-	}
-	*ret = p.line;
-	return 0;
-}
-
-void command_line_done(struct command_line *line)
-{
-	for (size_t i = 0; i < option_rows_count; i++) {
-		const struct option_row *row = &option_rows[i];
+	for (size_t i = 0; i < table->count; i++) {
+		const struct option_row *row = &table->rows[i];
 
 		if (row->kind == OPTION_LIST && row->status == OPTION_BUILT) {
-			void **field = field_of(line, row);
+			void **field = field_of(into, row);
 
 			free(*field);
 			*field = NULL;
 		}
 	}
+}
+
+/* ---- the one-shot command ---- */
+
+static struct option_table one_shot(void)
+{
+	return (struct option_table){ .rows = option_rows, .count = option_rows_count };
+}
+
+static int take_rootfs_and_command(struct command_line *line, int argc, char *const *argv, int at, struct err *err)
+{
+	const char *first;
+
+	if (at >= argc)
+		return 0;
+	line->request.rootfs = argv[at++];
+	if (at >= argc)
+		return 0;
+
+	first = argv[at];
+	if (streq(first, "--")) {
+		line->dashes = true;
+		at++;
+	} else if (first[0] == '-' && first[1] != '\0') {
+		/* "nsrun run -it IMAGE": the wrong word is the first one. */
+		if (rootfs_word_check(line->request.rootfs, err) < 0)
+			return -EINVAL;
+		return err_set(err, ERR_INPUT, ERR_ID_OPTION_ORDER, 0, "%s: an option behind ROOTFS (%s)", first,
+			       line->request.rootfs);
+	}
+	if (at < argc)
+		line->request.argv = (const char *const *)&argv[at];
+	return 0;
+}
+
+int command_line_parse(int argc, char *const *argv, struct command_line *ret, struct err *err)
+{
+	const struct option_table table = one_shot();
+	struct command_line line = { 0 };
+	int at = 1;
+
+	int r = options_parse(&table, argc, argv, &line, &at, err);
+	if (r == 0)
+		r = take_rootfs_and_command(&line, argc, argv, at, err);
+	if (r < 0) {
+		command_line_done(&line);
+		return r;
+	}
+	*ret = line;
+	return 0;
+}
+
+void command_line_done(struct command_line *line)
+{
+	const struct option_table table = one_shot();
+
+	options_done(&table, line);
 }

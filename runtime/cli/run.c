@@ -15,10 +15,13 @@
 #include <signal.h>
 
 const struct command_row commands[] = {
-	{ "gc", command_gc, "remove what dead containers left",
-	  "processes, control groups, state and id ranges of containers whose nsrun was killed. Later launches do the same for up to "
-	  "eight others each." },
-	{ NULL },
+	{ .name = "gc",
+	  .run = command_gc,
+	  .help = "remove what dead containers left",
+	  .details =
+		  "processes, control groups, state and id ranges of containers whose nsrun was killed. Later launches do the same for up to "
+		  "eight others each." },
+	{ .name = NULL },
 };
 
 /* The trace's place: above it nothing of the caller stays open. */

@@ -102,3 +102,9 @@ ERR_ID(NEWIDMAP_POWERLESS, "newidmap-powerless",
        "start nsrun from where no_new_privs is off (prctl(2); systemd: NoNewPrivileges=no), or with a single id: --uid-map 0:UID:1 --gid-map 0:GID:1")
 ERR_ID(VOLUME_CHANNEL, "volume-channel",
        "read-only does not cover what is behind it, such as an engine that makes containers as root; :idmap=root gives it on purpose")
+ERR_ID(NO_CONTAINER, "no-container", "nsrun ls -a lists the containers of this user; names and ids of another user's are not visible")
+ERR_ID(NOT_RUNNING, "not-running", "the container has ended: nsrun ls -a, nsrun logs NAME and nsrun inspect NAME tell how; nsrun rm NAME removes its record")
+ERR_ID(NAME_IN_USE, "name-in-use", "choose another name, or remove the container that has it: nsrun rm NAME (nsrun rm -f NAME while it runs)")
+ERR_ID(NO_CONTROL, "no-control", "only a container that was started with --detach or --name can be attached to or waited for")
+ERR_ID(FORBIDDEN_BY_SITE, "forbidden-by-site", "the site file forbids it on this host: leave the option away, or ask who wrote the file")
+ERR_ID(SITE_FILE, "site-file", "correct the file; nsrun.json(5) describes it. Nothing is started while the rules of this host cannot be read")

@@ -3,11 +3,15 @@
 #ifndef NSRUN_CLI_COMMANDS_H
 #define NSRUN_CLI_COMMANDS_H
 
+#include <nsrun/cli/options.h>
+
 struct command_row {
 	const char *name;
 	int (*run)(int argc, char *const *argv); /* argv[0] is the command's name */
 	const char *help;
-	const char *details; /* what the manual page has after `help` */
+	const char *details;		    /* what the manual page has after `help` */
+	const char *arguments;		    /* "NAME [CMD [ARG...]]"; NULL: none */
+	const struct option_table *options; /* NULL: none but --help */
 };
 
 /* Ends with a row without name. */

@@ -62,7 +62,7 @@ struct option_row {
 	enum option_kind kind;
 	enum option_group group;
 	enum option_status status;
-	size_t offset; /* in struct command_line: const char *, const char *const * or enum tristate by kind */
+	size_t offset; /* in the command's own structure: const char *, const char *const * or enum tristate by kind */
 	const char *const *values; /* what it may be (NULL: anything); one that ends in "=" or ":" is a beginning */
 	const char *const *planned_values;
 	const char *help;    /* one line, at most 72 columns */
@@ -74,10 +74,24 @@ struct option_group_row {
 	const char *example;
 };
 
+/* The options of one command. */
+struct option_table {
+	const struct option_row *rows;
+	size_t count;
+	const char *command; /* for messages: "exec"; NULL for the one-shot command */
+};
+
+/* The one-shot command's. */
 extern const struct option_row option_rows[];
 extern const size_t option_rows_count;
 extern const struct option_group_row option_groups[GROUP_COUNT];
 
+/* Reads options from argv[1] on, up to the first word that is none, or past "--". `into` is the structure that the rows' offsets mean, zeroed;
+ * *ret_at becomes the index of the next word. On failure `into` is to be given to options_done() all the same. */
+int options_parse(const struct option_table *table, int argc, char *const *argv, void *into, int *ret_at,
+		  struct err *err);
+/* Frees the lists in it. */
+void options_done(const struct option_table *table, void *into);
 /* argv[0] is the program. Time and memory grow with argc, not with its square. On failure *ret is untouched. */
 int command_line_parse(int argc, char *const *argv, struct command_line *ret, struct err *err);
 void command_line_done(struct command_line *line);

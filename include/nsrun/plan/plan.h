@@ -44,6 +44,18 @@ struct plan_tree {
 	ino_t inode;			     /* so that an exchange in between is noticed */
 };
 
+/* What becomes of each kind of namespace. */
+enum ns_kind { NS_USER, NS_PID, NS_NET, NS_MNT, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME, NS_COUNT };
+enum ns_use { NS_NEW, NS_HOST, NS_JOIN };
+
+struct plan_namespace {
+	enum ns_use use;
+	const char *word; /* as it was said, for --dry-run and records: "ns:/run/netns/blue", "container:web" */
+	const char *path; /* NS_JOIN: the file to open; of another container /proc/PID/ns/NAME */
+	dev_t device;	  /* NS_JOIN: which namespace that was when it was checked; the row that opens it compares */
+	ino_t inode;
+};
+
 /* Where subordinate ids come from; "auto" is decided by plan_reserve(). */
 enum remap_source { REMAP_NONE, REMAP_USER, REMAP_EXPLICIT, REMAP_AUTO, REMAP_OWN_RANGES, REMAP_SINGLE };
 
@@ -56,7 +68,8 @@ struct plan {
 	uid_t caller_uid;
 	gid_t caller_gid;
 	enum performer performer[WORK_COUNT];
-	uint64_t namespaces;	   /* CLONE_NEW* made by clone3(2) at once */
+	struct plan_namespace ns[NS_COUNT];
+	uint64_t namespaces;	   /* CLONE_NEW* made by clone3(2) at once: the NS_NEW ones but namespaces_later */
 	uint64_t namespaces_later; /* CLONE_NEW* that init makes itself (cgroup on v1) */
 	enum remap_source remap;
 	const char *remap_word; /* for messages and --dry-run: "dummy", "auto", ... */

@@ -27,17 +27,42 @@ struct plan_request {
 	const char *const *env;	   /* NAME=VALUE, or NAME to take it from the caller */
 	const char *workdir;
 	const char *user; /* inside the container */
-	const char *hostname;
+	const char *hostname, *domainname;
 	const char *const *ulimits;
+	const char *const *env_files; /* NAME=VALUE or NAME a line; before `env` */
+	const char *const *group_add; /* names or numbers, of the container */
+	const char *umask;	      /* octal */
+	const char *const *sysctls;   /* KEY=VALUE */
+	const char *entrypoint;	      /* program; argv become its arguments */
+	const char *stop_signal;      /* "SIGTERM", "TERM", "15" */
+	const char *stop_timeout;     /* seconds until SIGKILL */
+	const char *oom_score_adj;    /* -1000 to 1000 */
+	const char *const *add_hosts; /* NAME:ADDRESS */
+	const char *const *dns;	      /* addresses of name servers */
 
 	const char *const *volumes; /* SRC:DST[:OPTION,...] */
+	const char *const *mounts;  /* type=bind|tmpfs|overlay,... */
+	const char *const *tmpfs;   /* DST[:OPTION,...] */
+	const char *shm_size;	    /* bytes with a suffix */
 	enum tristate read_only;
 	enum tristate ephemeral;
+
+	/* Life */
+	enum tristate detach, rm;
+	const char *name, *detach_keys, *cidfile, *pidfile;
+	const char *log_driver;	     /* "none", "file" */
+	const char *const *log_opts; /* max-size=SIZE, max-file=COUNT */
+
+	/* Namespaces: "private", "host", "ns:PATH", "container:NAME"; network also "none" */
+	const char *pid, *ipc, *uts, *cgroupns, *time, *network;
+	const char *const *time_offsets; /* monotonic=SECONDS, boottime=SECONDS */
 
 	const char *memory, *pids_limit, *cpus;
 
 	const char *const *cap_add, *const *cap_drop;
 	const char *const *security_opts; /* seccomp=FILE|default|docker|unconfined, no-new-privileges[=BOOL] */
+	enum tristate privileged;
+	const char *const *masked_paths;
 };
 
 #endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entering namespaces that exist: setns(2). A pid namespace is entered by children alone, and entering a user namespace takes the
+ * caller's own privileges away; so a short-lived helper enters, and clones the new process with CLONE_PARENT: it is the caller's child, and
+ * the caller itself has entered nothing.
+ */
+#ifndef NSRUN_KERNEL_JOIN_H
+#define NSRUN_KERNEL_JOIN_H
+
+#include <nsrun/base/err.h>
+#include <nsrun/base/pidref.h>
+
+#include <linux/sched.h>
+#include <stdint.h>
+
+#define JOIN_FDS_MAX 8
+
+struct join {
+	/* First, each by setns(fd, flag), with the caller's privileges: what the caller's user namespace owns, and what root may enter
+	 * anyway. Once inside another user namespace these would be EPERM. */
+	struct {
+		int fd;
+		uint64_t flag; /* CLONE_NEW*: the kernel compares the type */
+	} before[JOIN_FDS_MAX];
+	size_t n_before;
+	/* Then these of one process at once, the user namespace among them: one setns(pidfd, mask) succeeds where single steps
+	 * fail. FD_NONE: none. */
+	int process;
+	uint64_t mask;
+	/* Called in the helper after it has entered, before it clones: makes what the new process inherits by descriptor (procfs of
+	 * a pid namespace that it will not own). May be NULL. */
+	int (*entered)(void *data, struct err *err);
+	void *data;
+};
+#define JOIN_NONE ((struct join){ .process = FD_NONE })
+
+/* Opens PATH, which must be a namespace file of this kind (NS_GET_NSTYPE, ioctl_ns(2)); a plain file, a FIFO or a directory is refused
+ * without blocking. */
+int join_open(const char *path, uint64_t flag, int *ret_fd, struct err *err);
+
+/* clone3(args) by the helper. Returns as clone3: 0 in the new process, its pid in the caller, whose child it is, with *ret filled;
+ * -errno with `err` filled, also when it was the helper that failed. The new process has a copy of the caller's descriptors as they were.
+ * Without anything to join it is a plain clone3. `args` has no CLONE_PIDFD and no exit signal: both are set here. */
+long join_clone3(const struct join *join, struct clone_args *args, struct pidref *ret, struct err *err);
+
+#endif

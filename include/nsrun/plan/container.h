@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Containers as their records tell: what ls, inspect, exec, stop and their like look at, and what `container:NAME` means.
+ * Reading takes no lock but to see whether the owner lives; a record is replaced by rename(2), so it is always whole.
+ *
+ * STATE_ROOT/UID.GID/ID/ (reserve.h) holds
+ *   lock         flock(2)ed by the owning nsrun. Its text is "PID START\n" of init once that exists (row state.init): PID on the host,
+ *                START its start time (proc_pid_stat(5) field 22), which together name one process for good
+ *   state.json   version 2, written before anything is made and again when the container has ended:
+ *     version id name keep owner boot_id cgroup hierarchies created rootfs uid_map gid_map argv      (as reserve.h has them)
+ *     terminal     bool
+ *     namespaces   {"pid": "new"|"host"|"ns:PATH"|"container:NAME", ...}, one key a kind: user pid net mnt ipc uts cgroup time
+ *     process      what exec gives a further process: {"env": [...], "cwd", "user", "groups": [...], "umask": 18, "caps": {"bounding": "0x...",
+ *                  "effective", "permitted", "inheritable", "ambient"}, "no_new_privs": bool, "seccomp": NAME or null, "oom_score_adj": N or null}
+ *     stop         {"signal": N, "timeout": SECONDS}
+ *     log          {"driver": "none"|"file", "max_size": BYTES, "max_file": COUNT}
+ *     exit         null while it lives, then {"status": N, "signal": N or 0, "oom_kills": N, "time": "..."}; of a container whose nsrun
+ *                  was killed {"lost": true, "time": ...}
+ *   filter.bpf   the filter in use, when it is none of nsrun's own: struct sock_filter as the kernel takes them
+ *   control      unix(7) socket of the owner: launch/control.h
+ *   log, log.1 ...  output, CRI format: TIME STREAM P|F TEXT
+ * STATE_ROOT/names/NAME   symbolic link to ../UID.GID/ID: making it reserves the name
+ *
+ * A container is kept after its end, with its record and logs, when it has a name or was detached, unless --rm: until `nsrun rm`.
+ */
+#ifndef NSRUN_PLAN_CONTAINER_H
+#define NSRUN_PLAN_CONTAINER_H
+
+#include <nsrun/base/err.h>
+#include <nsrun/base/pidref.h>
+#include <nsrun/plan/plan.h>
+
+#include <jansson.h>
+
+enum container_status {
+	CONTAINER_STARTING, /* its owner lives, init is not made yet or does not execute CMD yet */
+	CONTAINER_RUNNING,
+	CONTAINER_ENDED, /* in good order; the record is kept */
+	CONTAINER_DEAD,	 /* its nsrun was killed: the next launch, or nsrun gc, tidies up */
+};
+
+struct container {
+	json_t *state; /* state.json; owned */
+	char id[PLAN_ID_LEN + 1];
+	char *dir;	  /* absolute state directory; malloc'd */
+	const char *name; /* NULL: none; in `state`, as are all following strings */
+	enum container_status status;
+	pid_t owner;
+	pid_t init; /* 0: none (yet, or any more) */
+	uint64_t init_start;
+};
+
+/* "web", a whole id, or a beginning of at least 3 digits of exactly one. ERR_ID_NO_CONTAINER names the nearest name. */
+int container_find(const char *word, struct container *ret, struct err *err);
+/* Every container of this caller's state root, oldest first. Unreadable records are passed on to `on_bad` (may be NULL) and left out. */
+int container_list(struct container **ret, size_t *ret_n,
+		   void (*on_bad)(const char *dir, const struct err *why, void *data), void *data, struct err *err);
+void container_done(struct container *container);
+
+/* A pidfd of its init, proven by the start time to be that process. -ESRCH with ERR_ID_NOT_RUNNING when it has none any more. */
+int container_open_init(const struct container *container, struct pidref *ret, struct err *err);
+const char *container_status_name(enum container_status status); /* "starting", "running", "ended", "dead" */
+
+#endif
