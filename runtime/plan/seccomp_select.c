@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/filter_cache.h>
 #include <nsrun/plan/plan.h>
 #include <nsrun/plan/seccomp_builtin.h>
 #include <nsrun/plan/seccomp_json.h>
@@ -99,6 +100,31 @@ static int compile(const char *text, size_t size, const char *name, uint64_t cap
 	return 0;
 }
 
+/* From the cache, or compiled and marked for it: nothing is written before the container is reserved. */
+static int find_or_compile(struct plan *plan, const char *text, size_t size, const char *name,
+			   const struct seccomp_program **ret, struct err *err)
+{
+	const struct filter_key key = { .profile = text, .size = size, .caps = plan->caps.bounding };
+	struct filter_entry *entry;
+	char *copy;
+
+	*ret = filter_cache_find(NULL, &key, plan->arena);
+	if (*ret)
+		return 0;
+	const int r = compile(text, size, name, plan->caps.bounding, plan->arena, ret, err);
+	if (r < 0)
+		return r;
+	entry = arena_alloc(plan->arena, sizeof(*entry));
+	copy = arena_alloc(plan->arena, size);
+	if (!entry || !copy)
+		return err_oom(err);
+	memcpy(copy, text, size);
+	*entry = (struct filter_entry){ .key = key, .program = *ret };
+	entry->key.profile = copy;
+	plan->new_filter = entry;
+	return 0;
+}
+
 static int compile_word(struct plan *plan, const char *word, const struct seccomp_program **ret, struct err *err)
 {
 	const struct builtin_profile *builtin = builtin_profile_find(word);
@@ -107,7 +133,7 @@ static int compile_word(struct plan *plan, const char *word, const struct seccom
 	int r;
 
 	if (builtin)
-		return compile(builtin->text, builtin->size, builtin->name, plan->caps.bounding, plan->arena, ret, err);
+		return find_or_compile(plan, builtin->text, builtin->size, builtin->name, ret, err);
 	if (!strchr(word, '/') && access(word, F_OK) < 0 && errno == ENOENT) {
 		const char *const words[] = { "default", "docker", "unconfined", NULL };
 		const char *near = nearest_word(word, words);
@@ -118,7 +144,7 @@ static int compile_word(struct plan *plan, const char *word, const struct seccom
 	r = file_read_at(AT_FDCWD, word, MAX_PROFILE, &text, &size, err);
 	if (r < 0)
 		return r;
-	return compile(text, size, word, plan->caps.bounding, plan->arena, ret, err);
+	return find_or_compile(plan, text, size, word, ret, err);
 }
 
 static bool permits(const struct seccomp_program *program, int nr)
