@@ -30,12 +30,16 @@ static void missing(struct writer *w, const char *what)
 		w->on_missing(what, w->data);
 }
 
+/* NULL when one of them is no UTF-8: what it becomes a part of is then NULL too (json_pack), up to the whole. */
 static json_t *strings(const char *const *v)
 {
 	json_t *array = json_array();
 
 	for (; v && *v; v++)
-		json_array_append_new(array, json_string(*v));
+		if (json_array_append_new(array, json_string(*v)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
 	return array;
 }
 
