@@ -10,6 +10,7 @@
 #include <nsrun/launch/launch.h>
 #include <nsrun/launch/trace.h>
 #include <nsrun/plan/dump.h>
+#include <nsrun/plan/spec.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -19,8 +20,63 @@ const struct command_row commands[] = {
 	  .run = command_gc,
 	  .help = "remove what dead containers left",
 	  .details =
-		  "processes, control groups, state and id ranges of containers whose nsrun was killed. Later launches do the same for up to "
-		  "eight others each." },
+		  "Processes, control groups, state and id ranges of containers whose nsrun was killed; of those with a name or --detach the "
+		  "record and the output stay, as lost, until nsrun rm. Later launches do the same for up to eight others each." },
+	{ .name = "inspect",
+	  .run = command_inspect,
+	  .help = "show all that is known of containers",
+	  .details =
+		  "The record of each, and of one that runs what the kernel says now: process, namespaces by inode, mounts, use and limits "
+		  "of its control group. A JSON array, or lines with --format=text.",
+	  .arguments = "NAME...",
+	  .options = &inspect_options },
+	{ .name = "kill",
+	  .run = command_kill,
+	  .help = "send a signal to process 1 of containers",
+	  .details =
+		  "SIGKILL unless another one is named: -s TERM, -TERM, -15. The kernel drops a signal that process 1 of a pid namespace "
+		  "neither handles nor blocks, SIGKILL and SIGSTOP apart (pid_namespaces(7)); nsrun says so then.",
+	  .arguments = "NAME...",
+	  .options = &kill_options },
+	{ .name = "ls",
+	  .run = command_ls,
+	  .help = "list the containers of this user",
+	  .details =
+		  "Those that run; with --all also those that have ended and are kept, those that nsrun lost (it was killed, and nobody saw "
+		  "their end), and dead ones that nsrun gc will tidy up.",
+	  .options = &ls_options },
+	{ .name = "rm",
+	  .run = command_rm,
+	  .help = "remove containers that have ended",
+	  .details =
+		  "Record, output and name of each. One that runs is refused unless --force, which kills it first; of one whose nsrun was "
+		  "killed it ends what is left.",
+	  .arguments = "NAME...",
+	  .options = &rm_options },
+	{ .name = "stop",
+	  .run = command_stop,
+	  .help = "end containers and wait until they are gone",
+	  .details =
+		  "Sends process 1 the container's stop signal (--stop-signal, SIGTERM) and SIGKILL when it still runs after the timeout. "
+		  "When process 1 does not handle the signal the kernel would drop it (pid_namespaces(7)): it is killed at once then. Several "
+		  "are stopped at the same time.",
+	  .arguments = "NAME...",
+	  .options = &stop_options },
+	{ .name = "top",
+	  .run = command_top,
+	  .help = "list the processes of a container",
+	  .details =
+		  "NSPID and UID-IN are as the container sees them, PID, PPID and UID as the host does. Commands are what the processes "
+		  "say themselves.",
+	  .arguments = "NAME",
+	  .options = &top_options },
+	{ .name = "wait",
+	  .run = command_wait,
+	  .help = "wait for the end of containers and print their exit statuses",
+	  .details =
+		  "One line each, in the order of the names: the status as a shell has it. Of one that has ended it is in the record.",
+	  .arguments = "NAME...",
+	  .options = &wait_options },
 	{ .name = NULL },
 };
 
@@ -65,6 +121,34 @@ static int dry_run(const struct plan *plan)
 		trace_print_plan(plan, stdout);
 	}
 	return report_flush(stdout, "standard output");
+}
+
+static void print_missing(const char *what, void *data)
+{
+	(void)data;
+	fprintf(stderr, "nsrun: --spec: config.json has no words for this: %s\n", what);
+}
+
+/* The ids of an `auto` range are exact once it is taken: for as long as this lasts. */
+static int print_spec(struct plan *plan, struct err *err)
+{
+	struct reservation reservation = RESERVATION_NONE;
+	json_t *spec = NULL;
+
+	int r = plan->auto_pending ? plan_reserve(plan, &reservation, err) : 0;
+	if (r == 0)
+		r = plan_spec(plan, print_missing, NULL, &spec, err);
+	if (r == 0 && (json_dumpf(spec, stdout, JSON_INDENT(2)) < 0 || puts("") < 0))
+		r = err_system(err, "standard output");
+	json_decref(spec);
+	/* The end is tried in any case, and its failure hides no other. */
+	struct err end_err = ERR_INIT;
+	const int end = reservation_end(&reservation, &end_err);
+	if (r == 0 && end < 0) {
+		*err = end_err;
+		r = end;
+	}
+	return r;
 }
 
 struct trace_job {
@@ -170,6 +254,9 @@ static int run_line(const struct command_line *line, char *const *argv)
 		return report_error(stderr, &err);
 	if (line->dry_run == YES)
 		return dry_run(plan);
+	if (line->spec == YES)
+		return print_spec(plan, &err) < 0 ? report_error(stderr, &err)
+						  : report_flush(stdout, "standard output");
 	if (protect_self(plan, argv, &err) < 0)
 		return report_error(stderr, &err);
 	/* Opened before anything is made, so that a wrong name costs nothing. */

@@ -63,6 +63,8 @@ int container_refresh(struct container *container, struct err *err);
 
 /* A pidfd of its init, proven by the start time to be that process. -ESRCH with ERR_ID_NOT_RUNNING when it has none any more. */
 int container_open_init(const struct container *container, struct pidref *ret, struct err *err);
+/* The same of its owner: the nsrun that waits for it. */
+int container_open_owner(const struct container *container, struct pidref *ret, struct err *err);
 const char *container_status_name(enum container_status status); /* "starting", "running", "ended", "dead" */
 
 /* What the record says. */
