@@ -2,6 +2,7 @@
 #include <nsrun/kernel/sigfate.h>
 
 #include <nsrun/base/file.h>
+#include <nsrun/base/procstat.h>
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -51,10 +52,28 @@ bool sigfate_parse(const char *status, int signal, enum sigfate *ret)
 	return true;
 }
 
-int sigfate_of(const struct pidref *process, int signal, enum sigfate *ret, struct err *err)
+/*
+ * While a process waits in sigwaitinfo(2), as an init does, the kernel takes what it waits for out of "SigBlk", though it counts as
+ * blocked (do_sigtimedwait(), real_blocked). /proc/PID/wchan tells that it waits there. True also when that cannot be seen.
+ */
+static bool may_await_signals(pid_t pid)
 {
 	_cleanup_free_ char *text = NULL;
-	enum sigfate fate;
+	struct procstat stat;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", (int)pid);
+	if (file_read_virtual_at(AT_FDCWD, path, 4096, &text, NULL, NULL) < 0)
+		return true;
+	/* "0" is running, or sleeping where we may not look: ptrace(2), access mode checks. */
+	if (text[0] == '0' || text[0] == '\0')
+		return procstat_read(pid, &stat, NULL) < 0 || stat.state != 'R';
+	return strstr(text, "sigtimedwait") != NULL;
+}
+
+static int read_fate(const struct pidref *process, int signal, enum sigfate *ret, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
 	char path[32];
 	int r;
 
@@ -65,8 +84,23 @@ int sigfate_of(const struct pidref *process, int signal, enum sigfate *ret, stru
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ESRCH, "process %d", (int)process->pid);
 	if (r < 0)
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s", path);
-	if (!sigfate_parse(text, signal, &fate))
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, 0, "%s: without its signals", path);
-	*ret = fate;
-	return 0;
+	return sigfate_parse(text, signal, ret)
+		       ? 0
+		       : err_set(err, ERR_INPUT, ERR_ID_NONE, 0, "%s: without its signals", path);
+}
+
+int sigfate_of(const struct pidref *process, int signal, enum sigfate *ret, struct err *err)
+{
+	enum sigfate fate;
+	int r;
+
+	r = read_fate(process, signal, &fate, err);
+	if (r == 0 && fate == SIGFATE_DROPPED && may_await_signals(process->pid))
+		fate = SIGFATE_TAKEN;
+	/* Between the two looks it may have left, or entered, the call that hides its mask. */
+	if (r == 0 && fate == SIGFATE_DROPPED)
+		r = read_fate(process, signal, &fate, err);
+	if (r == 0)
+		*ret = fate;
+	return r;
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -66,7 +67,14 @@ static void process_one(void **state)
 		if (pid == 0) {
 			signal(SIGUSR1, _exit);
 			alarm(60);
+			sigset_t set;
+			int got;
+
 			(void)!write(ready[1], &pid, sizeof(pid));
+			sigemptyset(&set);
+			sigaddset(&set, SIGUSR2);
+			sigprocmask(SIG_BLOCK, &set, NULL);
+			sigwait(&set, &got); /* first in the call that hides its mask */
 			for (;;)
 				pause();
 		}
@@ -82,6 +90,11 @@ static void process_one(void **state)
 	}
 	assert_int_equal(read(ready[0], &said[1], sizeof(pid)), sizeof(pid));
 	assert_int_equal(pidref_open(said[0] ? said[0] : said[1], &child, &err), 0);
+	usleep(100000);
+	assert_int_equal(sigfate_of(&child, SIGUSR2, &fate, &err), 0);
+	assert_int_equal(fate, SIGFATE_TAKEN);
+	assert_int_equal(pidref_kill(&child, SIGUSR2, &err), 0);
+	usleep(100000);
 	assert_int_equal(sigfate_of(&child, SIGTERM, &fate, &err), 0);
 	assert_int_equal(fate, SIGFATE_DROPPED);
 	assert_int_equal(sigfate_of(&child, SIGUSR1, &fate, &err), 0);
