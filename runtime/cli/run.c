@@ -2,12 +2,13 @@
 #include <nsrun/cli/commands.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/cli/attach.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/options.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/self.h>
-#include <nsrun/launch/launch.h>
+#include <nsrun/launch/container.h>
 #include <nsrun/launch/trace.h>
 #include <nsrun/plan/dump.h>
 #include <nsrun/plan/spec.h>
@@ -77,6 +78,18 @@ const struct command_row commands[] = {
 		  "One line each, in the order of the names: the status as a shell has it. Of one that has ended it is in the record.",
 	  .arguments = "NAME...",
 	  .options = &wait_options },
+	{ .name = "attach",
+	  .run = command_attach,
+	  .help = "show a running container's output, and type into it",
+	  .details = "ctrl-p,ctrl-q leaves its terminal; the exit status is the container's when it ends.",
+	  .arguments = "NAME",
+	  .options = &attach_table },
+	{ .name = "logs",
+	  .run = command_logs,
+	  .help = "show what a container has written",
+	  .details = "of containers that were detached or started with --log-driver file, until nsrun rm.",
+	  .arguments = "NAME",
+	  .options = &logs_table },
 	{ .name = NULL },
 };
 
@@ -158,10 +171,11 @@ struct trace_job {
 	bool printed;
 };
 
-static void print_trace(void *data)
+static void print_trace(const struct launch *launch, void *data)
 {
 	struct trace_job *job = data;
 
+	(void)launch;
 	if (job->printed)
 		return;
 	if (job->format == TRACE_TEXT)
@@ -193,19 +207,48 @@ static void print_cause(const struct plan *plan, const struct launch_result *res
 			(uintmax_t)result->oom_kills, result->oom_kills == 1 ? "" : "es");
 }
 
+/* The trace was asked for: one that could not be written is not passed over. */
+static int flush_trace(FILE *trace, int status)
+{
+	const int flushed = trace ? report_flush(trace, "--trace-file") : 0;
+
+	return flushed ? flushed : status;
+}
+
+/* By a keeper: the caller waits until the workload executes, then has the id, or the terminal. */
+static int launch_kept(struct plan *plan, struct trace_job *job, FILE *trace)
+{
+	struct keeper_report report = { .err = ERR_INIT, .cleanup = ERR_INIT };
+	_cleanup_close_ int client = FD_NONE;
+	struct err err = ERR_INIT;
+	int status;
+
+	if (keeper_start(plan, (struct tape *)job->tape, &report, plan->detached ? NULL : &client, &err) < 0) {
+		print_trace(NULL, job);
+		return report_error(stderr, &err);
+	}
+	print_trace(NULL, job);
+	status = report.begun ? 0 : report_error(stderr, &report.err);
+	if (err_is_set(&report.cleanup))
+		report_cleanup(stderr, &report.cleanup);
+	if (!report.begun)
+		return status;
+	if (plan->detached) {
+		puts(report.id);
+		return flush_trace(trace, report_flush(stdout, "standard output"));
+	}
+	return flush_trace(trace, attach_terminal(client, plan->detach_keys, report.id));
+}
+
 /* The plan is mutable up to plan_reserve(), const behind it. */
 static int launch_planned(struct plan *plan, enum trace_format format, FILE *trace)
 {
 	_cleanup_(tape_freep) struct tape *tape = NULL;
-	struct reservation reservation = RESERVATION_NONE;
-	struct err err = ERR_INIT, cleanup_err = ERR_INIT, end_err = ERR_INIT;
-	struct launch_result result = { 0 };
+	struct container_end end = { 0 };
+	struct err err = ERR_INIT;
 	int status, r;
 
 	r = tape_new(format != TRACE_NONE, &tape, &err);
-	if (r < 0)
-		return report_error(stderr, &err);
-	r = plan_reserve(plan, &reservation, &err);
 	if (r < 0)
 		return report_error(stderr, &err);
 
@@ -214,23 +257,16 @@ static int launch_planned(struct plan *plan, enum trace_format format, FILE *tra
 	/* A terminal in raw mode belongs to the workload: what goes there waits until it is given back. */
 	const bool later = plan->terminal && isatty(fileno(job.out));
 
-	r = launch_run(plan, &reservation, tape, later ? NULL : &observer, &result, &err, &cleanup_err);
-	print_trace(&job);
-	print_cause(plan, &result);
-	status = r < 0 ? report_error(stderr, &err) : result.exit_status;
-	if (err_is_set(&cleanup_err)) {
-		report_cleanup(stderr, &cleanup_err);
-		reservation_abandon(&reservation);
-	} else if (reservation_end(&reservation, &end_err) < 0) {
-		report_cleanup(stderr, &end_err);
-	}
-	/* The trace was asked for: one that could not be written is not passed over. */
-	if (trace && r == 0) {
-		const int flushed = report_flush(trace, "--trace-file");
-
-		status = flushed ? flushed : status;
-	}
-	return status;
+	if (plan->keeper)
+		return launch_kept(plan, &job, trace);
+	r = container_run(plan, tape, NULL, later ? NULL : &observer, &end, &err);
+	print_trace(NULL, &job);
+	if (r == 0)
+		print_cause(plan, &end.result);
+	status = r < 0 ? report_error(stderr, &err) : end.result.exit_status;
+	if (err_is_set(&end.cleanup))
+		report_cleanup(stderr, &end.cleanup);
+	return r == 0 ? flush_trace(trace, status) : status;
 }
 
 /* Only where the container could write nsrun's own file; it costs an execve. */
