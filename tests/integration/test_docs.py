@@ -81,7 +81,9 @@ def test_options_in_messages_exist():
     built_ = set(re.findall(r'\bBUILT\(\w+,\s*"([a-z0-9-]+)"', table))
     planned = set(re.findall(r'\bPLANNED\(\w+,\s*"([a-z0-9-]+)"', table))
     for path in glob.glob(os.path.join(TOP, "runtime/cli/*.c")):  # those of other commands
-        built_ |= set(re.findall(r'\bCOMMAND_OPTION\(struct \w+, \w+,\s*"([a-z0-9-]+)"', read(os.path.relpath(path, TOP))))
+        text = read(os.path.relpath(path, TOP))
+        built_ |= set(re.findall(r'\bCOMMAND_OPTION\(struct \w+, \w+,\s*"([a-z0-9-]+)"', text))
+        built_ |= set(re.findall(r'\.name = "([a-z0-9-]+)",(?=[^}]*\.kind = OPTION_)', text))
     check(len(built_) > 20 and len(planned) > 20, "the table was not understood: %s, %s" % (sorted(built_), sorted(planned)))
     words = words_of_messages()
     check(len({word for word, _, _ in words}) > 20, "hardly a message names an option: %s" % sorted(words)[:5])
