@@ -224,6 +224,31 @@ bool wants_direct_workload(const struct plan *plan)
 	return !plan->reaper;
 }
 
+bool wants_oom_score(const struct plan *plan)
+{
+	return plan->has_oom_score_adj;
+}
+
+bool wants_etc(const struct plan *plan)
+{
+	return plan->etc_wanted;
+}
+
+bool wants_sysctls(const struct plan *plan)
+{
+	return plan->n_sysctls > 0;
+}
+
+bool wants_domainname(const struct plan *plan)
+{
+	return plan->domainname != NULL;
+}
+
+bool wants_umask(const struct plan *plan)
+{
+	return plan->umask != 022; /* what init has already */
+}
+
 bool wants_no_new_privs(const struct plan *plan)
 {
 	return plan->no_new_privs;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -112,10 +113,15 @@ int init_cgroup_mount(struct launch *launch, struct err *err)
 
 int init_dev_mount(struct launch *launch, struct err *err)
 {
-	static const struct mount_option options[] = { { "mode", "0755" }, { "size", "64k" }, { NULL, NULL } };
+	const struct plan *plan = launch->plan;
+	char size[32];
+	const struct mount_option options[] = { { "mode", "0755" }, { "size", size }, { NULL, NULL } };
 	static const char *const directories[] = { "pts", "shm", "mqueue" };
 	_cleanup_close_ int mount = FD_NONE;
 
+	/* etc.mount keeps its files there. */
+	const size_t files = !plan->etc_wanted ? 0 : strlen(plan->hosts) + (plan->resolv_conf ? strlen(plan->resolv_conf) : 0);
+	snprintf(size, sizeof(size), "%zuk", 64 + files / 1024);
 	int r = mount_new_fs("tmpfs", "tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &mount, err);
 	if (r == 0)
 		r = attach_at(launch, "/dev", mount, &launch->dev_fd, err);

@@ -159,6 +159,11 @@ int runtime_rlimits_set(struct launch *launch, struct err *err)
 	return 0;
 }
 
+int runtime_oom_score(struct launch *launch, struct err *err)
+{
+	return oom_score_write(&launch->init, launch->plan->oom_score_adj, err);
+}
+
 int runtime_terminal_guard(struct launch *launch, struct err *err)
 {
 	const int r = tty_save(STDIN_FILENO, &launch->terminal_saved, err);

@@ -30,6 +30,11 @@ bool wants_no_terminal(const struct plan *plan);
 bool wants_stdin_null(const struct plan *plan);
 bool wants_reaper(const struct plan *plan);
 bool wants_direct_workload(const struct plan *plan);
+bool wants_oom_score(const struct plan *plan);
+bool wants_etc(const struct plan *plan);
+bool wants_sysctls(const struct plan *plan);
+bool wants_domainname(const struct plan *plan);
+bool wants_umask(const struct plan *plan);
 bool wants_no_new_privs(const struct plan *plan);
 bool wants_seccomp(const struct plan *plan);
 bool wants_caps_final(const struct plan *plan);
@@ -51,6 +56,7 @@ ROW(runtime_ids_setgroups);
 ROW(runtime_ids_uids);
 ROW(runtime_ids_gids);
 ROW(runtime_rlimits_set);
+ROW(runtime_oom_score);
 ROW(runtime_terminal_guard);
 ROW(runtime_terminal_unguard);
 ROW(runtime_terminal_raw);
@@ -89,6 +95,9 @@ ROW(init_console_bind);
 ROW(init_root_pivot);
 ROW(init_root_detach);
 
+/* steps_etc.c */
+ROW(init_etc_mount);
+
 /* steps_init.c */
 ROW(init_parent_bind);
 ROW(init_become_root);
@@ -97,6 +106,8 @@ ROW(init_keyring_new);
 ROW(init_cgroupns_unshare);
 ROW(init_umask_set);
 ROW(init_hostname_set);
+ROW(init_domainname_set);
+ROW(init_sysctls_write);
 ROW(init_loopback_up);
 ROW(init_terminal_open);
 ROW(init_user_resolve);
@@ -112,6 +123,7 @@ ROW(workload_signals_reset);
 ROW(workload_caps_bound);
 ROW(workload_caps_keep);
 ROW(workload_creds_set);
+ROW(workload_umask_set);
 ROW(workload_parent_keep);
 ROW(workload_cwd_enter);
 ROW(workload_caps_set);
