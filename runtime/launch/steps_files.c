@@ -99,7 +99,8 @@ int init_sys_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const int r = mount_new_fs("sysfs", "sysfs", NULL, ATTR_NO_TRICKS | MOUNT_ATTR_RDONLY, &mount, err);
+	const uint64_t attr = ATTR_NO_TRICKS | (launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY);
+	const int r = mount_new_fs("sysfs", "sysfs", NULL, attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys", mount, &launch->sys_fd, err);
 }
 
@@ -107,7 +108,8 @@ int init_cgroup_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const int r = mount_new_fs("cgroup2", "cgroup2", NULL, ATTR_NO_TRICKS | MOUNT_ATTR_RDONLY, &mount, err);
+	const uint64_t attr = ATTR_NO_TRICKS | (launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY);
+	const int r = mount_new_fs("cgroup2", "cgroup2", NULL, attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys/fs/cgroup", mount, NULL, err);
 }
 

@@ -20,6 +20,9 @@ STEP(CGROUP_CREATE, "cgroup.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup,
 STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits, runtime_cgroup_limits, NULL,
      NEEDS(STEP_CGROUP_CREATE), "openat write", "cgroups(7)",
      "Limits hold from the first instruction of init only if they are written before it is there. Removed with the group.")
+STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
+     NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
+     "--privileged: container root may make groups below its own and move its processes there (delegation). The limits of the group itself stay the host's.")
 STEP(ROOTFS_OPEN, "rootfs.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens, runtime_rootfs_open, runtime_rootfs_close,
      NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
      "Clones the rootfs' mount with the caller's right to search the way to it; the clone crosses into init's namespaces, its path does not matter any more.")
@@ -111,10 +114,10 @@ STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_proc_mount,
      "A procfs of this pid namespace; while the host's is still visible, since the kernel compares with it (mount_too_revealing).")
 STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
      "fsmount", "sysfs(5)",
-     "Read-only, and of this network namespace.")
+     "Of this network namespace; read-only but for --privileged.")
 STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
      NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE), "fsmount", "cgroups(7)",
-     "Read-only: programs read their limits there; writing is for the host (CVE-2022-0492).")
+     "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged, which may make groups below its own.")
 STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
      "fsmount", "tmpfs(5)",
      "A /dev of its own: whatever the rootfs has there stays covered.")

@@ -61,7 +61,7 @@ struct plan_request {
 	const char *memory, *pids_limit, *cpus;
 
 	const char *const *cap_add, *const *cap_drop;
-	const char *const *security_opts; /* seccomp=FILE|default|docker|unconfined, no-new-privileges[=BOOL] */
+	const char *const *security_opts; /* seccomp=FILE|default|strict|docker|unconfined, no-new-privileges[=BOOL] */
 	enum tristate privileged;
 	const char *const *masked_paths;
 };
