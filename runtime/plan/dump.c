@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/dump.h>
 
-#include <nsrun/base/signame.h>
+#include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
 
 #include <inttypes.h>
@@ -254,7 +254,7 @@ static void put_sysctls(FILE *out, const struct plan *plan)
 /* How it is asked to end, and what the kernel thinks of it. */
 static void put_end(FILE *out, const struct plan *plan)
 {
-	char name[SIGNAL_NAME_MAX];
+	char name[SIGNAL_NAME_SIZE];
 
 	put(out, "stop.signal", signal_name(plan->stop_signal, name));
 	fprintf(out, "stop.timeout: %u\n", plan->stop_timeout);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/process.h>
 
-#include <nsrun/base/signame.h>
+#include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/user.h>
 #include <nsrun/plan/volumes.h>
@@ -150,10 +150,15 @@ static int resolve_stop(struct plan *plan, const struct plan_request *request, c
 	plan->stop_signal = SIGTERM;
 	plan->stop_timeout = STOP_TIMEOUT_DEFAULT;
 	plan->image.stop_signal = request->stop_signal ? ORIGIN_OPTION : signal ? ORIGIN_IMAGE : ORIGIN_DEFAULT;
-	if (signal && signal_parse(signal, &plan->stop_signal) < 0)
-		return err_input(err, "%s%s %s: a signal such as TERM, SIGQUIT, 15 or RTMIN+3 is wanted",
-				 request->stop_signal ? "--stop-signal" : image->path,
-				 request->stop_signal ? "" : ": StopSignal", signal);
+	if (signal) {
+		const char *what = request->stop_signal
+					   ? "--stop-signal"
+					   : arena_printf(plan->arena, "%s: StopSignal", image->path);
+		const int r = what ? signal_parse(signal, what, &plan->stop_signal, err) : err_oom(err);
+
+		if (r < 0)
+			return r;
+	}
 	if (request->stop_timeout) {
 		if (parse_u32(request->stop_timeout, &seconds) < 0 || seconds > STOP_TIMEOUT_MAX)
 			return err_input(err, "--stop-timeout %s: seconds from 0 to %u are wanted",
