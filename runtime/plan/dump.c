@@ -244,10 +244,10 @@ static void put_sysctls(FILE *out, const struct plan *plan)
 	if (plan->n_sysctls == 0)
 		put(out, "sysctl", NULL);
 	for (size_t i = 0; i < plan->n_sysctls; i++) {
-		char key[320];
+		_cleanup_free_ char *text = NULL;
 
-		snprintf(key, sizeof(key), "sysctl.%s", plan->sysctls[i].path);
-		put(out, key, plan->sysctls[i].value);
+		if (asprintf(&text, "%s=%s", plan->sysctls[i].path, plan->sysctls[i].value) >= 0)
+			put_at(out, "sysctl", (long)i, text);
 	}
 }
 

@@ -204,6 +204,9 @@ STEP(STDIN_NULL, "stdin.null", ROLE_WORKLOAD, 0, STEP_ACTION, wants_stdin_null, 
 STEP(SIGNALS_RESET, "signals.reset", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_signals_reset, NULL, NEEDS(STEP_NONE),
      "rt_sigaction", "signal(7)",
      "Ignored signals and the mask survive execve: the workload starts with neither.")
+STEP(UMASK_WORKLOAD, "umask.workload", ROLE_WORKLOAD, 0, STEP_ACTION, wants_umask, workload_umask_set, NULL, NEEDS(STEP_UMASK_SET),
+     "umask", "umask(2)",
+     "--umask, for the workload alone: what nsrun makes before has the modes that it should have.")
 STEP(CAPS_BOUND, "caps.bound", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_bound, NULL, NEEDS(STEP_ROOT_DETACH),
      "prctl", "capabilities(7)",
      "While CAP_SETPCAP is still there.")
@@ -213,9 +216,6 @@ STEP(CAPS_KEEP, "caps.keep", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_
 STEP(CREDS_SET, "creds.set", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_creds_set, NULL,
      NEEDS(STEP_USER_RESOLVE, STEP_CAPS_BOUND, STEP_CAPS_KEEP), "setresuid", "credentials(7)",
      "Groups before the user id, which takes away the right to set them.")
-STEP(UMASK_WORKLOAD, "umask.workload", ROLE_WORKLOAD, 0, STEP_ACTION, wants_umask, workload_umask_set, NULL, NEEDS(STEP_UMASK_SET),
-     "umask", "umask(2)",
-     "--umask, for the workload alone: what nsrun makes before has the modes that it should have.")
 STEP(PARENT_KEEP, "parent.keep", ROLE_WORKLOAD, 0, STEP_ACTION, wants_direct_workload, workload_parent_keep, NULL, NEEDS(STEP_CREDS_SET),
      "prctl", "prctl(2)",
      "The change of ids cleared the bond to the runtime once more.")
