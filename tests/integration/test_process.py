@@ -278,7 +278,8 @@ def test_hosts_leave_the_rootfs_alone():
 def test_hosts_where_there_are_none():
     """What the rootfs does not have is not made, but for what an option asks for."""
     root = tree(fresh=True)
-    os.remove(root + "/etc/hosts")
+    for name in ("hosts", "hostname", "resolv.conf"):
+        os.remove(root + "/etc/" + name)
     def rows(*options):
         return nsrun(["--userns-remap", dummy().name, "--dry-run", *options, root, "/bin/true"]).check().stdout
     check("etc.mount" not in rows(), "a row for nothing")
