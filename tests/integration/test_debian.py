@@ -48,7 +48,7 @@ def archive():
     if release.get("ID") != "debian" or not sources():
         skip("the host has no sources of Debian packages")
     made = path + ".%d.tmp" % os.getpid()
-    command = ["mmdebstrap", "--mode=root", "--format=tar", "--variant=minbase", "--include=sudo,passwd,apt,debian-archive-keyring",
+    command = ["mmdebstrap", "--mode=root", "--format=tar", "--variant=minbase", "--include=sudo,passwd,apt,debian-archive-keyring,python3-minimal",
                "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
                release["VERSION_CODENAME"].strip('"'), made, "-"]
     try:
@@ -209,6 +209,9 @@ def test_filter_strict():
               "dpkg -l | grep -c '^ii' >/dev/null; find /usr -name '*.so*' | sort | tail -1 >/dev/null; tar cf - /etc 2>/dev/null | gzip | gunzip | tar tf - | "
               "grep -c passwd >/dev/null; useradd -m gina; su gina -c 'id -un'; userdel -rf gina 2>/dev/null; ls -l /proc/self/fd >/dev/null; date +%Y >/dev/null")
     inside("root", options, script).check(0, "3\nhere\n42\ngina")
+    python = ("import os, threading, socket; t = threading.Thread(target=lambda: None); t.start(); t.join(); "
+              "a, b = socket.socketpair(); a.send(b'x'); r = os.popen('echo child').read().strip(); print(r, len(os.listdir('/proc')) > 5)")
+    inside("root", options, "python3 -c \"%s\"" % python).check(0, "child True")
     refused_mount = inside("root", options + ["--cap-add", "ALL"], "mount -t tmpfs none /mnt")
     check(refused_mount.status != 0, "mount under strict: %r" % refused_mount)
 
