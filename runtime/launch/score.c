@@ -137,11 +137,6 @@ bool wants_setgroups_denied(const struct plan *plan)
 	return plan->deny_setgroups && wants_userns(plan); /* otherwise it is so already */
 }
 
-bool wants_init_recorded(const struct plan *plan)
-{
-	return !plan->cgroup_path;
-}
-
 bool runtime_opens(const struct plan *plan)
 {
 	return plan->performer[WORK_SOURCES] == BY_RUNTIME;

@@ -33,12 +33,28 @@ static int resolve_terminal(struct plan *plan, const struct plan_request *reques
 {
 	const bool terminals = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
+	if (plan->detached) {
+		plan->terminal = request->terminal == YES;
+		plan->stdin_null = !plan->terminal && request->interactive != YES;
+		return 0;
+	}
 	plan->stdin_null = request->interactive == NO;
 	if (request->terminal == YES && plan->stdin_null)
 		return err_input(err, "--tty and --interactive=false contradict each other");
 	if (request->terminal == YES && !terminals)
 		return err_input(err, "--tty: standard input and output are not both terminals");
 	plan->terminal = request->terminal == YES || (request->terminal == UNSET && terminals && !plan->stdin_null);
+	return 0;
+}
+
+/* Where its standard descriptors lead. */
+static int resolve_streams(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	if (request->detach_keys && (plan->detached || !plan->terminal))
+		return err_input(err, "--detach-keys %s: is for a terminal in the foreground (-it); after -d say it to nsrun attach",
+				 request->detach_keys);
+	plan->output_pipes = !plan->terminal && (plan->attachable || plan->log.driver != LOG_NONE);
+	plan->stdin_pipe = plan->keeper && !plan->terminal && !plan->stdin_null;
 	return 0;
 }
 
@@ -266,10 +282,12 @@ static int resolve_from_image(struct plan *plan, const struct plan_request *requ
 
 int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err)
 {
-	int r = check_standard_fds(request, err);
+	int r = plan->detached ? 0 : check_standard_fds(request, err);
 
 	if (r == 0)
 		r = resolve_terminal(plan, request, err);
+	if (r == 0)
+		r = resolve_streams(plan, request, err);
 	if (r == 0)
 		r = resolve_from_image(plan, request, err);
 	if (r == 0)

@@ -14,6 +14,18 @@
 STEP(STATE_RECORD, "state.record", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_record, NULL, NEEDS(STEP_NONE),
      "rename", "rename(2)",
      "Writes what will be made into the state directory before it is made, so that it is found after a SIGKILL at any later row.")
+STEP(CID_WRITE, "cid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_cidfile, runtime_cid_write, runtime_cid_remove,
+     NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
+     "--cidfile: a file that exists is refused, so that of two containers none is lost. It stays, unless the launch fails.")
+STEP(LOG_OPEN, "log.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_log, runtime_log_open, runtime_log_close,
+     NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
+     "Before the workload: a log that cannot be written is known before there is anything to log.")
+STEP(CONTROL_LISTEN, "control.listen", ROLE_RUNTIME, 0, STEP_ACTION, wants_control, runtime_control_listen, runtime_control_close,
+     NEEDS(STEP_STATE_RECORD), "bind", "unix(7)",
+     "nsrun attach and nsrun wait come by this socket, in a directory that the owner alone can search.")
+STEP(OUTPUT_OPEN, "output.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_output_pipes, runtime_output_open, runtime_output_close,
+     NEEDS(STEP_NONE), "pipe2", "pipe(7)",
+     "Standard output and error go through pipes where a log or attached clients have them, too. They are given to container root, who may open /dev/stdout by name.")
 STEP(CGROUP_CREATE, "cgroup.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup, runtime_cgroup_create, runtime_cgroup_remove,
      NEEDS(STEP_STATE_RECORD), "mkdirat", "cgroups(7)",
      "The group must exist before clone3 can place init into it; moving a process later waits for an RCU grace period.")
@@ -42,9 +54,12 @@ STEP(INIT_CLONE, "init.clone", ROLE_RUNTIME, ROLE_INIT, STEP_FORK, NULL, runtime
      NEEDS(STEP_CHANNEL_OPEN), "clone3", "clone(2)",
      "All namespaces at once; the user namespace is made first and owns the others. The pidfd cannot be confused with a later process.")
 /* ---- both go on from here; init waits at sync.placed for what only the runtime may do ---- */
-STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, wants_init_recorded, runtime_state_init, NULL,
+STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_init, NULL,
+     NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "pwrite", "pwrite(2)",
+     "Init's pid and start time become the lock's text: recovery finds by them what survived without a cgroup of its own, and other commands whom to join.")
+STEP(PID_WRITE, "pid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_pidfile, runtime_pid_write, runtime_pid_remove,
      NEEDS(STEP_INIT_CLONE), "rename", "rename(2)",
-     "Without a cgroup of its own, init's pid and start time are what recovery has to find what survived.")
+     "--pidfile: init's pid on the host, whole or not at all. Removed at the end: by then the number may be another process'.")
 STEP(IDS_SETGROUPS, "ids.setgroups", ROLE_RUNTIME, 0, STEP_ACTION, wants_setgroups_denied, runtime_ids_setgroups, NULL,
      NEEDS(STEP_INIT_CLONE), "openat write", "user_namespaces(7)",
      "An unprivileged gid_map is EPERM until setgroups is denied: a process could otherwise drop a group that a file denies access to.")
@@ -169,10 +184,10 @@ STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, in
 STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "Carries the pty's master to the runtime.")
-STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_terminal, runtime_terminal_guard, runtime_terminal_unguard,
+STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_terminal, runtime_terminal_guard, runtime_terminal_unguard,
      NEEDS(STEP_NONE), "clone", "termios(3)",
      "A process that restores the terminal if the runtime is killed: it must exist before the terminal is changed.")
-STEP(TERMINAL_RAW, "terminal.raw", ROLE_RUNTIME, 0, STEP_ACTION, wants_terminal, runtime_terminal_raw, runtime_terminal_restore,
+STEP(TERMINAL_RAW, "terminal.raw", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_terminal, runtime_terminal_raw, runtime_terminal_restore,
      NEEDS(STEP_TERMINAL_OPEN, STEP_TERMINAL_GUARD), "ioctl", "termios(3)",
      "Keys belong to the container's own line discipline from now on.")
 /* ---- the host's tree goes ---- */
@@ -201,6 +216,9 @@ STEP(SESSION_NEW, "session.new", ROLE_WORKLOAD, 0, STEP_ACTION, wants_no_termina
 STEP(STDIN_NULL, "stdin.null", ROLE_WORKLOAD, 0, STEP_ACTION, wants_stdin_null, workload_stdin_null, NULL, NEEDS(STEP_DEV_NODES),
      "dup3", "null(4)",
      "-i=false: reads are at the end at once.")
+STEP(OUTPUT_ATTACH, "output.attach", ROLE_WORKLOAD, 0, STEP_ACTION, wants_output_pipes, workload_output_attach, NULL,
+     NEEDS(STEP_OUTPUT_OPEN, STEP_USER_RESOLVE), "dup3", "pipe(7)",
+     "The pipes become descriptors 1 and 2, and 0 where clients may type; they are given to the user who opens /dev/stdout by name.")
 STEP(SIGNALS_RESET, "signals.reset", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_signals_reset, NULL, NEEDS(STEP_NONE),
      "rt_sigaction", "signal(7)",
      "Ignored signals and the mask survive execve: the workload starts with neither.")
@@ -238,7 +256,7 @@ STEP(CAPS_FINAL, "caps.final", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_final, 
      "capset", "capabilities(7)",
      "Gives up the CAP_SYS_ADMIN that loading the filter needed.")
 STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL,
-     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH),
+     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE),
      "execve", "execve(2)",
      "The close-on-exec channel ends, which tells the runtime that it succeeded.")
 /* clang-format on */

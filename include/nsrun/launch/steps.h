@@ -14,7 +14,6 @@ bool wants_cgroup_mount(const struct plan *plan);
 bool wants_cgroup_delegate(const struct plan *plan);
 bool wants_userns(const struct plan *plan);
 bool wants_setgroups_denied(const struct plan *plan);
-bool wants_init_recorded(const struct plan *plan);
 bool runtime_opens(const struct plan *plan);
 bool runtime_opens_volumes(const struct plan *plan);
 bool init_opens(const struct plan *plan);
@@ -26,6 +25,12 @@ bool wants_owner_volumes(const struct plan *plan);
 bool wants_overlay(const struct plan *plan);
 bool wants_overlay_outside(const struct plan *plan);
 bool wants_rlimits(const struct plan *plan);
+bool wants_cidfile(const struct plan *plan);
+bool wants_pidfile(const struct plan *plan);
+bool wants_log(const struct plan *plan);
+bool wants_control(const struct plan *plan);
+bool wants_output_pipes(const struct plan *plan);
+bool wants_user_terminal(const struct plan *plan);
 bool wants_terminal(const struct plan *plan);
 bool wants_no_terminal(const struct plan *plan);
 bool wants_stdin_null(const struct plan *plan);
@@ -63,6 +68,19 @@ ROW(runtime_terminal_guard);
 ROW(runtime_terminal_unguard);
 ROW(runtime_terminal_raw);
 ROW(runtime_terminal_restore);
+
+/* steps_life.c: what a container has for those who look at it */
+ROW(runtime_cid_write);
+ROW(runtime_cid_remove);
+ROW(runtime_log_open);
+ROW(runtime_log_close);
+ROW(runtime_control_listen);
+ROW(runtime_control_close);
+ROW(runtime_output_open);
+ROW(runtime_output_close);
+ROW(runtime_pid_write);
+ROW(runtime_pid_remove);
+ROW(workload_output_attach);
 
 /* steps_sources.c: rootfs and volumes on their way into the container */
 ROW(runtime_rootfs_open);

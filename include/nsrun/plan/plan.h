@@ -72,6 +72,15 @@ struct plan_image {
 	enum origin user, env, argv, workdir, stop_signal;
 };
 
+/* What becomes of the workload's output besides going to whoever looks at it. */
+enum log_driver { LOG_NONE, LOG_FILE };
+
+struct plan_log {
+	enum log_driver driver;
+	uint64_t max_size; /* bytes of one file */
+	unsigned max_file; /* how many: log, log.1, ... */
+};
+
 /* Where subordinate ids come from; "auto" is decided by plan_reserve(). */
 enum remap_source { REMAP_NONE, REMAP_USER, REMAP_EXPLICIT, REMAP_AUTO, REMAP_OWN_RANGES, REMAP_SINGLE };
 
@@ -149,6 +158,18 @@ struct plan {
 		cgroup_path; /* relative to each hierarchy; NULL: no group of its own (an ordinary user without delegation) */
 	struct cgroup_limits limits;
 	bool cgroup_v1; /* some limit is on a v1 hierarchy: placed by pid, after clone */
+
+	/* Life */
+	const char *name; /* NULL: none */
+	bool detached;	  /* no caller waits */
+	bool keeper;	  /* a process of its own supervises it: detached, or its caller may leave it by detach keys */
+	bool output_pipes; /* standard output and error are relayed, since others than the caller have them, too */
+	bool stdin_pipe;  /* standard input is what attached clients send */
+	bool keep;	  /* its record and log stay after its end */
+	bool attachable;  /* there is a control socket: it has a name, is detached, or may be left by detach keys */
+	const char *detach_keys;
+	const char *cidfile, *pidfile; /* absolute; NULL: none */
+	struct plan_log log;
 
 	/* State */
 	const char *state_dir; /* .../UID.GID/ID, below the state root; NULL while auto_pending */
