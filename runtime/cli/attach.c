@@ -150,9 +150,10 @@ static int read_output(struct session *s, struct err *err)
 	if (r < 0)
 		return r;
 	if (type == 0)
-		return err_set(err, ERR_PEER, ERR_ID_NONE, ECONNRESET,
-			       "%s: its nsrun closed the connection: it was killed, or output was not read for too long",
-			       s->id);
+		return err_set(
+			err, ERR_PEER, ERR_ID_NONE, ECONNRESET,
+			"%s: its nsrun closed the connection: it was killed, or output was not read for too long",
+			s->id);
 	switch (type) {
 	case CONTROL_STDOUT:
 		return put(STDOUT_FILENO, data, length, err);
@@ -164,8 +165,8 @@ static int read_output(struct session *s, struct err *err)
 		s->ended = true;
 		return 0;
 	default:
-		return err_set(err, ERR_PEER, ERR_ID_NONE, EPROTO, "%s: message %d of a client came from its nsrun", s->id,
-			       type);
+		return err_set(err, ERR_PEER, ERR_ID_NONE, EPROTO, "%s: message %d of a client came from its nsrun",
+			       s->id, type);
 	}
 }
 
@@ -290,12 +291,9 @@ static int run_session(struct session *s, bool attached, struct err *err)
 
 int attach_terminal(int client, const char *keys, const char *id)
 {
-	struct session session = { .fd = client,
-				   .id = id,
-				   .input = true,
-				   .proxy = true,
-				   .signals = SIGNALS_NONE,
-				   .guard = TTY_GUARD_NONE };
+	struct session session = {
+		.fd = client, .id = id, .input = true, .proxy = true, .signals = SIGNALS_NONE, .guard = TTY_GUARD_NONE
+	};
 	struct err err = ERR_INIT;
 
 	if (control_parse_keys(keys, session.keys, &session.n_keys, &err) < 0)
@@ -338,7 +336,12 @@ static const struct option_row attach_rows[] = {
 	  .offset = ATTACH(sig_proxy),
 	  .help = "pass signals on (default); =false: they end nsrun attach alone",
 	  .example = "--sig-proxy=false" },
-	{ .name = "help", .letter = 'h', .kind = OPTION_FLAG, .offset = ATTACH(help), .help = "this text", .example = "--help" },
+	{ .name = "help",
+	  .letter = 'h',
+	  .kind = OPTION_FLAG,
+	  .offset = ATTACH(help),
+	  .help = "this text",
+	  .example = "--help" },
 };
 const struct option_table attach_table = { attach_rows, ARRAY_LEN(attach_rows), "attach" };
 
@@ -374,13 +377,14 @@ int command_attach(int argc, char *const *argv)
 	if (options_parse(&attach_table, argc, argv, &options, &at, &err) < 0) {
 		status = report_error(stderr, &err);
 	} else if (options.help == YES) {
-		print_command_help("attach [OPTIONS] NAME", "Shows a running container's output, and gives it this terminal.",
-				   &attach_table);
+		print_command_help("attach [OPTIONS] NAME",
+				   "Shows a running container's output, and gives it this terminal.", &attach_table);
 		status = report_flush(stdout, "standard output");
 	} else if (argc - at != 1) {
 		err_input(&err, "attach: the name or id of one container is wanted");
 		status = report_error(stderr, &err);
-	} else if (control_parse_keys(options.keys ? options.keys : DETACH_KEYS, session.keys, &session.n_keys, &err) < 0) {
+	} else if (control_parse_keys(options.keys ? options.keys : DETACH_KEYS, session.keys, &session.n_keys, &err) <
+		   0) {
 		status = report_error(stderr, &err);
 	} else {
 		session.input = options.no_stdin != YES;

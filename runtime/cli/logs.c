@@ -212,7 +212,8 @@ static int follow(struct logs *l, struct container *container, int fd, ino_t ino
 	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), current = fd;
 	char events[4096] __attribute__((aligned(8)));
 
-	if (watch < 0 || inotify_add_watch(watch, l->dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
+	if (watch < 0 ||
+	    inotify_add_watch(watch, l->dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
 		return err_system(err, "%s: watching it", l->dir);
 	for (;;) {
 		struct pollfd p = { .fd = watch, .events = POLLIN };
@@ -277,7 +278,12 @@ static const struct option_row logs_rows[] = {
 	  .offset = LOGS(since),
 	  .help = "from a time on: 10m, 2h, or as -t has it",
 	  .example = "--since 10m" },
-	{ .name = "help", .letter = 'h', .kind = OPTION_FLAG, .offset = LOGS(help), .help = "this text", .example = "--help" },
+	{ .name = "help",
+	  .letter = 'h',
+	  .kind = OPTION_FLAG,
+	  .offset = LOGS(help),
+	  .help = "this text",
+	  .example = "--help" },
 };
 const struct option_table logs_table = { logs_rows, ARRAY_LEN(logs_rows), "logs" };
 

@@ -15,10 +15,6 @@
 #define START_MS 5000	/* for one that is being started to have its control socket */
 #define NAP_MS 5
 
-/* Until launch/control.c is there. */
-extern __typeof__(control_connect) control_connect __attribute__((weak));
-extern __typeof__(control_wait) control_wait __attribute__((weak));
-
 struct wait_line {
 	enum tristate help;
 };
@@ -48,8 +44,7 @@ static int begin(struct container *container, void *data, struct err *err)
 		if (container_refresh(&w->container, NULL) < 0)
 			break;
 	}
-	if (w->container.status != CONTAINER_ENDED &&
-	    (!control_connect || control_connect(&w->container, &w->control, &why) < 0))
+	if (w->container.status != CONTAINER_ENDED && control_connect(&w->container, &w->control, &why) < 0)
 		container_open_owner(&w->container, &w->owner, NULL);
 	return 0;
 }

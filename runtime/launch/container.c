@@ -23,8 +23,8 @@ static void first(struct err *err, const struct err *other)
 }
 
 /* Record and locks, when launch_run() has undone what it could. */
-static void end_reservation(const struct plan *plan, struct reservation *reservation, const struct launch_result *result,
-			    bool begun, struct container_end *end)
+static void end_reservation(const struct plan *plan, struct reservation *reservation,
+			    const struct launch_result *result, bool begun, struct container_end *end)
 {
 	const struct state_exit outcome = {
 		.status = result ? result->exit_status : 0,

@@ -62,7 +62,8 @@ int control_send(int fd, enum control_type type, const void *data, size_t length
 		n = send(fd, &message, size, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-		return err_set(err, ERR_PEER, ERR_ID_NONE, ECONNRESET, "the container's nsrun has closed the connection");
+		return err_set(err, ERR_PEER, ERR_ID_NONE, ECONNRESET,
+			       "the container's nsrun has closed the connection");
 	if (n != (ssize_t)size)
 		return err_system(err, "control socket: send");
 	return 0;
@@ -153,7 +154,8 @@ static size_t parse_key(const char *text, unsigned char *ret)
 		return n;
 	}
 	/* What a terminal sends for it: the letter without its upper bits (ascii(7)). */
-	if (key && n == 6 && ((*key >= 'a' && *key <= 'z') || (*key >= 'A' && *key <= 'Z') || strchr("@[\\]^_", *key))) {
+	if (key && n == 6 &&
+	    ((*key >= 'a' && *key <= 'z') || (*key >= 'A' && *key <= 'Z') || strchr("@[\\]^_", *key))) {
 		*ret = (unsigned char)(*key & 0x1f);
 		return n;
 	}
@@ -169,10 +171,11 @@ int control_parse_keys(const char *text, unsigned char ret[CONTROL_KEYS_MAX], si
 		const size_t length = n < CONTROL_KEYS_MAX ? parse_key(at, &keys[n]) : 0;
 
 		if (!length)
-			return err_input(err,
-					 "--detach-keys %s: at most %d keys are wanted, with commas in between, each a letter or "
-					 "ctrl- and one of a-z @ [ \\ ] ^ _",
-					 text, CONTROL_KEYS_MAX);
+			return err_input(
+				err,
+				"--detach-keys %s: at most %d keys are wanted, with commas in between, each a letter or "
+				"ctrl- and one of a-z @ [ \\ ] ^ _",
+				text, CONTROL_KEYS_MAX);
 		n++;
 		at += length;
 		if (!*at)

@@ -333,7 +333,8 @@ void control_server_end(struct control_server *s, int status)
 		return;
 	/* Those who connected while the container's things were put away, and what they asked. */
 	static const struct control_handler deaf;
-	for (size_t i = 0; i < CLIENTS_MAX && poll(&(struct pollfd){ .fd = s->listener, .events = POLLIN }, 1, 0) > 0; i++)
+	for (size_t i = 0; i < CLIENTS_MAX && poll(&(struct pollfd){ .fd = s->listener, .events = POLLIN }, 1, 0) > 0;
+	     i++)
 		accept_client(s);
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &s->clients[i];

@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define OUT_SIZE 32768	 /* what one write(2) takes */
-#define LINE_SIZE 16384	 /* a longer line becomes several records, as other runtimes have it */
-#define HEADER_SIZE 64	 /* time, stream, tag, newline */
+#define OUT_SIZE 32768	/* what one write(2) takes */
+#define LINE_SIZE 16384 /* a longer line becomes several records, as other runtimes have it */
+#define HEADER_SIZE 64	/* time, stream, tag, newline */
 
 struct line {
 	size_t n;

@@ -44,7 +44,8 @@ int runtime_cid_write(struct launch *launch, struct err *err)
 
 	if (fd < 0 && errno == EEXIST)
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EEXIST,
-			       "--cidfile %s: is there already; remove it once its container is not needed", plan->cidfile);
+			       "--cidfile %s: is there already; remove it once its container is not needed",
+			       plan->cidfile);
 	if (fd < 0)
 		return err_system(err, "--cidfile %s", plan->cidfile);
 	const int r = write_all(fd, plan->id, strlen(plan->id));

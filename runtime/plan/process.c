@@ -51,8 +51,10 @@ static int resolve_terminal(struct plan *plan, const struct plan_request *reques
 static int resolve_streams(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	if (request->detach_keys && (plan->detached || !plan->terminal))
-		return err_input(err, "--detach-keys %s: is for a terminal in the foreground (-it); after -d say it to nsrun attach",
-				 request->detach_keys);
+		return err_input(
+			err,
+			"--detach-keys %s: is for a terminal in the foreground (-it); after -d say it to nsrun attach",
+			request->detach_keys);
 	plan->output_pipes = !plan->terminal && (plan->attachable || plan->log.driver != LOG_NONE);
 	plan->stdin_pipe = plan->keeper && !plan->terminal && !plan->stdin_null;
 	return 0;

@@ -406,6 +406,178 @@ def test_wait_foreground():
             equal(out, b"3\n", "output")
 
 
+# ---- containers that are kept ----
+
+class Detached:
+    """A container in the background; removed at the end, whatever became of it."""
+
+    def __init__(self, command=POLITE, options=(), who=None, name=None):
+        words = ["--userns-remap", dummy().name] if who is None else []
+        words += ["--name", name] if name else []
+        self.who, self.name = who, name
+        self.id = nsrun(["-d", *words, *options, tree() if who is None else own_tree(who), *command], user=who).check().stdout.strip()
+        check(re.fullmatch("[0-9a-f]{12}", self.id), "not an id: %r" % self.id)
+
+    def record(self):
+        found = [one for one in listed(self.who) if one["id"] == self.id]
+        return found[0] if found else None
+
+    def status(self):
+        return (self.record() or {}).get("status")
+
+    def ready(self):
+        """Until its handler is installed."""
+        def handles():
+            try:
+                with open("/proc/%d/status" % self.record()["pid"]) as file:
+                    return int(re.search(r"SigCgt:\t(\w+)", file.read()).group(1), 16) & 1 << signal.SIGTERM - 1
+            except OSError:
+                return False
+        wait_for(handles, "the handler of %s" % self.id)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        nsrun(["rm", "-f", self.id], user=self.who)
+
+
+@generate
+def test_life_of_a_named_one():
+    for name, who in callers():
+        yield name, lambda who=who: life_of_a_named_one(who)
+
+
+def life_of_a_named_one(who):
+    before = leftovers()
+    with Detached(who=who, name="web-1") as c:
+        c.ready()
+        equal(c.record()["name"], "web-1", "name")
+        line = [line for line in nsrun(["ls"], user=who).check().stdout.splitlines() if line.startswith(c.id)][0]
+        equal(line.split()[1:3], ["web-1", "running"], "ls")
+        for word in ("web-1", c.id, c.id[:8]):
+            equal(json.loads(nsrun(["inspect", word], user=who).check().stdout)[0]["id"], c.id, word)
+        contains(nsrun(["top", "wep-1"], user=who).check(125).stderr, "did you mean web-1?", "a name that is near")
+        refused(nsrun(["rm", "web-1"], user=who), "running")
+        nsrun(["stop", "web-1"], user=who).check(0, "web-1")
+        equal(c.status(), "ended", "status after stop")
+        equal(c.record()["exit"]["status"], 3, "its status in the record")
+        check(re.search(r"^%s +web-1 +ended \(3\) \d+ seconds? ago +- " % c.id, nsrun(["ls", "-a"], user=who).stdout, re.M), "ls -a")
+        check(c.id not in nsrun(["ls", "-q"], user=who).stdout, "ls shows one that has ended")
+        nsrun(["wait", "web-1"], user=who).check(0, "3")
+        nsrun(["stop", "web-1"], user=who).check(0, "web-1")
+        refused(nsrun(["kill", "web-1"], user=who), "web-1", "not-running")
+        refused(nsrun(["top", "web-1"], user=who), "web-1", "not-running")
+        equal(json.loads(nsrun(["inspect", "web-1"], user=who).check().stdout)[0]["live"], None, "live facts of a dead one")
+        nsrun(["rm", "web-1"], user=who).check(0, "web-1")
+        refused(nsrun(["rm", "web-1"], user=who), "web-1", "no-container")
+        equal(c.record(), None, "record after rm")
+    assert_clean(before)
+
+
+@generate
+def test_lost():
+    """Its nsrun was killed: dead, then lost once somebody has tidied up; its end is known to nobody."""
+    for name, who in callers():
+        yield name, lambda who=who: lost(who)
+
+
+def lost(who):
+    with Exclusive():
+        before = leftovers()
+        with Detached(who=who, name="lost") as c:
+            waiter = subprocess.Popen([binary(), "wait", "lost"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      env=environment(who), cwd=base(), **run_as(who))
+            time.sleep(0.2)
+            owner, pid = c.record()["owner"], c.record()["pid"]
+            os.kill(owner, signal.SIGKILL)
+            wait_for(lambda: not alive(pid), "its workload ends with it")
+            out, errors = waiter.communicate(timeout=15 * SLOW)
+            equal((waiter.returncode, out), (125, b""), "wait: %r" % errors)
+            check(c.status() in ("dead", "ended"), "status")
+            nsrun(["gc"], user=who).check()
+            equal(c.status(), "ended", "status after gc")
+            check(c.record()["exit"]["lost"], "it is not lost: %r" % c.record())
+            contains(nsrun(["ls", "-a"], user=who).stdout, " lost ", "ls -a")
+            nsrun(["wait", "lost"], user=who).check(125, "", "killed")
+            nsrun(["stop", "lost"], user=who).check(0, "lost")
+            nsrun(["rm", "lost"], user=who).check(0, "lost")
+        assert_clean(before)
+
+
+def test_rm_of_a_dead_kept_one():
+    with Exclusive():
+        before = leftovers()
+        with Detached(name="dead") as c:
+            os.kill(c.record()["owner"], signal.SIGKILL)
+            wait_for(lambda: c.status() != "running", "its death is seen")
+            nsrun(["rm", "dead"]).check(0, "dead")
+            equal(c.record(), None, "record")
+        assert_clean(before)
+
+
+@generate
+def test_wait():
+    for name, who in callers():
+        yield name, lambda who=who: wait(who)
+
+
+def wait(who):
+    """Several wait for several, one of which removes itself."""
+    before = leftovers()
+    with Detached(who=who, name="one") as one, Detached(who=who, options=["--rm"], name="two") as two:
+        one.ready(), two.ready()
+        waiters = [subprocess.Popen([binary(), "wait", "two", one.id, UNKNOWN], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    env=environment(who), cwd=base(), **run_as(who)) for _ in range(3)]
+        time.sleep(0.2)
+        check(all(waiter.poll() is None for waiter in waiters), "it did not wait")
+        nsrun(["kill", "-9", "two"], user=who).check(0, "two")
+        nsrun(["stop", "one"], user=who).check(0, "one")
+        for waiter in waiters:
+            out, errors = waiter.communicate(timeout=10 * SLOW)
+            equal((waiter.returncode, out), (125, b"137\n3\n"), "status and output: %r" % errors)
+            contains(errors.decode(), UNKNOWN, "stderr")
+        equal(two.record(), None, "record of --rm")
+    assert_clean(before)
+
+
+def test_rm_several():
+    before = leftovers()
+    with Detached(name="a") as a, Detached(name="b") as b, Detached(name="c", command=["/bin/true"]) as c:
+        nsrun(["wait", "c"]).check(0, "0")
+        run = nsrun(["rm", "a", "c", UNKNOWN, "b"]).check(125, "c")
+        for word in ("a", "b", UNKNOWN):
+            contains(run.stderr, "nsrun: %s: " % word, "stderr")
+        nsrun(["rm", "-f", a.id, "b"]).check(0)
+        equal([one.record() for one in (a, b, c)], [None] * 3, "records")
+    assert_clean(before)
+
+
+@test(timeout=120)
+def test_same_name_again_and_again():
+    """Started, stopped and removed by several at once: the name is never stuck, and nothing stays."""
+    before = leftovers()
+    for round_ in range(6):
+        started = subprocess.Popen([binary(), "-d", "--userns-remap", dummy().name, "--name", "again", tree(), *POLITE],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=base())
+        if round_ % 2:
+            started.communicate(timeout=10 * SLOW)
+        running = [subprocess.Popen([binary(), *words, "again"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    env=environment(), cwd=base())
+                   for words in (["rm", "-f"], ["stop", "-t", "1"], ["rm", "-f"], ["wait"], ["kill"], ["inspect"])]
+        for process in running:
+            out, errors = process.communicate(timeout=30 * SLOW)
+            check(process.returncode == 0 or (process.returncode == 125 and errors),
+                  "%s: %r %r %r" % (process.args[1:], process.returncode, out, errors))
+        if not round_ % 2:
+            started.communicate(timeout=10 * SLOW)
+        run = nsrun(["rm", "-f", "again"])
+        check(run.status == 0 or "no container" in run.stderr, "%r" % run)
+    equal(listed(), [], "what is left")
+    assert_clean(before)
+
+
 # ---- looking disturbs nobody ----
 
 @test(timeout=120)

@@ -46,10 +46,10 @@ struct launch {
 	int dev_fd;	     /* the container's /dev */
 	int pts_fd;	     /* root of its devpts */
 	int pty_peer, pty_master;
-	int outputs[2], input;	 /* our ends of the workload's standard output, error and input */
-	int workload_fds[3];	 /* the other ends, by descriptor */
-	int client;		 /* FD_NONE, or a connected client of the control socket: the keeper's caller */
-	struct winsize size;	 /* of the caller's terminal, where only the caller has it */
+	int outputs[2], input; /* our ends of the workload's standard output, error and input */
+	int workload_fds[3];   /* the other ends, by descriptor */
+	int client;	       /* FD_NONE, or a connected client of the control socket: the keeper's caller */
+	struct winsize size;   /* of the caller's terminal, where only the caller has it */
 	struct log_writer *log;
 	struct control_server *server;
 	bool begun; /* the workload executes */
@@ -62,10 +62,10 @@ struct launch {
 };
 
 struct launch_result {
-	int exit_status;    /* the workload's, as a shell has it */
-	int signal;	    /* that ended it; 0: none */
-	uint64_t oom_kills; /* processes that the kernel killed for the memory limit */
-	char log_error[128]; /* why output is missing from the log; "" */
+	int exit_status;	       /* the workload's, as a shell has it */
+	int signal;		       /* that ended it; 0: none */
+	uint64_t oom_kills;	       /* processes that the kernel killed for the memory limit */
+	char log_error[128];	       /* why output is missing from the log; "" */
 	struct control_server *server; /* its clients are still to be told; owned */
 };
 
@@ -85,8 +85,8 @@ struct launch_observer {
 /* Walks the score, supervises the workload until it ends, undoes everything. On an error nothing is left, and `err` names the row;
  * a failure of cleaning up is reported in `cleanup_err` without hiding it. `tape` is the caller's. `caller` and `observer` may be NULL. */
 int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape,
-	       const struct launch_caller *caller, const struct launch_observer *observer, struct launch_result *ret, struct err *err,
-	       struct err *cleanup_err);
+	       const struct launch_caller *caller, const struct launch_observer *observer, struct launch_result *ret,
+	       struct err *err, struct err *cleanup_err);
 
 /* Closes the ends of the workload's pipes that this process does not need. */
 void launch_close_streams(struct launch *launch, bool ours, bool workloads);

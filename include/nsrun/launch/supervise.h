@@ -13,10 +13,11 @@
 struct supervision {
 	const struct pidref *init;
 	const struct signals *signals;
-	int pty_master;	 /* FD_NONE without a terminal */
-	int outputs[2];	 /* reading ends of what are the workload's standard output and error; FD_NONE: they are the caller's own */
-	int input;	 /* writing end of its standard input, for what clients send; FD_NONE: it is the caller's, or null */
-	bool no_caller;	 /* a keeper's: the three below are not there */
+	int pty_master; /* FD_NONE without a terminal */
+	int outputs
+		[2]; /* reading ends of what are the workload's standard output and error; FD_NONE: they are the caller's own */
+	int input; /* writing end of its standard input, for what clients send; FD_NONE: it is the caller's, or null */
+	bool no_caller; /* a keeper's: the three below are not there */
 	int stdin_fd, stdout_fd, stderr_fd;
 	const struct termios *terminal_saved; /* what tty_set_raw saved; NULL when raw mode was not set */
 	bool reaper;			      /* init is reaper_run(): it stops and continues the others itself */

@@ -160,13 +160,13 @@ struct plan {
 	bool cgroup_v1; /* some limit is on a v1 hierarchy: placed by pid, after clone */
 
 	/* Life */
-	const char *name; /* NULL: none */
-	bool detached;	  /* no caller waits */
-	bool keeper;	  /* a process of its own supervises it: detached, or its caller may leave it by detach keys */
+	const char *name;  /* NULL: none */
+	bool detached;	   /* no caller waits */
+	bool keeper;	   /* a process of its own supervises it: detached, or its caller may leave it by detach keys */
 	bool output_pipes; /* standard output and error are relayed, since others than the caller have them, too */
-	bool stdin_pipe;  /* standard input is what attached clients send */
-	bool keep;	  /* its record and log stay after its end */
-	bool attachable;  /* there is a control socket: it has a name, is detached, or may be left by detach keys */
+	bool stdin_pipe;   /* standard input is what attached clients send */
+	bool keep;	   /* its record and log stay after its end */
+	bool attachable;   /* there is a control socket: it has a name, is detached, or may be left by detach keys */
 	const char *detach_keys;
 	const char *cidfile, *pidfile; /* absolute; NULL: none */
 	struct plan_log log;
