@@ -231,8 +231,9 @@ tree_commit() {
 confine_ids=() one_id=false root_ids='' python=()
 map_begin() {
 	local owner=$1 name
-	need_program python3 python3
-	python=("$(type -P python3)" -I -B)
+	# The system's own, which every id can reach; a user's python3 may lie in a home directory.
+	[[ -x /usr/bin/python3 ]] || need_program python3 python3
+	python=("$(PATH=/usr/bin:$PATH type -P python3)" -I -B)
 	if [[ -n $owner ]]; then
 		((EUID == 0)) || die "--owner $owner: only root gives files away; without --owner they are yours, and nsrun ROOTFS works"
 		owner_ranges "$owner"

@@ -115,8 +115,10 @@ class Tree:
         self.options = options
         self.squashed, self.devices, self.xattrs, self.set_ids = 0, [], set(), 0
 
-    def mode_of(self, path, mode):
-        """The permissions without what is not to be granted."""
+    def mode_of(self, path, mode, is_directory):
+        """The permissions without what is not to be granted. A directory's set-gid bit grants nothing: it is inherited."""
+        if is_directory:
+            return mode
         if mode & 0o6000 and self.options.squash:
             self.set_ids += 1
             return mode & 0o1777
@@ -223,7 +225,7 @@ class Unpacker(Tree):
                 raise Refused("%s belongs to %d:%d, which the owner's ranges do not reach: larger ranges in /etc/subuid and "
                               "/etc/subgid" % (shown(name), member.uid, member.gid)) from error
         if not member.issym():
-            os.chmod(path, self.mode_of(name, member.mode & 0o7777))
+            os.chmod(path, self.mode_of(name, member.mode & 0o7777, member.isdir()))
             self.extended_attributes(path, name, member)
         if member.isdir():
             self.directories[path] = member.mtime  # what comes into it changes its time
@@ -300,7 +302,7 @@ class Scrubber(Tree):
         if stat.S_ISLNK(there.st_mode):
             return
         mode = stat.S_IMODE(there.st_mode)
-        wanted = self.mode_of(name, mode)
+        wanted = self.mode_of(name, mode, stat.S_ISDIR(there.st_mode))
         if wanted != mode:
             os.chmod(path, wanted)
         if not stat.S_ISREG(there.st_mode) and not self.options.squash:
