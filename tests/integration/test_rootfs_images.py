@@ -104,8 +104,8 @@ def test_export():
     check(os.getxattr(tree + "/bin/cap", "security.capability"), "file capabilities are gone")
     check(stat.S_ISFIFO(os.lstat(tree + "/dev/pipe").st_mode), "the FIFO is gone")
     check(not os.path.lexists(tree + "/dev/sda"), "the device was made")
-    nsrun(["--userns-remap", "dummy", "-u", "1000:1000", tree, "/bin/cat", "/home/mine"]).check(0, "mine")
-    nsrun(["--userns-remap", "dummy", tree, "/bin/sh", "-c", "echo $(id -u) >/etc/new"]).check(0)
+    nsrun(["--userns-remap", dummy().name, "-u", "1000:1000", tree, "/bin/cat", "/home/mine"]).check(0, "mine")
+    nsrun(["--userns-remap", dummy().name, tree, "/bin/sh", "-c", "echo $(id -u) >/etc/new"]).check(0)
     equal(os.lstat(tree + "/etc/new").st_uid, 100000, "owner of a new file")
 
 
@@ -149,7 +149,7 @@ def test_ordinary_user_with_one_id():
     equal({os.lstat(os.path.join(tree, path)).st_uid for path in (".", "home/mine", "bin/set")}, {single().uid}, "owners")
     equal(oct(stat.S_IMODE(os.lstat(tree + "/bin/set").st_mode)), "0o755", "mode of a set-id file")
     nsrun([tree, "/bin/cat", "/home/mine"], user=single()).check(0, "mine")
-    export("--owner", "dummy", written(archive_of(world())), tree + "2", user=single()).check(1, stderr="only root")
+    export("--owner", dummy().name, written(archive_of(world())), tree + "2", user=single()).check(1, stderr="only root")
 
 
 @test(root=True)
@@ -162,7 +162,7 @@ def test_closed_way():
     os.chmod(path, 0o600)
     scripts = os.path.join(closed, "scripts")
     shutil.copytree(os.path.dirname(EXPORT), scripts)
-    run([scripts + "/docker-export", "--owner", "dummy", path, "tree"], cwd=closed).check(0)
+    run([scripts + "/docker-export", "--owner", dummy().name, path, "tree"], cwd=closed).check(0)
     equal(os.lstat(closed + "/tree/home/mine").st_uid, 101000, "owner")
 
 
@@ -281,10 +281,11 @@ def test_sparse():
 
 def test_inspected_configuration():
     data = written(archive_of([reg("a", b"x")]))
-    config = {"User": "1000:1000", "Env": ["A=1", "PATH=/bin"], "Cmd": ["/bin/sh"], "Entrypoint": None, "WorkingDir": "/home", "Hostname": "x",
-              "Tty": True, "StopSignal": "SIGINT"}
+    config = {"User": "1000:1000", "Env": ["A=1", "PATH=/bin"], "Cmd": ["/bin/sh"], "Entrypoint": None, "WorkingDir": "/home",
+              "Hostname": "x", "Tty": True, "StopSignal": "SIGINT"}
     where = tmp("out")
-    for name, document in (("list", [{"Id": "x", "Config": config}]), ("object", {"Architecture": "arm64", "Os": "linux", "Config": config})):
+    documents = {"list": [{"Id": "x", "Config": config}], "object": {"Architecture": "arm64", "Os": "linux", "Config": config}}
+    for name, document in documents.items():
         tree = os.path.join(where, name)
         export("--strip-suid", "--config", written(json.dumps(document).encode(), "c.json"), data, tree).check(0)
         with open(tree + ".image.json") as file:
@@ -292,8 +293,8 @@ def test_inspected_configuration():
         equal(got["config"], {key: config[key] for key in ("User", "Env", "Cmd", "WorkingDir", "StopSignal")}, "configuration")
         equal(got["architecture"] == "arm64", name == "object", "architecture")
     before = beside(where)
-    for text, message in (("{", "no JSON"), ("[]", "0 objects"), ('{"a":1}', "no object Config"), ('{"Config":{"Env":"x"}}', "Env is malformed"),
-                          ('{"Config":{"Cmd":[1]}}', "Cmd is malformed")):
+    for text, message in (("{", "no JSON"), ("[]", "0 objects"), ('{"a":1}', "no object Config"),
+                          ('{"Config":{"Env":"x"}}', "Env is malformed"), ('{"Config":{"Cmd":[1]}}', "Cmd is malformed")):
         export("--config", written(text.encode(), "c.json"), "--strip-suid", data, where + "/bad").check(1, stderr=message)
     export("--config", written(b"{}", "c.json"), "--strip-suid", data, os.path.join(tmp(), "x" * 300)).check(1)
     with open(where + "/there.image.json", "w"):
@@ -376,10 +377,10 @@ def test_oci_owner():
     checked_tree(tree, 100000, 101000)
     equal(beside(os.path.dirname(tree)), ["tree", "tree.image.json"], "entries")
     equal(oct(stat.S_IMODE(os.lstat(tree + "/bin/set").st_mode)), "0o6755", "mode of a set-id file")
-    nsrun(["--userns-remap", "dummy", "-u", "1000:1000", tree, "/bin/cat", "/home/second"]).check(0, "second")
-    stripped = oci("-q", "--strip-suid", "--owner=dummy", made.path, tree + "2").check(0)
+    nsrun(["--userns-remap", dummy().name, "-u", "1000:1000", tree, "/bin/cat", "/home/second"]).check(0, "second")
+    stripped = oci("-q", "--strip-suid", "--owner=" + dummy().name, made.path, tree + "2").check(0)
     equal(sorted(stripped.stdout.splitlines()), ["removed file capabilities bin/cap", "removed set-uid and set-gid (6755) bin/set"], "list")
-    oci("--owner", "dummy", made.path, tree).check(1, stderr="not empty")
+    oci("--owner", dummy().name, made.path, tree).check(1, stderr="not empty")
 
 
 @test(root=True, needs=["umoci"])
@@ -549,7 +550,8 @@ def test_bomb():
 def test_usage():
     for script in (export, oci):
         for words, message in (([], "is missing"), (["a"], "DIR is missing"), (["a", "b", "c"], "more than one DIR"),
-                               (["--no-such"], "unknown option --no-such"), (["--owner"], "--owner needs a value"), (["--owner=", "a", "b"], "value")):
+                               (["--no-such"], "unknown option --no-such"), (["--owner"], "--owner needs a value"),
+                               (["--owner=", "a", "b"], "value")):
             script(*words).check(2, stderr=message)
         text = script("--help").check(0).stdout
         for part in ("--owner", "--strip-suid", "Needs the packages", "Example:", "Exit status"):
