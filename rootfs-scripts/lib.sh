@@ -135,7 +135,7 @@ operands_are() {
 
 # size_of TEXT OPTION: bytes, of a number with an optional K, M, G or T.
 size_of() {
-	[[ $1 =~ ^([0-9]{1,12})([KkMmGgTt]?)$ ]] || usage_error "$2 $1: a number of bytes is needed, also with K, M, G or T"
+	[[ $1 =~ ^([0-9]{1,18})([KkMmGgTt]?)$ ]] || usage_error "$2 $1: a number of bytes is needed, also with K, M, G or T"
 	local number=$((10#${BASH_REMATCH[1]})) power=0
 	case ${BASH_REMATCH[2]} in
 	[Kk]) power=10 ;;
@@ -298,7 +298,7 @@ in_map_start() {
 		shift
 	fi
 	# In the background, since a trap waits for a command in the foreground.
-	"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" "${more[@]}" -- "$@" <&3 3<&- &
+	"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --prog "$prog" "${more[@]}" -- "$@" <&3 3<&- &
 	child=$!
 }
 in_map_wait() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a program as root of a user namespace that can write in one directory and nowhere else.
 
-confine.py --uid INSIDE:HOST:COUNT... --gid INSIDE:HOST:COUNT... --place DIR [--offline] -- COMMAND [ARG...]
+confine.py --uid INSIDE:HOST:COUNT... --gid INSIDE:HOST:COUNT... --place DIR [--offline] [--prog PROG] -- COMMAND [ARG...]
 
 What unpacks an archive, or runs the scripts of packages, does not get the rights of the caller: its capabilities end at the user
 namespace, every mount is read-only for it but DIR, which is its working directory, TMPDIR and HOME; --offline leaves it no network.
@@ -62,7 +62,7 @@ def write_maps(pid, uids, gids, one_id):
         subprocess.run([program, str(pid)] + [word for row in rows for word in row], check=True, stdin=subprocess.DEVNULL)
 
 
-def enter_user_namespace(uids, gids):
+def enter_user_namespace(uids, gids, prog):
     pid = os.getpid()
     one_id = uids == [["0", str(os.geteuid()), "1"]] and gids == [["0", str(os.getegid()), "1"]]
     ask, go = os.pipe()
@@ -75,9 +75,9 @@ def enter_user_namespace(uids, gids):
                 write_maps(pid, uids, gids, one_id)
                 status = 0
         except FileNotFoundError as error:
-            sys.stderr.write("%s is missing: apt-get install uidmap\n" % error.filename)
+            sys.stderr.write("%s: %s is missing: apt-get install uidmap\n" % (prog, error.filename))
         except (OSError, subprocess.CalledProcessError) as error:
-            sys.stderr.write("the map of ids was refused: %s\n" % error)
+            sys.stderr.write("%s: the map of ids was refused: %s\n" % (prog, error))
         finally:
             os._exit(status)
     os.close(ask)
@@ -106,21 +106,24 @@ def read_only_but_here():
     return place
 
 
-def start(command, place):
+def start(command, place, child):
+    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     env = dict(os.environ, HOME=place, TMPDIR=place)
     for name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         env.pop(name, None)
-    child = os.fork()
-    if child == 0:
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # until the handler knows whom to end
+    child[0] = os.fork()
+    if child[0] == 0:
         call("prctl", "prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
         try:
             os.execvpe(command[0], command, env)
         except OSError as error:
             sys.stderr.write("%s: %s\n" % (command[0], error.strerror))
             os._exit(127)
-    return child
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
 
 
 def main():
@@ -128,6 +131,7 @@ def main():
     parser.add_argument("--uid", action="append", required=True)
     parser.add_argument("--gid", action="append", required=True)
     parser.add_argument("--place", required=True)
+    parser.add_argument("--prog", default="confine.py")
     parser.add_argument("--offline", action="store_true")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
@@ -144,13 +148,14 @@ def main():
         signal.signal(number, ended_by)
     try:
         os.chdir(options.place)
-        enter_user_namespace([row.split(":") for row in options.uid], [row.split(":") for row in options.gid])
+        enter_user_namespace([row.split(":") for row in options.uid], [row.split(":") for row in options.gid], options.prog)
         unshare(CLONE_NEWNS | CLONE_NEWPID | (CLONE_NEWNET if options.offline else 0), "namespaces cannot be made")
         place = read_only_but_here()
         os.umask(0o022)
-        child[0] = start(options.command, place)
+        start(options.command, place, child)
     except OSError as error:
-        sys.stderr.write("%s\n" % (error.strerror or error))
+        sys.stderr.write("%s: %s: see user.max_user_namespaces and kernel.unprivileged_userns_clone (sysctl(8)); in a chroot there are "
+                         "no user namespaces\n" % (options.prog, error.strerror or error))
         sys.exit(125)
     status = os.waitpid(child[0], 0)[1]
     os._exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))

@@ -14,9 +14,11 @@ import argparse
 import hashlib
 import io
 import json
+import lzma
 import os
 import platform
 import re
+import resource
 import stat
 import sys
 import tarfile
@@ -36,6 +38,7 @@ LAYERS = {
 REF = "org.opencontainers.image.ref.name"
 JSON_LIMIT = 8 << 20
 PIECE = 1 << 22
+MEMORY = 1 << 30  # a header of an archive may claim any size
 FIELDS = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal", "ArgsEscaped")
 
 
@@ -357,12 +360,16 @@ def kind_of(options):
     names = set()
     try:
         with tarfile.open(options.file) as archive:
+            last = -1
             for member in archive:
+                if member.offset <= last:
+                    break  # a size of less than nothing: the unpacker refuses it
+                last = member.offset
                 names.add(os.path.normpath(member.name))
                 archive.members = []
                 if len(names) > 100000 or {"oci-layout", "index.json"} <= names:
                     break
-    except (tarfile.TarError, EOFError, zlib.error):
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError, RecursionError):
         if not names:
             print("export")  # the unpacker says what is wrong with it, and knows zstd
             return
@@ -391,6 +398,7 @@ def main():
             verb.add_argument("--quiet", action="store_true")
     options = parser.parse_args()
     sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     try:
         {"kind": kind_of, "pick": pick, "inspected": inspected}[options.verb](options)
         return 0

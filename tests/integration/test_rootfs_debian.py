@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -315,19 +316,37 @@ def ended_by_a_signal():
         yield number.name, lambda number=number: end_by(number)
 
 
-def end_by(number):
-    """While it fetches from a mirror that does not answer: nothing is left, no process and no file."""
+def silent_mirror():
+    """A mirror that takes connections and does not answer, and the command that uses it."""
     needs_program(*NEEDED)
-    import socket
     server = socket.socket()
     server.bind(("127.0.0.1", 0))
     server.listen(8)
+    server.settimeout(20)
+    mirror = "http://127.0.0.1:%d/debian" % server.getsockname()[1]
+    return server, [SCRIPT, "--suite", SUITE, "--mirror", mirror, "--keyring", key("good"), "tree"]
+
+
+@test(root=True)
+def test_interrupted_at_the_terminal():
+    server, command = silent_mirror()
     where = tmp("own", 0o700, ranger())
-    process = subprocess.Popen([SCRIPT, "--suite", SUITE, "--mirror", "http://127.0.0.1:%d/debian" % server.getsockname()[1], "--keyring",
-                                key("good"), "tree"], cwd=where, env=environment(ranger()), stdin=subprocess.DEVNULL,
+    with Pty(command, user=ranger(), cwd=where) as terminal:
+        connection, _ = server.accept()
+        terminal.write("\x03")
+        equal(terminal.wait(10), 130, "status")
+    equal(beside(where), [], "left behind")
+    connection.close()
+    server.close()
+
+
+def end_by(number):
+    """While it fetches: nothing is left, no process and no file."""
+    server, command = silent_mirror()
+    where = tmp("own", 0o700, ranger())
+    process = subprocess.Popen(command, cwd=where, env=environment(ranger()), stdin=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, start_new_session=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **run_as(ranger()))
-    server.settimeout(20)
     connection, _ = server.accept()
     check(beside(where) and "tree" not in beside(where), "the half-made tree")
     begin = time.monotonic()

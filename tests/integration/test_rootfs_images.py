@@ -536,6 +536,27 @@ def test_platforms_and_tags():
     oci("--strip-suid", made.path + ":none", where + "/x").check(1, stderr='tagged "none"')
 
 
+@test(root=True, needs=["umoci"])
+def test_ids_outside_of_the_ranges():
+    make_user("few", subuid=(400000, 1000))
+    where = tmp("out")
+    data = archive_of([reg("a", b"x", uid=70000)])
+    export("--owner", "few", written(data), where + "/tree").check(1, stderr="which the owner's ranges do not reach")
+    oci("--owner", "few", image(layers=[data], arch=arch_of_host()).path, where + "/tree").check(1, stderr="do not reach")
+    equal(beside(where), [], "left behind")
+    remove_user("few")
+
+
+@test(needs=["unshare"])
+def test_without_user_namespaces():
+    """Where there may be no more of them the message says so, and nothing is left."""
+    where = tmp("out")
+    script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+    run(["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", EXPORT, "--strip-suid", written(archive_of([reg("a", b"x")])),
+         where + "/tree"]).check(1, stderr="user.max_user_namespaces")
+    equal(beside(where), [], "left behind")
+
+
 @test(needs=["umoci"])
 def test_bomb():
     layer = archive_of([reg("big", b"\0" * (64 << 20))])
