@@ -29,8 +29,8 @@ ERR_ID(USERNS_APPARMOR, "userns-apparmor",
        "kernel.apparmor_restrict_unprivileged_userns=0")
 ERR_ID(USERNS_CHROOT, "userns-chroot",
        "a process inside a chroot may not make a user namespace (user_namespaces(7)): enter the tree by pivot_root instead")
-ERR_ID(ROOTFS_MISSING, "rootfs-missing", "make one with rootfs-scripts/busybox DIR, or name an existing directory; there "
-       "is no image store")
+ERR_ID(ROOTFS_MISSING, "rootfs-missing", "make one with rootfs-scripts/busybox DIR (or debian, oci, docker-export there), or name an existing "
+       "directory; there is no image store")
 ERR_ID(ROOTFS_OWNER, "rootfs-owner",
        "one of: a rootfs owned by the range (rootfs-scripts/busybox --owner USER DIR); a rootfs below a directory that other users "
        "cannot search (chmod 700 PARENT); --read-only or --ephemeral; --trust-rootfs if every user of this host may be trusted with "
