@@ -50,6 +50,13 @@ int runtime_cgroup_limits(struct launch *launch, struct err *err)
 	return cgroup_apply_limits(plan->cgroup_host, plan->cgroup_path, &plan->limits, err);
 }
 
+int runtime_cgroup_delegate(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	return cgroup_delegate_v2(launch->cgroup_fd, plan->root_uid, plan->root_gid, err);
+}
+
 int runtime_cgroup_attach(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
@@ -161,6 +168,11 @@ int runtime_rlimits_set(struct launch *launch, struct err *err)
 			return r;
 	}
 	return 0;
+}
+
+int runtime_oom_score(struct launch *launch, struct err *err)
+{
+	return oom_score_write(&launch->init, launch->plan->oom_score_adj, err);
 }
 
 int runtime_terminal_guard(struct launch *launch, struct err *err)

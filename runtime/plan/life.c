@@ -15,7 +15,6 @@
 #define LOG_MIN_SIZE 4096
 #define LOG_MAX_FILES 2
 #define LOG_FILES_LIMIT 1000
-#define STOP_TIMEOUT 10
 
 static int resolve_name(struct plan *plan, const char *name, struct err *err)
 {
@@ -102,8 +101,6 @@ int plan_resolve_life(struct plan *plan, const struct plan_request *request, str
 	int r;
 
 	plan->detached = request->detach == YES;
-	plan->stop_signal = SIGTERM;
-	plan->stop_timeout = STOP_TIMEOUT;
 	r = resolve_name(plan, request->name, err);
 	if (r == 0)
 		r = resolve_file(plan, "--cidfile", request->cidfile, &plan->cidfile, err);

@@ -131,6 +131,11 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	if (r < 0)
 		return r;
 	resolve_namespaces(plan);
+	r = plan_resolve_sysctls(plan, request, err);
+	if (r == 0)
+		r = plan_resolve_etc(plan, request, err);
+	if (r < 0)
+		return r;
 	TAKE_PTR(arena);
 	*ret = plan;
 	return 0;

@@ -163,7 +163,9 @@ static void put_workload(FILE *f, const struct plan *plan)
 	put_string(f, plan->workdir ? plan->workdir : "/");
 	fputs(", \"user\": ", f);
 	put_string(f, plan->user ? plan->user : "0:0");
-	fputs(", \"groups\": [], \"umask\": 18", f);
+	fputs(", \"groups\": ", f);
+	put_strv(f, plan->groups, SIZE_MAX);
+	fprintf(f, ", \"umask\": %u", plan->umask);
 	fprintf(f,
 		", \"caps\": {\"bounding\": \"0x%" PRIx64 "\", \"effective\": \"0x%" PRIx64
 		"\", \"permitted\": \"0x%" PRIx64 "\", \"inheritable\": \"0x%" PRIx64 "\", \"ambient\": \"0x%" PRIx64
@@ -175,7 +177,11 @@ static void put_workload(FILE *f, const struct plan *plan)
 		put_string(f, plan->seccomp_name);
 	else
 		fputs("null", f);
-	fprintf(f, ", \"seccomp_flags\": %u, \"oom_score_adj\": null}", plan->seccomp ? plan->seccomp->flags : 0);
+	fprintf(f, ", \"seccomp_flags\": %u, \"oom_score_adj\": ", plan->seccomp ? plan->seccomp->flags : 0);
+	if (plan->has_oom_score_adj)
+		fprintf(f, "%d}", plan->oom_score_adj);
+	else
+		fputs("null}", f);
 }
 
 static void put_life(FILE *f, const struct plan *plan)
