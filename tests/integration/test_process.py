@@ -270,9 +270,9 @@ def test_hosts_leave_the_rootfs_alone():
     equal(open(root + "/etc/hosts").read(), before, "the rootfs' own file")
     # --read-only has it, too, and is read-only there as well
     run = nsrun(["--userns-remap", dummy().name, "--read-only", "--add-host", "db:192.0.2.7", root, "/bin/sh", "-c",
-                 "grep -c db /etc/hosts; echo x >> /etc/hosts"])
+                 "grep -c 192.0.2.7 /etc/hosts; echo x >> /etc/hosts"])
     equal((run.stdout, run.status != 0), ("1\n", True), "read-only")
-    nsrun(["--userns-remap", dummy().name, "--ephemeral", "--add-host", "db:192.0.2.7", root, "/bin/grep", "-c", "db", "/etc/hosts"]).check(0, "1")
+    nsrun(["--userns-remap", dummy().name, "--ephemeral", "--add-host", "db:192.0.2.7", root, "/bin/grep", "-c", "192.0.2.7", "/etc/hosts"]).check(0, "1")
 
 
 def test_hosts_where_there_are_none():
