@@ -32,6 +32,11 @@ static const struct option_row *row_by_name(const struct option_table *table, co
 	return NULL;
 }
 
+const struct option_row *option_find(const struct option_table *table, const char *name)
+{
+	return row_by_name(table, name, strlen(name));
+}
+
 static const struct option_row *row_by_letter(const struct option_table *table, char letter)
 {
 	for (size_t i = 0; i < table->count; i++)
@@ -40,7 +45,7 @@ static const struct option_row *row_by_letter(const struct option_table *table, 
 	return NULL;
 }
 
-static bool is_switch(const struct option_row *row)
+bool option_is_switch(const struct option_row *row)
 {
 	return row->kind == OPTION_FLAG || row->kind == OPTION_TRISTATE;
 }
@@ -106,8 +111,14 @@ static int check_value(const struct option_row *row, const char *spelling, const
 		       known);
 }
 
-/* true, false and their like; UNSET when it is none of them. */
-static enum tristate parse_tristate(const char *value)
+int option_check(const struct option_row *row, const char *spelling, const char *value, struct err *err)
+{
+	const int r = check_planned(row, spelling, err);
+
+	return r < 0 ? r : check_value(row, spelling, value, err);
+}
+
+enum tristate option_tristate(const char *value)
 {
 	static const char *const yes[] = { "true", "yes", "on", "1", NULL };
 	static const char *const no[] = { "false", "no", "off", "0", NULL };
@@ -125,7 +136,7 @@ static int set_switch(struct parser *p, const struct option_row *row, const char
 	if (value && row->kind == OPTION_FLAG)
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_VALUE, 0, "%s: takes no value", spelling);
 	if (value)
-		said = parse_tristate(value);
+		said = option_tristate(value);
 	if (said == UNSET) {
 		near = nearest_word(value, known);
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_VALUE, 0, "%s=%s: the value is true or false%s%s%s",
@@ -178,7 +189,7 @@ static int apply(struct parser *p, const struct option_row *row, const char *spe
 
 	if (r < 0)
 		return r;
-	if (is_switch(row))
+	if (option_is_switch(row))
 		return set_switch(p, row, spelling, attached, err);
 	if (!attached && row->kind == OPTION_OPTIONAL)
 		attached = row->values[0];
@@ -191,19 +202,25 @@ static int apply(struct parser *p, const struct option_row *row, const char *spe
 	return set_value(p, row, spelling, attached, err);
 }
 
-static int unknown_long(const struct option_table *table, const char *name, size_t len, struct err *err)
+const char *option_nearest(const struct option_table *table, const char *name)
 {
 	const char *names[OPTION_ROWS_MAX + 1] = { NULL };
+
+	for (size_t i = 0; i < table->count && i < OPTION_ROWS_MAX; i++)
+		names[i] = table->rows[i].name;
+	return nearest_word(name, names);
+}
+
+static int unknown_long(const struct option_table *table, const char *name, size_t len, struct err *err)
+{
 	char word[64];
 	const char *near = NULL;
 
-	for (size_t i = 0; i < table->count; i++)
-		names[i] = table->rows[i].name;
 	/* No option is that long, so a longer word has no neighbour. */
 	if (len < sizeof(word)) {
 		memcpy(word, name, len);
 		word[len] = '\0';
-		near = nearest_word(word, names);
+		near = option_nearest(table, word);
 	}
 	if (near)
 		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "--%.*s: unknown option: did you mean --%s?",
@@ -238,7 +255,7 @@ static int parse_cluster(struct parser *p, const char *letters, struct err *err)
 		snprintf(spelling, sizeof(spelling), "-%c (--%s)", row->letter, row->name);
 		if (c[1] == '=')
 			attached = c + 2;
-		else if (c[1] != '\0' && !is_switch(row))
+		else if (c[1] != '\0' && !option_is_switch(row))
 			attached = c + 1;
 		r = apply(p, row, spelling, attached, err);
 		if (r < 0 || attached)

@@ -5,6 +5,7 @@
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/options.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/cli/site.h>
 #include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/self.h>
 #include <nsrun/launch/launch.h>
@@ -59,9 +60,10 @@ static enum trace_format trace_format_of(const struct command_line *line)
 	return line->trace_file ? TRACE_TEXT : TRACE_NONE;
 }
 
-static int dry_run(const struct plan *plan)
+static int dry_run(const struct plan *plan, const struct site *site)
 {
 	if (plan_dump(plan, stdout) == 0) {
+		site_print_said(site, stdout);
 		fputs("\n", stdout);
 		trace_print_plan(plan, stdout);
 	}
@@ -189,16 +191,35 @@ static int protect_self(const struct plan *plan, char *const *argv, struct err *
 	return self_reexecute_sealed(argv, err);
 }
 
-static int run_line(const struct command_line *line, char *const *argv)
+static int resolve(struct command_line *line, struct site *site, struct plan **ret, struct err *err)
 {
+	const struct option_table table = { .rows = option_rows, .count = option_rows_count };
+	int r = rootfs_word_check(line->request.rootfs, err);
+
+	if (r == 0)
+		r = site_load(&table, site, err);
+	/* Where no file says anything, who said what is of interest to --dry-run and --spec alone. */
+	if (r == 0 && (site->n_files || line->dry_run == YES || line->spec == YES))
+		r = site_apply(site, &table, line, line->request.rootfs, err);
+	if (r == 0) {
+		r = plan_resolve(&line->request, ret, err);
+		if (r < 0)
+			site_explain(site, err);
+	}
+	return r;
+}
+
+static int run_line(struct command_line *line, char *const *argv)
+{
+	_cleanup_(site_done) struct site site = { 0 };
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 	_cleanup_fclose_ FILE *trace = NULL;
 	struct err err = ERR_INIT;
 
-	if (rootfs_word_check(line->request.rootfs, &err) < 0 || plan_resolve(&line->request, &plan, &err) < 0)
+	if (resolve(line, &site, &plan, &err) < 0)
 		return report_error(stderr, &err);
 	if (line->dry_run == YES)
-		return dry_run(plan);
+		return dry_run(plan, &site);
 	if (line->spec == YES)
 		return print_spec(plan, &err) < 0 ? report_error(stderr, &err)
 						  : report_flush(stdout, "standard output");
