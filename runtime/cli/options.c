@@ -213,20 +213,16 @@ const char *option_nearest(const struct option_table *table, const char *name)
 
 static int unknown_long(const struct option_table *table, const char *name, size_t len, struct err *err)
 {
-	char word[64];
-	const char *near = NULL;
+	char word[64], hint[160] = "";
 
 	/* No option is that long, so a longer word has no neighbour. */
 	if (len < sizeof(word)) {
 		memcpy(word, name, len);
 		word[len] = '\0';
-		near = option_nearest(table, word);
+		(void)option_hint(table, word, hint, sizeof(hint));
 	}
-	if (near)
-		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "--%.*s: unknown option: did you mean --%s?",
-			       (int)(len < SPELLING_MAX ? len : SPELLING_MAX), name, near);
-	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "--%.*s: unknown option",
-		       (int)(len < SPELLING_MAX ? len : SPELLING_MAX), name);
+	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "--%.*s: unknown option%s",
+		       (int)(len < SPELLING_MAX ? len : SPELLING_MAX), name, hint);
 }
 
 static int parse_long(struct parser *p, const char *word, struct err *err)
@@ -241,8 +237,41 @@ static int parse_long(struct parser *p, const char *word, struct err *err)
 	return apply(p, row, spelling, word[len] == '=' ? word + len + 1 : NULL, err);
 }
 
+/* "-network host", "-env A=B": two dashes were meant, though the second is a good -e with the value "nv". */
+static int check_one_dash(const struct option_table *table, const char *letters, struct err *err)
+{
+	const size_t len = strcspn(letters, "=");
+	const struct option_row *row = len > 2 ? row_by_name(table, letters, len) : NULL;
+
+	if (!row)
+		return 0;
+	if (row_by_letter(table, letters[0]) && !option_is_switch(row_by_letter(table, letters[0])))
+		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0,
+			       "-%s: a long option has two dashes: did you mean --%s? A value would be -%c=%s", letters,
+			       row->name, letters[0], letters + 1);
+	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0,
+		       "-%s: a long option has two dashes: did you mean --%s?", letters, row->name);
+}
+
+static int unknown_letter(const struct option_table *table, const char *letters, char letter, struct err *err)
+{
+	const size_t len = strcspn(letters, "=");
+	char word[64], hint[160] = "";
+
+	if (letter_hint(table, letter, hint, sizeof(hint)) < 0 && len > 3 && len < sizeof(word)) {
+		memcpy(word, letters, len);
+		word[len] = '\0';
+		(void)option_hint(table, word, hint, sizeof(hint));
+	}
+	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "-%s: unknown option -%c%s", letters, letter, hint);
+}
+
 static int parse_cluster(struct parser *p, const char *letters, struct err *err)
 {
+	int checked = check_one_dash(p->table, letters, err);
+
+	if (checked < 0)
+		return checked;
 	for (const char *c = letters; *c; c++) {
 		const struct option_row *row = row_by_letter(p->table, *c);
 		char spelling[SPELLING_MAX];
@@ -250,8 +279,7 @@ static int parse_cluster(struct parser *p, const char *letters, struct err *err)
 		int r;
 
 		if (!row)
-			return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "-%s: unknown option -%c", letters,
-				       *c);
+			return unknown_letter(p->table, letters, *c, err);
 		snprintf(spelling, sizeof(spelling), "-%c (--%s)", row->letter, row->name);
 		if (c[1] == '=')
 			attached = c + 2;

@@ -23,6 +23,12 @@ const struct command_row commands[] = {
 	  .details =
 		  "processes, control groups, state and id ranges of containers whose nsrun was killed. Later launches do the same for up to "
 		  "eight others each." },
+	{ .name = "help",
+	  .run = command_help,
+	  .arguments = "[WORD...]",
+	  .help = "explain a command, an option, or a group of options",
+	  .details = "without a word the same as nsrun --help. Groups are named by the first words of their titles there: nsrun help files." },
+	{ .name = "version", .run = command_version, .help = "print the version" },
 	{ .name = NULL },
 };
 
@@ -76,8 +82,34 @@ static void print_missing(const char *what, void *data)
 	fprintf(stderr, "nsrun: --spec: config.json has no words for this: %s\n", what);
 }
 
+/* "org.nsrun.option.memory": "512m (/etc/nsrun/nsrun.json:3)": what the command line does not show. */
+static int annotate_said(json_t *spec, const struct site *site, struct err *err)
+{
+	json_t *annotations = json_object_get(spec, "annotations");
+	size_t index = 0;
+
+	for (size_t i = 0; i < site->n_said; i++) {
+		const struct option_said *said = &site->said[i];
+		char key[96];
+
+		index = i && site->said[i - 1].row == said->row ? index + 1 : 0;
+		if (!said->file)
+			continue;
+		if (said->row->kind == OPTION_LIST)
+			snprintf(key, sizeof(key), "org.nsrun.option.%s.%zu", said->row->name, index);
+		else
+			snprintf(key, sizeof(key), "org.nsrun.option.%s", said->row->name);
+		if (!annotations && json_object_set_new(spec, "annotations", json_object()) == 0)
+			annotations = json_object_get(spec, "annotations");
+		if (json_object_set_new(annotations, key,
+					json_sprintf("%s (%s:%zu)", said->value, said->file, said->line)) < 0)
+			return err_oom(err);
+	}
+	return 0;
+}
+
 /* The ids of an `auto` range are exact once it is taken: for as long as this lasts. */
-static int print_spec(struct plan *plan, struct err *err)
+static int print_spec(struct plan *plan, const struct site *site, struct err *err)
 {
 	struct reservation reservation = RESERVATION_NONE;
 	json_t *spec = NULL;
@@ -85,6 +117,8 @@ static int print_spec(struct plan *plan, struct err *err)
 	int r = plan->auto_pending ? plan_reserve(plan, &reservation, err) : 0;
 	if (r == 0)
 		r = plan_spec(plan, print_missing, NULL, &spec, err);
+	if (r == 0)
+		r = annotate_said(spec, site, err);
 	if (r == 0 && (json_dumpf(spec, stdout, JSON_INDENT(2)) < 0 || puts("") < 0))
 		r = err_system(err, "standard output");
 	json_decref(spec);
@@ -221,7 +255,7 @@ static int run_line(struct command_line *line, char *const *argv)
 	if (line->dry_run == YES)
 		return dry_run(plan, &site);
 	if (line->spec == YES)
-		return print_spec(plan, &err) < 0 ? report_error(stderr, &err)
+		return print_spec(plan, &site, &err) < 0 ? report_error(stderr, &err)
 						  : report_flush(stdout, "standard output");
 	if (protect_self(plan, argv, &err) < 0)
 		return report_error(stderr, &err);

@@ -21,5 +21,14 @@ extern const struct command_row commands[];
 int command_run(int argc, char *const *argv);
 /* nsrun gc */
 int command_gc(int argc, char *const *argv);
+/* nsrun help [COMMAND|OPTION|GROUP] */
+int command_help(int argc, char *const *argv);
+/* nsrun version */
+int command_version(int argc, char *const *argv);
+
+/* NULL when it is no command. */
+const struct command_row *command_find(const char *word);
+/* The command that was probably meant; NULL. */
+const char *command_nearest(const char *word);
 
 #endif

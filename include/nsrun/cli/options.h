@@ -105,6 +105,12 @@ void options_done(const struct option_table *table, void *into);
 int command_line_parse(int argc, char *const *argv, struct command_line *ret, struct err *err);
 void command_line_done(struct command_line *line);
 
+/* What to do here instead of an option that is unknown: ": did you mean --network?" for "net". -ENOENT when there is nothing to say. */
+int option_hint(const struct option_table *table, const char *word, char *buf, size_t size);
+int letter_hint(const struct option_table *table, char letter, char *buf, size_t size);
+/* For tests: the i-th option that a hint can name; NULL behind the last. */
+const char *option_spelling(size_t i);
+
 /* ROOTFS is no existing directory and is the word of a planned command, of docker or of an image: says what to do
  * instead. 0 when there is nothing to say. */
 int rootfs_word_check(const char *rootfs, struct err *err);
