@@ -100,24 +100,23 @@ const char *help_command_usage(const struct command_row *command, char *buf, siz
 	return buf;
 }
 
-void help_command(FILE *out, const struct command_row *command)
+void help_command(FILE *out, const char *name)
 {
-	const struct option_table *table = command->options;
-	char usage[256];
+	const struct command_row *command = command_find(name);
+	char usage[256], text[128];
 
+	if (!command)
+		return;
 	fprintf(out, "Usage: %s\n", help_command_usage(command, usage, sizeof(usage)));
-	fprintf(out, "%c%s%s", toupper((unsigned char)command->help[0]), command->help + 1,
-		command->details ? ":\n" : ".\n");
+	snprintf(text, sizeof(text), "%c%s.", toupper((unsigned char)command->help[0]), command->help + 1);
+	print_wrapped(out, text, 0, 0);
 	if (command->details)
 		print_wrapped(out, command->details, 0, 0);
-	if (!table)
-		return;
-	fputc('\n', out);
-	for (size_t i = 0; i < table->count; i++)
-		if (table->rows[i].status == OPTION_BUILT)
-			print_option(out, &table->rows[i]);
-	if (!option_find(table, "help"))
-		fprintf(out, "  %-*s%s\n", HELP_COLUMN - 2, "-h, --help", "this text");
+	for (size_t i = 0; command->options && i < command->options->count; i++)
+		if (command->options->rows[i].status == OPTION_BUILT)
+			print_option(out, &command->options->rows[i]);
+	if (!command->options || !option_find(command->options, "help"))
+		fprintf(out, "  %-*s%s\n", HELP_COLUMN - 2, "-h, --help", "explain this command");
 }
 
 bool help_is_wanted(int argc, char *const *argv)
@@ -166,7 +165,7 @@ static bool help_word(FILE *out, const char *word)
 
 	for (const struct command_row *row = commands; row->name; row++)
 		if (streq(row->name, word)) {
-			help_command(out, row);
+			help_command(out, word);
 			return true;
 		}
 	for (enum option_group group = 0; group < GROUP_COUNT; group++)

@@ -21,13 +21,13 @@ const struct command_row commands[] = {
 	  .run = command_gc,
 	  .help = "remove what dead containers left",
 	  .details =
-		  "processes, control groups, state and id ranges of containers whose nsrun was killed. Later launches do the same for up to "
+		  "Processes, control groups, state and id ranges of containers whose nsrun was killed. Later launches do the same for up to "
 		  "eight others each." },
 	{ .name = "help",
 	  .run = command_help,
 	  .arguments = "[WORD...]",
 	  .help = "explain a command, an option, or a group of options",
-	  .details = "without a word the same as nsrun --help. Groups are named by the first words of their titles there: nsrun help files." },
+	  .details = "Without a word the same as nsrun --help. Groups are named by the first words of their titles there: nsrun help files." },
 	{ .name = "version", .run = command_version, .help = "print the version" },
 	{ .name = NULL },
 };

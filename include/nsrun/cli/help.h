@@ -21,8 +21,8 @@ const char *help_option_text(const struct option_row *row, char *buf, size_t siz
 
 /* "nsrun exec [OPTIONS] NAME CMD [ARG...]". Returns buf. */
 const char *help_command_usage(const struct command_row *command, char *buf, size_t size);
-/* Usage of any command: what it does, and its options. */
-void help_command(FILE *out, const struct command_row *command);
+/* `nsrun NAME --help`, from the row of this name in commands[]. */
+void help_command(FILE *out, const char *name);
 /* argv[1] is --help or -h. */
 bool help_is_wanted(int argc, char *const *argv);
 
