@@ -17,8 +17,8 @@ static const char *sort_of(const struct option_row *row)
 	static const struct {
 		const char *argument, *sort;
 	} sorts[] = {
-		{ "FILE", "file" },   { "PATH", "file" },   { "SRC:DST", "source" }, { "CAP", "capability" },
-		{ "DIR", "inside" },  { "SIGNAL", "signal" }, { "NAME", "text" },
+		{ "FILE", "file" },  { "PATH", "file" },     { "SRC:DST", "source" }, { "CAP", "capability" },
+		{ "DIR", "inside" }, { "SIGNAL", "signal" }, { "NAME", "text" },
 	};
 
 	if (streq(row->name, "userns-remap"))
@@ -107,7 +107,7 @@ static void bash_values(const char *command, const struct option_table *table)
 		if (row->letter)
 			printf(" | %s:-%c", command, row->letter);
 		printf(") takes=%s sort=%s values='",
-		       takes_value(row)		    ? "value"
+		       takes_value(row)		      ? "value"
 		       : row->kind == OPTION_OPTIONAL ? "optional"
 						      : "nothing",
 		       option_is_switch(row) ? "switch" : sort_of(row));
@@ -394,8 +394,8 @@ static void write_zsh(void)
 		printf("\t\t%s)\n\t\t\tshift words\n\t\t\t((CURRENT--))\n\t\t\t_arguments -s -S \\\n", row->name);
 		zsh_arguments(row->options);
 		if (begins_with_container(row))
-			fputs(strstr(row->arguments, "NAME...") ? "\t\t'*:container:_nsrun_names'\n" :
-								  "\t\t'1:container:_nsrun_names' '*:word:'\n",
+			fputs(strstr(row->arguments, "NAME...") ? "\t\t'*:container:_nsrun_names'\n"
+								: "\t\t'1:container:_nsrun_names' '*:word:'\n",
 			      stdout);
 		else
 			fputs(streq(row->name, "help") ? "\t\t'*:word:_nsrun_words'\n" : "\t\t\n", stdout);

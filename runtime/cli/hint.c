@@ -145,9 +145,10 @@ const char *option_spelling(size_t i)
 
 /* ---- the first word ---- */
 
-static const char planned_commands[] = "attach checkpoint create delete doctor events exec explain features inspect kill lab list "
-				       "logs ls pause restore resume rm run seccomp secret spec start state stats stop top "
-				       "update wait";
+static const char planned_commands[] =
+	"attach checkpoint create delete doctor events exec explain features inspect kill lab list "
+	"logs ls pause restore resume rm run seccomp secret spec start state stats stop top "
+	"update wait";
 
 /* Commands of other tools that are a command here by another name. */
 static const struct foreign_word synonyms[] = {
@@ -166,7 +167,8 @@ static const struct foreign_word strangers[] = {
 	{ "image images pull push rmi tag login logout manifest search history",
 	  "and no command of nsrun, which keeps no images; rootfs-scripts make a rootfs" },
 	{ "load save import", "and no command of nsrun, which keeps no images; tar(1) unpacks one into a directory" },
-	{ "cp diff commit export", "and no command of nsrun: the rootfs is a directory, which cp(1), diff(1) and tar(1) know" },
+	{ "cp diff commit export",
+	  "and no command of nsrun: the rootfs is a directory, which cp(1), diff(1) and tar(1) know" },
 	{ "network port", "and no command of nsrun; the option --network chooses one for a container" },
 	{ "volume", "and no command of nsrun: volumes are directories: -v SRC:DST" },
 	{ "compose stack swarm service kube play", "and no command of nsrun, which runs one container at a time" },

@@ -27,7 +27,8 @@ const struct command_row commands[] = {
 	  .run = command_help,
 	  .arguments = "[WORD...]",
 	  .help = "explain a command, an option, or a group of options",
-	  .details = "Without a word the same as nsrun --help. Groups are named by the first words of their titles there: nsrun help files." },
+	  .details =
+		  "Without a word the same as nsrun --help. Groups are named by the first words of their titles there: nsrun help files." },
 	{ .name = "version", .run = command_version, .help = "print the version" },
 	{ .name = NULL },
 };
@@ -256,7 +257,7 @@ static int run_line(struct command_line *line, char *const *argv)
 		return dry_run(plan, &site);
 	if (line->spec == YES)
 		return print_spec(plan, &site, &err) < 0 ? report_error(stderr, &err)
-						  : report_flush(stdout, "standard output");
+							 : report_flush(stdout, "standard output");
 	if (protect_self(plan, argv, &err) < 0)
 		return report_error(stderr, &err);
 	/* Opened before anything is made, so that a wrong name costs nothing. */

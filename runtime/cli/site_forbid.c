@@ -139,8 +139,8 @@ static bool place_is_forbidden(const char *pattern, const char *said, size_t len
 /* Fields of --mount that name places of the host; lowerdir names several. */
 static bool mount_is_forbidden(const char *pattern, const char *value)
 {
-	static const char *const keys[] = { "source=",	 "src=",      "lowerdir=", "lower=", "upperdir=",
-					    "upper=",	 "workdir=",  "work=",	   "path=",  NULL };
+	static const char *const keys[] = { "source=", "src=",	   "lowerdir=", "lower=", "upperdir=",
+					    "upper=",  "workdir=", "work=",	"path=",  NULL };
 	while (*value) {
 		const size_t n = strcspn(value, ",");
 
@@ -214,7 +214,7 @@ static bool names_host_namespace(const struct option_row *row, const char *value
 	static const struct {
 		const char *option, *file;
 	} kinds[] = {
-		{ "network", "net" }, { "pid", "pid" },		{ "ipc", "ipc" },   { "uts", "uts" },
+		{ "network", "net" }, { "pid", "pid" },		{ "ipc", "ipc" },     { "uts", "uts" },
 		{ "time", "time" },   { "cgroupns", "cgroup" }, { "userns", "user" },
 	};
 	static const char *const hosts[] = { "self", "1" };

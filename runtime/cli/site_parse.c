@@ -92,9 +92,9 @@ static size_t column_of(const struct reader *reader, const char *at)
 }
 
 /* Begins every message: "FILE:LINE:COLUMN: ". */
-#define bad(reader, at, id, fmt, ...)                                                                   \
-	err_set((reader)->err, ERR_INPUT, (id), 0, "%s:%zu:%zu: " fmt, (reader)->file->path,            \
-		line_of((reader), (at)), column_of((reader), (at)) __VA_OPT__(, ) __VA_ARGS__)
+#define bad(reader, at, id, fmt, ...)                                                                                 \
+	err_set((reader)->err, ERR_INPUT, (id), 0, "%s:%zu:%zu: " fmt, (reader)->file->path, line_of((reader), (at)), \
+		column_of((reader), (at)) __VA_OPT__(, ) __VA_ARGS__)
 
 static const char *type_name(const json_t *value)
 {
@@ -173,8 +173,7 @@ static size_t count_values(const json_t *defaults)
 	json_t *value;
 	size_t n = 0;
 
-	json_object_foreach((json_t *)defaults, name, value)
-		n += json_is_array(value) ? json_array_size(value) : 1;
+	json_object_foreach((json_t *)defaults, name, value) n += json_is_array(value) ? json_array_size(value) : 1;
 	return n;
 }
 
@@ -218,7 +217,8 @@ static int parse_defaults(struct reader *reader, json_t *defaults, const char *a
 		arena_array(reader->site->arena, count_values(defaults) + 1, sizeof(*reader->file->defaults));
 	if (!reader->file->defaults)
 		return err_oom(reader->err);
-	json_object_foreach(defaults, name, value) {
+	json_object_foreach(defaults, name, value)
+	{
 		const int r = parse_option(reader, name, value, nth(at, i++));
 
 		if (r < 0)
@@ -297,7 +297,8 @@ static int parse_members(struct reader *reader, json_t *root)
 
 	if (!json_is_object(root))
 		return bad(reader, at, ERR_ID_SITE_FILE, "%s, where an object is wanted", type_name(root));
-	json_object_foreach(root, name, value) {
+	json_object_foreach(root, name, value)
+	{
 		const char *key = nth(at, i++), *near = nearest_word(name, known);
 		int r;
 
@@ -335,8 +336,7 @@ int site_parse(struct site *site, const struct option_table *table, const char *
 	if (!file->path)
 		return err_oom(err);
 
-	_cleanup_(json_unref) json_t *root =
-		json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	_cleanup_(json_unref) json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!root)
 		return err_set(err, ERR_INPUT, ERR_ID_SITE_FILE, 0, "%s:%d:%d: %s", path, error.line, error.column,
 			       error.text);

@@ -246,7 +246,7 @@ def test_spec_tells_where_options_came_from():
 @test(root=True, needs=["strace"])
 def test_missing_files_cost_one_open_each():
     trace = os.path.join(tmp(), "strace")
-    run(["strace", "-o", trace, "-e", "trace=open,openat,stat,newfstatat,access,readlink", binary(), "--dry-run", "--userns-remap", dummy().name,
+    run(["strace", "-o", trace, "-e", "trace=open,openat,stat,newfstatat,access,readlink", built("NSRUN_RELEASE"), "--dry-run", "--userns-remap", dummy().name,
          tree()]).check(0)
     with open(trace) as file:
         lines = [line for line in file if "/nsrun\"" in line and ("/etc/" in line or ".config" in line)]

@@ -65,36 +65,50 @@ static struct command_line said(char *const *words)
 static void test_mistakes_have_their_place(void **state)
 {
 	(void)state;
-	assert_refused("{\n \"defaults\": {\"init\": true,\n  \"memroy\": \"1g\"}}", "f:3:3: memroy: unknown option: did you mean memory?",
-		       ERR_ID_SITE_FILE);
+	assert_refused("{\n \"defaults\": {\"init\": true,\n  \"memroy\": \"1g\"}}",
+		       "f:3:3: memroy: unknown option: did you mean memory?", ERR_ID_SITE_FILE);
 	/* Columns are characters; strings with brackets, commas and escaped quotes do not lead the scan astray. */
-	assert_refused("{\"defaults\": {\"env\": [\"A=\\\"]},{[:\", \"\xc3\xa4=\xc3\xa4\",\n\t7, null]}}", "f:2:5: env: null",
+	assert_refused("{\"defaults\": {\"env\": [\"A=\\\"]},{[:\", \"\xc3\xa4=\xc3\xa4\",\n\t7, null]}}",
+		       "f:2:5: env: null", ERR_ID_SITE_FILE);
+	assert_refused("{\"defaults\": {\"env\": [\"\xc3\xa4\xc3\xa4\", {}]}}", "f:1:29: env: an object",
 		       ERR_ID_SITE_FILE);
-	assert_refused("{\"defaults\": {\"env\": [\"\xc3\xa4\xc3\xa4\", {}]}}", "f:1:29: env: an object", ERR_ID_SITE_FILE);
 	/* A key that is written with an escape is the same key. */
-	assert_refused("{\"defaults\": {\"\\u006demory\": 1,\n\"memory\": 2}}", "f:2:8: duplicate object key", ERR_ID_SITE_FILE);
-	assert_refused("{\"defaults\": {\"\\u006demory\": []}}", "f:1:30: memory: an array, where a string or a number", ERR_ID_SITE_FILE);
+	assert_refused("{\"defaults\": {\"\\u006demory\": 1,\n\"memory\": 2}}", "f:2:8: duplicate object key",
+		       ERR_ID_SITE_FILE);
+	assert_refused("{\"defaults\": {\"\\u006demory\": []}}", "f:1:30: memory: an array, where a string or a number",
+		       ERR_ID_SITE_FILE);
 	assert_refused("", "f:1:0: ", ERR_ID_SITE_FILE);
 	assert_refused("null", "f:1:1: null, where an object", ERR_ID_SITE_FILE);
 	assert_refused("{\"forbidden\": []}", "f:1:2: forbidden: unknown key: did you mean forbid?", ERR_ID_SITE_FILE);
 	assert_refused("{\"defaults\": []}", "f:1:14: defaults: an array", ERR_ID_SITE_FILE);
 	assert_refused("{\"forbid\": \"privileged\"}", "f:1:12: forbid: a string", ERR_ID_SITE_FILE);
-	assert_refused("{\"forbid\": [\"network\",\n  \"netwrok=host\"]}", "f:2:3: netwrok: unknown option: did you mean network?",
-		       ERR_ID_SITE_FILE);
+	assert_refused("{\"forbid\": [\"network\",\n  \"netwrok=host\"]}",
+		       "f:2:3: netwrok: unknown option: did you mean network?", ERR_ID_SITE_FILE);
 	assert_refused("{\"forbid\": [\"network=\"]}", "f:1:13: network=: the pattern is empty", ERR_ID_SITE_FILE);
 	assert_refused("{\"forbid\": [\"volume=/a/../b\"]}", "f:1:13: volume=/a/../b: ", ERR_ID_SITE_FILE);
-	assert_refused("{\"forbid\": [\"init=perhaps\"]}", "f:1:13: init=perhaps: the value is true or false", ERR_ID_SITE_FILE);
-	assert_refused("{\"defaults\": {\"init\": 1}}", "f:1:23: init: a number, where true or false", ERR_ID_SITE_FILE);
+	assert_refused("{\"forbid\": [\"init=perhaps\"]}", "f:1:13: init=perhaps: the value is true or false",
+		       ERR_ID_SITE_FILE);
+	assert_refused("{\"defaults\": {\"init\": 1}}", "f:1:23: init: a number, where true or false",
+		       ERR_ID_SITE_FILE);
 	assert_refused("{\"defaults\": {\"cpus\": 1e3}}", "f:1:23: cpus: ", ERR_ID_SITE_FILE);
 	assert_refused("{\"defaults\": {\"memory\": \"\"}}", "f:1:25: memory: the value is empty", ERR_ID_OPTION_VALUE);
 	assert_refused("{\"defaults\": {\"version\": true}}", "f:1:15: version: ", ERR_ID_SITE_FILE);
-	assert_refused("{\"defaults\": {\"v\": []}}", "f:1:15: v: unknown option: did you mean volume?", ERR_ID_SITE_FILE);
+	assert_refused("{\"defaults\": {\"v\": []}}", "f:1:15: v: unknown option: did you mean volume?",
+		       ERR_ID_SITE_FILE);
 }
 
 static void test_no_text_harms(void **state)
 {
-	static const char *const texts[] = { "{", "\"", "{\"a", "[[[[", "{\"defaults\": {\"env\": [\"", "\xff", "\xef\xbb\xbf{}",
-					     "{\"defaults\":{\"env\":[\"\\ud800\"]}}", "{\"forbid\":[\"\\u0000\"]}", "{}x" };
+	static const char *const texts[] = { "{",
+					     "\"",
+					     "{\"a",
+					     "[[[[",
+					     "{\"defaults\": {\"env\": [\"",
+					     "\xff",
+					     "\xef\xbb\xbf{}",
+					     "{\"defaults\":{\"env\":[\"\\ud800\"]}}",
+					     "{\"forbid\":[\"\\u0000\"]}",
+					     "{}x" };
 	struct err err;
 
 	(void)state;
@@ -124,12 +138,13 @@ static void test_layers(void **state)
 {
 	struct site site = { 0 };
 	struct err err = ERR_INIT;
-	struct command_line line = said(WORDS("-m", "3g", "-e", "B=line", "-e", "D=4", "--cap-drop", "KILL", "--read-only=false",
-					      "--uid-map", "0:1:2", "root"));
+	struct command_line line = said(WORDS("-m", "3g", "-e", "B=line", "-e", "D=4", "--cap-drop", "KILL",
+					      "--read-only=false", "--uid-map", "0:1:2", "root"));
 
 	(void)state;
-	good(&site, "host", "{\"defaults\": {\"memory\": \"1g\", \"cpus\": 1.5, \"env\": [\"A=1\", \"B=2\"], \"cap-drop\": [\"ALL\"],\n"
-			    "\"read-only\": true, \"init\": true, \"userns-remap\": \"auto\", \"pids-limit\": 10}}");
+	good(&site, "host",
+	     "{\"defaults\": {\"memory\": \"1g\", \"cpus\": 1.5, \"env\": [\"A=1\", \"B=2\"], \"cap-drop\": [\"ALL\"],\n"
+	     "\"read-only\": true, \"init\": true, \"userns-remap\": \"auto\", \"pids-limit\": 10}}");
 	good(&site, "user", "{\"defaults\":\n{\"memory\": \"2g\", \"cpus\": \"2\", \"env\": [\"A=user\", \"C=3\"]}}");
 	assert_int_equal(site_apply(&site, table(), &line, "root", &err), 0);
 	assert_string_equal(line.request.memory, "3g");
@@ -212,7 +227,8 @@ static void test_forbidden(void **state)
 		snprintf(word, sizeof(word), "no-new-privileges=%s", (const char *[]){ "false", "no", "0", "off" }[i]);
 		assert_true(refused("security-opt=no-new-privileges=false", WORDS("--security-opt", word, "r")));
 	}
-	assert_false(refused("security-opt=no-new-privileges=false", WORDS("--security-opt", "no-new-privileges", "r")));
+	assert_false(
+		refused("security-opt=no-new-privileges=false", WORDS("--security-opt", "no-new-privileges", "r")));
 	assert_true(refused("cap-add=SYS_*", WORDS("--cap-add", "cap_sys_admin", "r")));
 	assert_true(refused("cap-add=CAP_SYS_ADMIN", WORDS("--cap-add=sys_admin", "r")));
 	assert_true(refused("cap-add=SYS_ADMIN", WORDS("--cap-add", "all", "r")));
