@@ -231,16 +231,20 @@ static int resolve(struct command_line *line, struct site *site, struct plan **r
 	const struct option_table table = { .rows = option_rows, .count = option_rows_count };
 	int r = rootfs_word_check(line->request.rootfs, err);
 
-	if (r == 0)
-		r = site_load(&table, site, err);
+	if (r < 0)
+		return r;
+	r = site_load(&table, site, err);
+	if (r < 0)
+		return r;
 	/* Where no file says anything, who said what is of interest to --dry-run and --spec alone. */
-	if (r == 0 && (site->n_files || line->dry_run == YES || line->spec == YES))
+	if (site->n_files || line->dry_run == YES || line->spec == YES) {
 		r = site_apply(site, &table, line, line->request.rootfs, err);
-	if (r == 0) {
-		r = plan_resolve(&line->request, ret, err);
 		if (r < 0)
-			site_explain(site, err);
+			return r;
 	}
+	r = plan_resolve(&line->request, ret, err);
+	if (r < 0)
+		site_explain(site, err);
 	return r;
 }
 

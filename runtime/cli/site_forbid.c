@@ -136,27 +136,60 @@ static bool place_is_forbidden(const char *pattern, const char *said, size_t len
 	return site_place_overlaps(pattern, real) || site_place_overlaps(resolved, real);
 }
 
-/* Fields of --mount that name places of the host; lowerdir names several. */
+/* The next field of a line of CSV, unquoted in place ("" in quotes is one quote); NULL behind the last. */
+static char *next_field(char **state)
+{
+	char *in = *state, *out = in, *const field = in;
+
+	if (!in || *in != '"')
+		return strsep(state, ",");
+	for (in++; *in && !(in[0] == '"' && in[1] != '"'); in++) {
+		in += in[0] == '"';
+		*out++ = *in;
+	}
+	in += strcspn(in, ",");
+	*state = *in ? in + 1 : NULL;
+	*out = '\0';
+	return field;
+}
+
+/* The next of lowerdir's directories, unescaped in place; NULL behind the last. */
+static char *next_layer(char **state)
+{
+	char *in = *state, *out = in, *const layer = in;
+
+	if (!in)
+		return NULL;
+	for (; *in && *in != ':'; in++) {
+		in += in[0] == '\\' && in[1];
+		*out++ = *in;
+	}
+	*state = *in ? in + 1 : NULL;
+	*out = '\0';
+	return layer;
+}
+
+/* Fields of --mount that name places of the host. */
 static bool mount_is_forbidden(const char *pattern, const char *value)
 {
-	static const char *const keys[] = { "source=", "src=",	   "lowerdir=", "lower=", "upperdir=",
-					    "upper=",  "workdir=", "work=",	"path=",  NULL };
-	while (*value) {
-		const size_t n = strcspn(value, ",");
+	static const char *const keys[] = { "source=", "src=", "upperdir=", "workdir=", NULL };
+	_cleanup_free_ char *copy = strdup(value);
+	char *state = copy, *field;
 
-		for (size_t i = 0; keys[i]; i++) {
-			const char *rest = str_after(value + (*value == '"'), keys[i]);
-			const char *end = value + n;
+	if (!copy)
+		return true;
+	while ((field = next_field(&state))) {
+		const char *rest = NULL;
+		char *layers, *layer;
 
-			while (rest && rest < end) {
-				const size_t part = strcspn(rest, ":,\"");
-
-				if (part && place_is_forbidden(pattern, rest, part))
-					return true;
-				rest += part + 1;
-			}
-		}
-		value += n + (value[n] == ',');
+		for (size_t i = 0; !rest && keys[i]; i++)
+			rest = str_after(field, keys[i]);
+		if (rest && place_is_forbidden(pattern, rest, strlen(rest)))
+			return true;
+		layers = str_after(field, "lowerdir=") ? field + strlen("lowerdir=") : NULL;
+		while ((layer = next_layer(&layers)))
+			if (place_is_forbidden(pattern, layer, strlen(layer)))
+				return true;
 	}
 	return false;
 }

@@ -287,6 +287,48 @@ static void test_volumes_by_other_ways(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static bool mount_refused(const char *pattern, const char *value)
+{
+	const struct option_said mount = { .row = option_find(table(), "mount"), .value = value };
+	const struct site_forbid forbid = { .row = option_find(table(), "volume"), .pattern = pattern };
+
+	assert_non_null(mount.row);
+	return site_forbids(&forbid, &mount);
+}
+
+/* --mount names places in fields of CSV, and colons and commas in them can be escaped. */
+static void test_mounts_are_volumes(void **state)
+{
+	(void)state;
+	assert_true(mount_refused("/no/where/*", "type=bind,source=/no/where/x,target=/x"));
+	assert_true(mount_refused("/no/where/*", "target=/x,src=/no/./where//x"));
+	assert_true(mount_refused("/no/where/*", "\"src=/no/where/x\",target=/x"));
+	assert_true(mount_refused("/no/a,b/*", "type=bind,\"src=/no/a,b/x\",target=/x"));
+	assert_true(mount_refused("/no/a\"b", "\"src=/no/a\"\"b\""));
+	assert_true(mount_refused("/no/where/*", "type=overlay,lowerdir=/a:/no/where/x,target=/x"));
+	assert_true(mount_refused("/no/a:b/*", "type=overlay,lowerdir=/else:/no/a\\:b/x,target=/x"));
+	assert_true(mount_refused("/no/where/*", "type=overlay,lowerdir=/a,upperdir=/no/where/u,workdir=/w,target=/x"));
+	assert_true(mount_refused("/no/where/*", "type=overlay,lowerdir=/a,upperdir=/u,workdir=/no/where/w,target=/x"));
+	assert_false(mount_refused("/no/where/*", "type=bind,source=/else,target=/no/where/x"));
+	assert_false(mount_refused("/no/where/*", "type=tmpfs,target=/no/where/x,size=5"));
+	assert_false(mount_refused("/no/where/*", ",\""));
+}
+
+static void test_namespaces_of_the_host(void **state)
+{
+	struct option_said said = { .row = option_find(table(), "network"), .value = "ns:/proc/self/ns/net" };
+	const struct site_forbid forbid = { .row = said.row, .pattern = "host" };
+
+	(void)state;
+	assert_true(site_forbids(&forbid, &said));
+	said.value = "host";
+	assert_true(site_forbids(&forbid, &said));
+	said.value = "none";
+	assert_false(site_forbids(&forbid, &said));
+	said.value = "ns:/proc/self/ns/pid";
+	assert_false(site_forbids(&forbid, &said));
+}
+
 /* A layer's rules are for the layers behind it. */
 static void test_who_forbids_whom(void **state)
 {
@@ -315,6 +357,8 @@ int main(void)
 		cmocka_unit_test(test_forbidden),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_volumes_by_other_ways),
+		cmocka_unit_test(test_mounts_are_volumes),
+		cmocka_unit_test(test_namespaces_of_the_host),
 		cmocka_unit_test(test_who_forbids_whom),
 	};
 
