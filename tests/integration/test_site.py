@@ -221,6 +221,20 @@ def test_who_may_have_written_it():
         refused(nsrun([rootfs(owner=who), "/bin/true"], user=who), SITE, "Permission denied", "[site-file]")
 
 
+@test(root=True, needs=["unshare"])
+def test_root_of_a_user_namespace():
+    """There the host's root is nobody, and its file still counts; root's home is out of reach, and that is no mistake."""
+    who = ranger()
+    with files({"defaults": {"hostname": "site"}, "forbid": ["memory"]}):
+        words = ["unshare", "-Ur", binary(), rootfs(owner="%d:%d" % (who.uid, who.gid))]
+        run([*words[:3], "--userns=host", "--dry-run", words[3]], user=who).check(0, stderr="")
+        contains(run([*words[:3], "--userns=host", "--dry-run", words[3]], user=who).stdout, "option.hostname: site (%s:1)" % SITE)
+        refused(run([*words[:3], "-m1g", words[3]], user=who), "[forbidden-by-site]")
+        os.chown(SITE, single().uid, 0)
+        # whoever that is, a namespace does not tell
+        refused(nsrun([words[3]], user=who), "belongs to uid")
+
+
 def test_who_may_have_written_the_users_file():
     who, other = ranger(), single()
     own = os.path.join(who.home, ".config/nsrun/nsrun.json")
