@@ -56,6 +56,6 @@ int main(int argc, char **argv)
 		return command_run(argc, argv);
 	if (!help_is_wanted(argc - 1, argv + 1))
 		return command->run(argc - 1, argv + 1);
-	help_command(stdout, command->name);
+	help_command(stdout, command);
 	return report_flush(stdout, "standard output");
 }

@@ -100,13 +100,10 @@ const char *help_command_usage(const struct command_row *command, char *buf, siz
 	return buf;
 }
 
-void help_command(FILE *out, const char *name)
+void help_command(FILE *out, const struct command_row *command)
 {
-	const struct command_row *command = command_find(name);
 	char usage[256], text[128];
 
-	if (!command)
-		return;
 	fprintf(out, "Usage: %s\n", help_command_usage(command, usage, sizeof(usage)));
 	snprintf(text, sizeof(text), "%c%s.", toupper((unsigned char)command->help[0]), command->help + 1);
 	print_wrapped(out, text, 0, 0);
@@ -165,7 +162,7 @@ static bool help_word(FILE *out, const char *word)
 
 	for (const struct command_row *row = commands; row->name; row++)
 		if (streq(row->name, word)) {
-			help_command(out, word);
+			help_command(out, row);
 			return true;
 		}
 	for (enum option_group group = 0; group < GROUP_COUNT; group++)

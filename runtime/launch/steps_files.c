@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -98,7 +99,8 @@ int init_sys_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const int r = mount_new_fs("sysfs", "sysfs", NULL, ATTR_NO_TRICKS | MOUNT_ATTR_RDONLY, &mount, err);
+	const uint64_t attr = ATTR_NO_TRICKS | (launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY);
+	const int r = mount_new_fs("sysfs", "sysfs", NULL, attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys", mount, &launch->sys_fd, err);
 }
 
@@ -106,16 +108,23 @@ int init_cgroup_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const int r = mount_new_fs("cgroup2", "cgroup2", NULL, ATTR_NO_TRICKS | MOUNT_ATTR_RDONLY, &mount, err);
+	const uint64_t attr = ATTR_NO_TRICKS | (launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY);
+	const int r = mount_new_fs("cgroup2", "cgroup2", NULL, attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys/fs/cgroup", mount, NULL, err);
 }
 
 int init_dev_mount(struct launch *launch, struct err *err)
 {
-	static const struct mount_option options[] = { { "mode", "0755" }, { "size", "64k" }, { NULL, NULL } };
+	const struct plan *plan = launch->plan;
+	char size[32];
+	const struct mount_option options[] = { { "mode", "0755" }, { "size", size }, { NULL, NULL } };
 	static const char *const directories[] = { "pts", "shm", "mqueue" };
 	_cleanup_close_ int mount = FD_NONE;
 
+	/* etc.mount keeps its files there. */
+	const size_t files =
+		!plan->etc_wanted ? 0 : strlen(plan->hosts) + (plan->resolv_conf ? strlen(plan->resolv_conf) : 0);
+	snprintf(size, sizeof(size), "%zuk", 64 + files / 1024);
 	int r = mount_new_fs("tmpfs", "tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &mount, err);
 	if (r == 0)
 		r = attach_at(launch, "/dev", mount, &launch->dev_fd, err);

@@ -15,12 +15,12 @@
 
 int runtime_state_record(struct launch *launch, struct err *err)
 {
-	return state_record(launch->plan, launch->reservation, 0, err);
+	return state_record(launch->plan, launch->reservation, err);
 }
 
 int runtime_state_init(struct launch *launch, struct err *err)
 {
-	return state_record(launch->plan, launch->reservation, launch->init.pid, err);
+	return state_record_init(launch->reservation, launch->init.pid, err);
 }
 
 int runtime_cgroup_create(struct launch *launch, struct err *err)
@@ -48,6 +48,13 @@ int runtime_cgroup_limits(struct launch *launch, struct err *err)
 	const struct plan *plan = launch->plan;
 
 	return cgroup_apply_limits(plan->cgroup_host, plan->cgroup_path, &plan->limits, err);
+}
+
+int runtime_cgroup_delegate(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	return cgroup_delegate_v2(launch->cgroup_fd, plan->root_uid, plan->root_gid, err);
 }
 
 int runtime_cgroup_attach(struct launch *launch, struct err *err)
@@ -97,6 +104,9 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 		/* The group's directory is one of the host: nothing that leads there may be open when paths of the container are resolved. */
 		closep(&launch->cgroup_fd);
 		launch->cgroup_fd = FD_NONE;
+		log_writer_free(TAKE_PTR(launch->log));
+		control_server_free(TAKE_PTR(launch->server));
+		launch_close_streams(launch, true, false);
 		closep(&launch->channel);
 		launch->channel = TAKE_FD(launch->channel_child);
 		launch->roles = ROLE_INIT | (plan->reaper ? 0 : ROLE_WORKLOAD);
@@ -104,6 +114,7 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 	}
 	closep(&launch->channel_child);
 	launch->channel_child = FD_NONE;
+	launch_close_streams(launch, false, true);
 	launch->init = (struct pidref){ .pid = (pid_t)pid, .fd = pidfd };
 	return 0;
 }
@@ -157,6 +168,11 @@ int runtime_rlimits_set(struct launch *launch, struct err *err)
 			return r;
 	}
 	return 0;
+}
+
+int runtime_oom_score(struct launch *launch, struct err *err)
+{
+	return oom_score_write(&launch->init, launch->plan->oom_score_adj, err);
 }
 
 int runtime_terminal_guard(struct launch *launch, struct err *err)

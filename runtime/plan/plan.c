@@ -5,6 +5,7 @@
 #include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/plan/ids.h>
+#include <nsrun/plan/life.h>
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/tree.h>
 #include <nsrun/plan/volumes.h>
@@ -114,7 +115,9 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	plan->arena = arena;
 	plan->shm_size = "64m";
 
-	int r = plan_resolve_ids(plan, request, err);
+	int r = plan_resolve_life(plan, request, err);
+	if (r == 0)
+		r = plan_resolve_ids(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_process(plan, request, err);
 	if (r == 0) /* before the trees: what read-only is worth depends on the capabilities */
@@ -128,6 +131,11 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	if (r < 0)
 		return r;
 	resolve_namespaces(plan);
+	r = plan_resolve_sysctls(plan, request, err);
+	if (r == 0)
+		r = plan_resolve_etc(plan, request, err);
+	if (r < 0)
+		return r;
 	TAKE_PTR(arena);
 	*ret = plan;
 	return 0;

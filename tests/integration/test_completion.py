@@ -60,7 +60,7 @@ def offered(line, *wanted, without=(), shell=bash, cwd=None):
 def commands():
     """What nsrun --help lists."""
     text = nsrun(["--help"]).check(0).stdout
-    found = re.search(r"nsrun COMMAND \[--help\] \[ARG...\] +((?:[a-z]+\s+)+)", text).group(1).split()
+    found = re.search(r"nsrun COMMAND \[--help\] \[ARG...\] +((?:[a-z]+\s+)+)Identity", text).group(1).split()
     check("gc" in found and "help" in found, "commands: %s" % found)
     return found
 
@@ -119,6 +119,20 @@ def test_behind_rootfs():
     offered("nsrun rootfs/ /etc/p", "/etc/passwd", cwd=here)
     equal(bash("nsrun rootfs --", cwd=here), set(), "options behind ROOTFS")
     offered("nsrun -- r", "rootfs", cwd=here)
+
+
+def test_names_of_containers():
+    needs_root()
+    nsrun(["--userns-remap", dummy().name, "-d", "--name", "webserver", rootfs(owner=dummy()), "/bin/sleep", "300"]).check(0)
+    try:
+        for command in ("stop", "kill", "rm", "inspect", "logs", "top", "wait", "attach"):
+            offered("nsrun %s w" % command, "webserver")
+        offered("nsrun stop other ", "webserver")
+        offered("nsrun stop w", "webserver", shell=fish)
+        offered("nsrun stop ", "webserver", shell=zsh)
+        equal(bash("nsrun gc w"), set(), "nsrun gc takes no names")
+    finally:
+        nsrun(["rm", "-f", "webserver"]).check(0)
 
 
 def test_arguments_of_help():
