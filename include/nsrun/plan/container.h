@@ -31,12 +31,13 @@
 #include <nsrun/plan/plan.h>
 
 #include <jansson.h>
+#include <stdbool.h>
 
 enum container_status {
 	CONTAINER_STARTING, /* its owner lives, init is not made yet or does not execute CMD yet */
-	CONTAINER_RUNNING,
-	CONTAINER_ENDED, /* in good order; the record is kept */
-	CONTAINER_DEAD,	 /* its nsrun was killed: the next launch, or nsrun gc, tidies up */
+	CONTAINER_RUNNING,  /* its owner lives; `init` is 0 once that has ended and the owner tidies up */
+	CONTAINER_ENDED,    /* the record is kept: container_exit() tells how it ended, or that this is lost */
+	CONTAINER_DEAD,	    /* its nsrun was killed: the next launch, or nsrun gc, tidies up */
 };
 
 struct container {
@@ -50,15 +51,37 @@ struct container {
 	uint64_t init_start;
 };
 
-/* "web", a whole id, or a beginning of at least 3 digits of exactly one. ERR_ID_NO_CONTAINER names the nearest name. */
+/* A whole id, "web", or a beginning of at least 3 digits of exactly one id; in this order. ERR_ID_NO_CONTAINER names the nearest name. */
 int container_find(const char *word, struct container *ret, struct err *err);
 /* Every container of this caller's state root, oldest first. Unreadable records are passed on to `on_bad` (may be NULL) and left out. */
 int container_list(struct container **ret, size_t *ret_n,
 		   void (*on_bad)(const char *dir, const struct err *why, void *data), void *data, struct err *err);
 void container_done(struct container *container);
+void containers_free(struct container *containers, size_t n);
+/* Reads the same record again. -ENOENT, with ERR_ID_NO_CONTAINER: it was removed meanwhile. */
+int container_refresh(struct container *container, struct err *err);
 
 /* A pidfd of its init, proven by the start time to be that process. -ESRCH with ERR_ID_NOT_RUNNING when it has none any more. */
 int container_open_init(const struct container *container, struct pidref *ret, struct err *err);
 const char *container_status_name(enum container_status status); /* "starting", "running", "ended", "dead" */
+
+/* What the record says. */
+const char *container_label(const struct container *container); /* its name, or its id */
+/* A string of the record's top level, NULL when there is none: "created", "rootfs", "cgroup". */
+const char *container_text(const struct container *container, const char *key);
+struct container_exit {
+	int status; /* as a shell has it */
+	int signal; /* 0: none */
+	uint64_t oom_kills;
+	bool lost;	  /* its nsrun was killed: nobody saw the status */
+	const char *time; /* RFC 3339, UTC; may be NULL; in the record */
+};
+bool container_exit(const struct container *container, struct container_exit *ret); /* false: it has not ended */
+/* Signal and seconds of `nsrun stop`: SIGTERM and 10 where the record says nothing. */
+void container_stop_default(const struct container *container, int *ret_signal, unsigned *ret_seconds);
+/* The command in one malloc'd line, words apart by a space; as hostile as whoever gave it: escape_text() before printing. */
+char *container_command(const struct container *container);
+/* Does somebody hold its lock: the owner, or who removes it? True also when that cannot be told. */
+bool container_owner_lives(const struct container *container);
 
 #endif
