@@ -115,13 +115,13 @@ def planned():
     valued = ("detach-keys name cidfile pidfile env-file group-add domainname umask sysctl entrypoint stop-signal stop-timeout "
               "mount tmpfs shm-size memory-reservation memory-swap cpu-shares cpuset-cpus cpuset-mems device-read-bps "
               "device-write-bps device-read-iops device-write-iops io-weight hugetlb oom-score-adj cgroup cgroup-parent device "
-              "device-cgroup-rule masked-path landlock publish ip mac-address dns add-host net-bandwidth pid ipc uts cgroupns "
-              "time time-offset secret log-driver audit-log").split()
+              "device-cgroup-rule masked-path landlock publish ip mac-address dns add-host net-bandwidth "
+              "secret log-driver audit-log").split()
     for name in flags:
         yield name, lambda name=name: refused(["--" + name, "/"], "--" + name, "planned", "[not-built]")
     for name in valued:
         yield name, lambda name=name: refused(["--%s=x" % name, "/"], "--" + name, "planned", "[not-built]")
-    for args in (["-d", "/"], ["-p", "80:80", "/"], ["--network", "host", "/"], ["--network=container:x", "/"],
+    for args in (["-d", "/"], ["-p", "80:80", "/"], ["--network", "bridge", "/"], ["--network=pasta", "/"],
                  ["--security-opt", "apparmor=x", "/"], ["--security-opt", "seccomp=strict", "/"]):
         yield " ".join(args), lambda args=args: refused(args, "planned", "[not-built]")
 

@@ -108,8 +108,6 @@ ERR_ID(NAME_IN_USE, "name-in-use", "choose another name, or remove the container
 ERR_ID(NO_CONTROL, "no-control", "only a container that was started with --detach or --name can be attached to or waited for")
 ERR_ID(FORBIDDEN_BY_SITE, "forbidden-by-site", "the site file forbids it on this host: leave the option away, or ask who wrote the file")
 ERR_ID(SITE_FILE, "site-file", "correct the file; nsrun.json(5) describes it. Nothing is started while the rules of this host cannot be read")
-ERR_ID(JOIN_DENIED, "join-denied",
-       "a namespace may be joined by root, and by who owns the user namespace that owns it (setns(2)): join one of your own containers, or run nsrun as root")
 ERR_ID(NAMESPACE_FOREIGN, "namespace-foreign",
        "an ordinary user may enter the namespaces that belong to a user namespace of their own, such as those of their own containers, all of "
        "one; any other takes root (setns(2)). Joining brings that user namespace's maps: leave --userns-remap, --uid-map and --gid-map away")
