@@ -111,3 +111,5 @@ ERR_ID(SITE_FILE, "site-file", "correct the file; nsrun.json(5) describes it. No
 ERR_ID(NAMESPACE_FOREIGN, "namespace-foreign",
        "an ordinary user may enter the namespaces that belong to a user namespace of their own, such as those of their own containers, all of "
        "one; any other takes root (setns(2)). Joining brings that user namespace's maps: leave --userns-remap, --uid-map and --gid-map away")
+ERR_ID(JOIN_DENIED, "join-denied",
+       "a namespace may be joined by root, and by who owns the user namespace that owns it (setns(2)): join one of your own containers, or run nsrun as root")
