@@ -267,13 +267,16 @@ static void test_no_end_is_refused(void **state)
 	arena_free(plan.arena);
 }
 
-/* With a map: without one, its user could make no other below it (user_namespaces(7)). */
+/* With maps: without them, its user could make no other below it (user_namespaces(7)). */
 static bool enter_new(void)
 {
-	char map[32];
+	char uids[32], gids[32];
 
-	snprintf(map, sizeof(map), "0 %u 1\n", geteuid());
-	return unshare(CLONE_NEWUSER) == 0 && file_write_at(AT_FDCWD, "/proc/self/uid_map", map, NULL) == 0;
+	snprintf(uids, sizeof(uids), "0 %u 1\n", geteuid());
+	snprintf(gids, sizeof(gids), "0 %u 1\n", getegid());
+	return unshare(CLONE_NEWUSER) == 0 && file_write_at(AT_FDCWD, "/proc/self/setgroups", "deny", NULL) == 0 &&
+	       file_write_at(AT_FDCWD, "/proc/self/uid_map", uids, NULL) == 0 &&
+	       file_write_at(AT_FDCWD, "/proc/self/gid_map", gids, NULL) == 0;
 }
 
 /* Children in a user namespace of theirs, one of them in another below it, and one outside. */
@@ -293,7 +296,7 @@ static void test_kill_all(void **state)
 			const bool made = i == 2 || enter_new();
 
 			if (i == 1 && made && fork() == 0) {
-				_exit(unshare(CLONE_NEWUSER) < 0 || write(ready[1], "y", 1) < 1 || sleep(60));
+				_exit(write(ready[1], unshare(CLONE_NEWUSER) < 0 ? "n" : "y", 1) < 1 || sleep(60));
 			}
 			if (i != 1 || !made)
 				_exit(write(ready[1], made ? "y" : "n", 1) < 1 || sleep(60));
