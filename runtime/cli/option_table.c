@@ -145,9 +145,10 @@ const struct option_row option_rows[] = {
 	      "write the trace to this file, not to standard error", "--trace-file launch.txt"),
 	BUILT(OBSERVE, "dry-run", 0, NULL, TRISTATE, LINE(dry_run), "print the plan and the steps, and do nothing",
 	      "--dry-run"),
+	BUILT(OBSERVE, "spec", 0, NULL, TRISTATE, LINE(spec),
+	      "print the OCI config.json of the same container, and do nothing", "--spec"),
 	BUILT(OBSERVE, "help", 'h', NULL, FLAG, LINE(help), "this text", "--help"),
 	BUILT(OBSERVE, "version", 0, NULL, FLAG, LINE(version), "the version", "--version"),
-	PLANNED(OBSERVE, "spec", 0, NULL, "print the equivalent config.json"),
 	PLANNED(OBSERVE, "log-driver", 0, "DRIVER", "where output is kept"),
 	PLANNED(OBSERVE, "audit-log", 0, "FILE", "one record of every launch and refusal"),
 };

@@ -10,6 +10,7 @@
 #include <nsrun/launch/launch.h>
 #include <nsrun/launch/trace.h>
 #include <nsrun/plan/dump.h>
+#include <nsrun/plan/spec.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -65,6 +66,34 @@ static int dry_run(const struct plan *plan)
 		trace_print_plan(plan, stdout);
 	}
 	return report_flush(stdout, "standard output");
+}
+
+static void print_missing(const char *what, void *data)
+{
+	(void)data;
+	fprintf(stderr, "nsrun: --spec: config.json has no words for this: %s\n", what);
+}
+
+/* The ids of an `auto` range are exact once it is taken: for as long as this lasts. */
+static int print_spec(struct plan *plan, struct err *err)
+{
+	struct reservation reservation = RESERVATION_NONE;
+	json_t *spec = NULL;
+
+	int r = plan->auto_pending ? plan_reserve(plan, &reservation, err) : 0;
+	if (r == 0)
+		r = plan_spec(plan, print_missing, NULL, &spec, err);
+	if (r == 0 && (json_dumpf(spec, stdout, JSON_INDENT(2)) < 0 || puts("") < 0))
+		r = err_system(err, "standard output");
+	json_decref(spec);
+	/* The end is tried in any case, and its failure hides no other. */
+	struct err end_err = ERR_INIT;
+	const int end = reservation_end(&reservation, &end_err);
+	if (r == 0 && end < 0) {
+		*err = end_err;
+		r = end;
+	}
+	return r;
 }
 
 struct trace_job {
@@ -170,6 +199,9 @@ static int run_line(const struct command_line *line, char *const *argv)
 		return report_error(stderr, &err);
 	if (line->dry_run == YES)
 		return dry_run(plan);
+	if (line->spec == YES)
+		return print_spec(plan, &err) < 0 ? report_error(stderr, &err)
+						  : report_flush(stdout, "standard output");
 	if (protect_self(plan, argv, &err) < 0)
 		return report_error(stderr, &err);
 	/* Opened before anything is made, so that a wrong name costs nothing. */

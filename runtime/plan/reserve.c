@@ -2,6 +2,7 @@
 #include <nsrun/plan/reserve.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/plan/filter_cache.h>
 #include <nsrun/plan/ids_auto.h>
 #include <nsrun/plan/state.h>
 #include <nsrun/plan/tree.h>
@@ -222,6 +223,8 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
 		return r;
 	snprintf(remap, sizeof(remap), "%u.%u", plan->root_uid, plan->root_gid);
 	state_collect_some(root_fd, remap, plan->id);
+	if (plan->new_filter)
+		(void)filter_cache_keep(NULL, plan->new_filter);
 	*ret = reservation;
 	reservation = RESERVATION_NONE;
 	return 0;

@@ -20,7 +20,7 @@
 #define SCMP_ARCH_LOONGARCH64 0xc0000102U
 #endif
 
-static const struct profile_word actions[] = {
+const struct profile_word profile_actions[] = {
 	{ "SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD },
 	{ "SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD },
 	{ "SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS },
@@ -33,7 +33,7 @@ static const struct profile_word actions[] = {
 	{ NULL, 0 },
 };
 
-static const struct profile_word flag_words[] = {
+const struct profile_word profile_flags[] = {
 	{ "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
 	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
@@ -41,7 +41,7 @@ static const struct profile_word flag_words[] = {
 	{ NULL, 0 },
 };
 
-static const struct profile_word arch_words[] = {
+const struct profile_word profile_archs[] = {
 	{ "SCMP_ARCH_NATIVE", SCMP_ARCH_NATIVE },
 	{ "SCMP_ARCH_X86", SCMP_ARCH_X86 },
 	{ "SCMP_ARCH_X86_64", SCMP_ARCH_X86_64 },
@@ -65,7 +65,7 @@ static const struct profile_word arch_words[] = {
 	{ "SCMP_ARCH_LOONGARCH64", SCMP_ARCH_LOONGARCH64 },
 	{ NULL, 0 },
 };
-_Static_assert(ARRAY_LEN(arch_words) <= PROFILE_MAX_WORDS, "the longest table");
+_Static_assert(ARRAY_LEN(profile_archs) <= PROFILE_MAX_WORDS, "the longest table");
 
 struct profile_where profile_at(const struct profile_where *parent, const char *key)
 {
@@ -190,7 +190,7 @@ int profile_read_action(const struct profile_reader *r, const json_t *object, co
 
 	if (!profile_member(object, key))
 		return err_input(r->err, "%s: %s: missing", r->name, wa.text);
-	rc = profile_read_word(r, profile_member(object, key), &wa, actions, "action", &action);
+	rc = profile_read_word(r, profile_member(object, key), &wa, profile_actions, "action", &action);
 	if (rc < 0)
 		return rc;
 	if (number) {
@@ -215,7 +215,7 @@ static int read_arch_list(const struct profile_reader *r, const json_t *value, c
 		return profile_wrong_type(r, w, "a list of strings");
 	for (size_t i = 0; i < json_array_size(value); i++) {
 		struct profile_where wi = profile_at_index(w, i);
-		int rc = profile_read_word(r, json_array_get(value, i), &wi, arch_words, "architecture", &archs[*n]);
+		int rc = profile_read_word(r, json_array_get(value, i), &wi, profile_archs, "architecture", &archs[*n]);
 
 		if (rc < 0)
 			return rc;
@@ -242,7 +242,7 @@ static int read_arch_map(const struct profile_reader *r, const json_t *map, stru
 
 		if (rc < 0)
 			return rc;
-		rc = profile_read_word(r, profile_member(entry, "architecture"), &wa, arch_words, "architecture",
+		rc = profile_read_word(r, profile_member(entry, "architecture"), &wa, profile_archs, "architecture",
 				       &arch);
 		if (rc < 0)
 			return rc;
@@ -293,7 +293,7 @@ static int read_flags(const struct profile_reader *r, const json_t *value, unsig
 	for (size_t i = 0; i < json_array_size(value); i++) {
 		struct profile_where wi = profile_at_index(&w, i);
 		uint32_t flag;
-		int rc = profile_read_word(r, json_array_get(value, i), &wi, flag_words, "flag", &flag);
+		int rc = profile_read_word(r, json_array_get(value, i), &wi, profile_flags, "flag", &flag);
 
 		if (rc < 0)
 			return rc;

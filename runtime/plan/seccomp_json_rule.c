@@ -12,7 +12,7 @@
  * permission.
  */
 
-static const struct profile_word operators[] = {
+const struct profile_word profile_operators[] = {
 	{ "SCMP_CMP_NE", SCMP_CMP_NE },
 	{ "SCMP_CMP_LT", SCMP_CMP_LT },
 	{ "SCMP_CMP_LE", SCMP_CMP_LE },
@@ -41,7 +41,7 @@ static int read_arg(const struct profile_reader *r, const json_t *value, const s
 	second = profile_member(value, "valueTwo");
 	rc = profile_read_u64(r, index, &wi, 5, &number);
 	if (rc == 0)
-		rc = profile_read_word(r, profile_member(value, "op"), &wo, operators, "operator", &op);
+		rc = profile_read_word(r, profile_member(value, "op"), &wo, profile_operators, "operator", &op);
 	if (rc == 0)
 		rc = profile_read_u64(r, first, &w1, UINT64_MAX, &ret->value);
 	if (rc == 0 && second)

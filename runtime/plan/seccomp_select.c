@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/filter_cache.h>
 #include <nsrun/plan/plan.h>
 #include <nsrun/plan/seccomp_builtin.h>
 #include <nsrun/plan/seccomp_json.h>
@@ -66,23 +67,27 @@ static int refuse_notify(const struct seccomp_rules *rules, const char *name, st
 	return 0;
 }
 
+static int read_rules(const char *text, size_t size, const char *name, uint64_t caps, struct arena *arena,
+		      struct seccomp_rules *ret, struct err *err)
+{
+	struct seccomp_profile profile;
+
+	const int r = seccomp_json_parse(text, size, name, arena, &profile, err);
+	return r < 0 ? r : seccomp_profile_resolve(&profile, caps, arena, ret, err);
+}
+
 static int compile(const char *text, size_t size, const char *name, uint64_t caps, struct arena *arena,
 		   const struct seccomp_program **ret, struct err *err)
 {
 	_cleanup_(program_freep) struct seccomp_program program = { 0 };
-	struct seccomp_profile profile;
 	struct seccomp_program *kept;
 	struct sock_filter *insns;
 	struct seccomp_rules rules;
 	int r;
 
-	r = seccomp_json_parse(text, size, name, arena, &profile, err);
-	if (r < 0)
-		return r;
-	r = seccomp_profile_resolve(&profile, caps, arena, &rules, err);
-	if (r < 0)
-		return r;
-	r = refuse_notify(&rules, name, err);
+	r = read_rules(text, size, name, caps, arena, &rules, err);
+	if (r == 0)
+		r = refuse_notify(&rules, name, err);
 	if (r < 0)
 		return r;
 	r = seccomp_compile(&rules, &program, err);
@@ -99,6 +104,31 @@ static int compile(const char *text, size_t size, const char *name, uint64_t cap
 	return 0;
 }
 
+/* From the cache, or compiled and marked for it: nothing is written before the container is reserved. */
+static int find_or_compile(struct plan *plan, const char *text, size_t size, const char *name,
+			   const struct seccomp_program **ret, struct err *err)
+{
+	const struct filter_key key = { .profile = text, .size = size, .caps = plan->caps.bounding };
+	struct filter_entry *entry;
+	char *copy;
+
+	*ret = filter_cache_find(NULL, &key, plan->arena);
+	if (*ret)
+		return 0;
+	const int r = compile(text, size, name, plan->caps.bounding, plan->arena, ret, err);
+	if (r < 0)
+		return r;
+	entry = arena_alloc(plan->arena, sizeof(*entry));
+	copy = arena_alloc(plan->arena, size);
+	if (!entry || !copy)
+		return err_oom(err);
+	memcpy(copy, text, size);
+	*entry = (struct filter_entry){ .key = key, .program = *ret };
+	entry->key.profile = copy;
+	plan->new_filter = entry;
+	return 0;
+}
+
 static int compile_word(struct plan *plan, const char *word, const struct seccomp_program **ret, struct err *err)
 {
 	const struct builtin_profile *builtin = builtin_profile_find(word);
@@ -107,7 +137,7 @@ static int compile_word(struct plan *plan, const char *word, const struct seccom
 	int r;
 
 	if (builtin)
-		return compile(builtin->text, builtin->size, builtin->name, plan->caps.bounding, plan->arena, ret, err);
+		return find_or_compile(plan, builtin->text, builtin->size, builtin->name, ret, err);
 	if (!strchr(word, '/') && access(word, F_OK) < 0 && errno == ENOENT) {
 		const char *const words[] = { "default", "docker", "unconfined", NULL };
 		const char *near = nearest_word(word, words);
@@ -118,7 +148,20 @@ static int compile_word(struct plan *plan, const char *word, const struct seccom
 	r = file_read_at(AT_FDCWD, word, MAX_PROFILE, &text, &size, err);
 	if (r < 0)
 		return r;
-	return compile(text, size, word, plan->caps.bounding, plan->arena, ret, err);
+	return find_or_compile(plan, text, size, word, ret, err);
+}
+
+int plan_seccomp_rules(const struct plan *plan, struct seccomp_rules *ret, struct err *err)
+{
+	const struct builtin_profile *builtin = builtin_profile_find(plan->seccomp_name);
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+
+	if (builtin)
+		return read_rules(builtin->text, builtin->size, builtin->name, plan->caps.bounding, plan->arena, ret,
+				  err);
+	const int r = file_read_at(AT_FDCWD, plan->seccomp_name, MAX_PROFILE, &text, &size, err);
+	return r < 0 ? r : read_rules(text, size, plan->seccomp_name, plan->caps.bounding, plan->arena, ret, err);
 }
 
 static bool permits(const struct seccomp_program *program, int nr)

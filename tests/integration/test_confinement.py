@@ -134,6 +134,42 @@ def test_filter_from_a_file():
     shell("kill -10 $$; kill -0 $$ && echo lives", option).check(0, "lives", "Operation not permitted")
 
 
+def test_filter_cache():
+    """A profile of the user's is compiled once; what others could have written is not used."""
+    user = ranger()
+    home = tmp("cache", 0o700, owner=user)
+    cache = os.path.join(home, "nsrun", "seccomp")
+    tree_ = rootfs(owner="%d:%d" % (user.uid, user.gid))
+    path = profile({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 30}]})
+
+    def launch(*options):
+        run = nsrun([*options, "--security-opt", "seccomp=" + path, tree_, "/bin/sh", "-c", "mkdir /tmp/d && rmdir /tmp/d"],
+                    user=user, env={"XDG_CACHE_HOME": home})
+        return run if options else run.check(1, "", "Read-only file system")
+
+    launch("--dry-run").check()
+    check(not os.path.exists(cache), "a dry run writes no cache")
+    launch()
+    files = os.listdir(cache)
+    equal(len(files), 1, "files in the cache")
+    file = os.path.join(cache, files[0])
+    st = os.stat(file)
+    equal((st.st_uid, st.st_mode & 0o777, os.stat(cache).st_mode & 0o777), (user.uid, 0o600, 0o700), "owner and modes")
+    launch()
+    equal(os.stat(file).st_ino, st.st_ino, "the second launch takes it as it is")
+    # Found by its content: with the last instruction damaged it is made anew.
+    with open(file, "r+b") as f:
+        f.seek(-8, 2)
+        f.write(bytes(8))
+    launch()
+    check(os.stat(file).st_ino != st.st_ino, "a damaged one is replaced")
+    ino = os.stat(file).st_ino
+    os.chmod(cache, 0o777)
+    launch()
+    equal(os.stat(file).st_ino, ino, "a directory that others can write to is left alone")
+
+
 def test_filter_without_no_new_privs():
     """Here the filter needs CAP_SYS_ADMIN to be loaded, and the workload must not keep it."""
     got, fields = caps("--security-opt no-new-privileges=false")

@@ -43,7 +43,7 @@ static void test_words(void **state)
 	} bad[] = {
 		{ "none", false, ERR_ID_NONE, "private, host, ns:PATH, container:NAME" },
 		{ "", false, ERR_ID_NONE, "private, host" },
-		{ "hots", false, ERR_ID_NONE, "'host'" },
+		{ "hos", false, ERR_ID_NONE, "'host'" },
 		{ "Host", true, ERR_ID_NONE, "none, private" },
 		{ "ns:", false, ERR_ID_NONE, "absolute path" },
 		{ "ns:run/netns/blue", true, ERR_ID_NONE, "absolute path" },

@@ -27,7 +27,7 @@ struct command_line {
 	struct plan_request request;
 	const char *trace;	/* "text", "json"; NULL: none */
 	const char *trace_file; /* NULL: standard error */
-	enum tristate dry_run;
+	enum tristate dry_run, spec;
 	enum tristate help, version;
 	bool dashes; /* "--" stood before CMD */
 };

@@ -127,6 +127,8 @@ struct plan {
 	bool no_new_privs;
 	const char *seccomp_name;	       /* "default", a file, "unconfined" */
 	const struct seccomp_program *seccomp; /* NULL: none */
+	const struct filter_entry
+		*new_filter; /* compiled here and now: plan_reserve() hands it to the cache; NULL: nothing new */
 
 	/* Limits */
 	const struct cgroup_host *cgroup_host;

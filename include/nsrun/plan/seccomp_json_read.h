@@ -24,6 +24,8 @@ struct profile_word {
 	uint32_t value;
 };
 #define PROFILE_MAX_WORDS 32
+/* Of several words for one value the first is the older name; the last one is written. */
+extern const struct profile_word profile_actions[], profile_flags[], profile_archs[], profile_operators[];
 
 struct profile_where profile_at(const struct profile_where *parent, const char *key);
 struct profile_where profile_at_index(const struct profile_where *parent, size_t index);

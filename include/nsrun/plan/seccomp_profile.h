@@ -49,9 +49,12 @@ int seccomp_profile_resolve_for(const struct seccomp_profile *profile, uint64_t 
  */
 const struct seccomp_program *seccomp_precompiled(const char *profile, uint64_t caps);
 
+/* The rules of the profile that plan->seccomp_name says, as they hold for this plan, in its arena; for `--spec`. */
+struct plan;
+int plan_seccomp_rules(const struct plan *plan, struct seccomp_rules *ret, struct err *err);
+
 /* Sets plan->seccomp and seccomp_name for a --security-opt seccomp= word: "default", "docker", "unconfined" or a file. The program
  * belongs to the plan's arena. */
-struct plan;
 int plan_resolve_seccomp(struct plan *plan, const char *word, struct err *err);
 
 #endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/spec.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/kernel/user.h>
+#include <nsrun/plan/seccomp_profile.h>
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <string.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+struct writer {
+	const struct plan *plan;
+	struct user_entry user; /* of the workload, as the rootfs has it now */
+	json_t *missing;	/* what has no words in config.json */
+	void (*on_missing)(const char *what, void *data);
+	void *data;
+};
+
+static void missing(struct writer *w, const char *what)
+{
+	json_array_append_new(w->missing, json_string(what));
+	if (w->on_missing)
+		w->on_missing(what, w->data);
+}
+
+/* NULL when one of them is no UTF-8: what it becomes a part of is then NULL too (json_pack), up to the whole. */
+static json_t *strings(const char *const *v)
+{
+	json_t *array = json_array();
+
+	for (; v && *v; v++)
+		if (json_array_append_new(array, json_string(*v)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
+/* ---- process ---- */
+
+static json_t *capability_names(uint64_t mask)
+{
+	json_t *array = json_array();
+
+	for (unsigned cap = 0; cap < 64; cap++)
+		if ((mask & CAP_MASK(cap)) && caps_name(cap))
+			json_array_append_new(array, json_string(caps_name(cap)));
+	return array;
+}
+
+static json_t *capabilities(const struct writer *w)
+{
+	struct cap_sets caps = w->plan->caps;
+
+	if (w->user.creds.uid != 0)
+		caps.effective = caps.permitted = caps.inheritable = caps.ambient = 0;
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "bounding", capability_names(caps.bounding), "effective",
+			 capability_names(caps.effective), "permitted", capability_names(caps.permitted), "inheritable",
+			 capability_names(caps.inheritable), "ambient", capability_names(caps.ambient));
+}
+
+static json_t *rlimits(const struct plan *plan)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < plan->n_rlimits; i++) {
+		const struct rlimit_setting *setting = &plan->rlimits[i];
+		char name[32] = "RLIMIT_";
+
+		const char *word = rlimit_name(setting->resource);
+
+		for (size_t k = strlen(name); *word && k < sizeof(name) - 1; word++)
+			name[k++] = (char)toupper((unsigned char)*word);
+		json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "type", name, "hard",
+						       (json_int_t)setting->limit.rlim_max, "soft",
+						       (json_int_t)setting->limit.rlim_cur));
+	}
+	return array;
+}
+
+static json_t *environment(const struct writer *w)
+{
+	json_t *env = strings(w->plan->env);
+	bool home = false;
+
+	for (const char *const *p = w->plan->env; *p; p++)
+		home = home || strncmp(*p, "HOME=", 5) == 0;
+	if (!home)
+		json_array_append_new(env, json_sprintf("HOME=%s", w->user.home));
+	return env;
+}
+
+static json_t *process(const struct writer *w)
+{
+	const struct plan *plan = w->plan;
+	const char *const shell[] = { *w->user.shell ? w->user.shell : "/bin/sh", NULL };
+	json_t *user = json_pack("{s:I, s:I, s:i}", "uid", (json_int_t)w->user.creds.uid, "gid",
+				 (json_int_t)w->user.creds.gid, "umask", 022);
+
+	if (!plan->deny_setgroups) {
+		json_t *groups = json_array();
+
+		/* The primary group first, as creds_set() does it. */
+		json_array_append_new(groups, json_integer((json_int_t)w->user.creds.gid));
+		for (size_t i = 0; i < w->user.creds.n_groups; i++)
+			json_array_append_new(groups, json_integer((json_int_t)w->user.creds.groups[i]));
+		json_object_set_new(user, "additionalGids", groups);
+	}
+	json_t *object =
+		json_pack("{s:b, s:o, s:o, s:o, s:s, s:o, s:b}", "terminal", plan->terminal, "user", user, "args",
+			  strings(plan->argv ? plan->argv : shell), "env", environment(w), "cwd", plan->workdir,
+			  "capabilities", capabilities(w), "noNewPrivileges", plan->no_new_privs);
+	if (plan->n_rlimits)
+		json_object_set_new(object, "rlimits", rlimits(plan));
+	return object;
+}
+
+/* ---- mounts ---- */
+
+static void put_mount(json_t *mounts, const char *destination, const char *type, const char *source,
+		      const char *const *options)
+{
+	json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:o}", "destination", destination, "type", type,
+						"source", source, "options", strings(options)));
+}
+#define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static json_t *id_mappings(const struct idmap *map)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < map->n; i++)
+		json_array_append_new(array,
+				      json_pack("{s:I, s:I, s:I}", "containerID", (json_int_t)map->extents[i].inside,
+						"hostID", (json_int_t)map->extents[i].outside, "size",
+						(json_int_t)map->extents[i].count));
+	return array;
+}
+
+/* The mounts that every container has, in the order of the score. */
+static void put_own_mounts(const struct writer *w, json_t *mounts)
+{
+	const struct plan *plan = w->plan;
+	char shm[64];
+	uint32_t outside;
+
+	put_mount(mounts, "/proc", "proc", "proc", OPTIONS("nosuid", "noexec", "nodev"));
+	put_mount(mounts, "/sys", "sysfs", "sysfs", OPTIONS("nosuid", "noexec", "nodev", "ro"));
+	if (plan->cgroup_path && plan->cgroup_host->v2_controller[CGROUP_MEMORY])
+		put_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", OPTIONS("nosuid", "noexec", "nodev", "ro"));
+	put_mount(mounts, "/dev", "tmpfs", "tmpfs", OPTIONS("nosuid", "noexec", "mode=755", "size=64k"));
+	if (idmap_to_outside(&plan->gids, 5, &outside))
+		put_mount(mounts, "/dev/pts", "devpts", "devpts",
+			  OPTIONS("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"));
+	else
+		put_mount(mounts, "/dev/pts", "devpts", "devpts",
+			  OPTIONS("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"));
+	snprintf(shm, sizeof(shm), "size=%s", plan->shm_size);
+	put_mount(mounts, "/dev/shm", "tmpfs", "shm", OPTIONS("nosuid", "noexec", "nodev", "mode=1777", shm));
+	put_mount(mounts, "/dev/mqueue", "mqueue", "mqueue", OPTIONS("nosuid", "noexec", "nodev"));
+}
+
+static void put_volume(json_t *mounts, const struct plan *plan, const struct plan_tree *volume)
+{
+	json_t *options =
+		strings(OPTIONS(volume->view == VIEW_AS_IS ? "rbind" : "bind", "nosuid", "nodev", "rprivate"));
+	json_t *object = json_pack("{s:s, s:s, s:s, s:o}", "destination", volume->target, "type", "bind", "source",
+				   volume->path, "options", options);
+
+	if (volume->readonly)
+		json_array_append_new(options, json_string("ro"));
+	if (volume->view != VIEW_AS_IS) {
+		const bool all = volume->view == VIEW_IDMAPPED;
+
+		json_array_append_new(options, json_string("idmap"));
+		json_object_set_new(object, "uidMappings", id_mappings(all ? &plan->uids : &volume->owner_uids));
+		json_object_set_new(object, "gidMappings", id_mappings(all ? &plan->gids : &volume->owner_gids));
+	}
+	json_array_append_new(mounts, object);
+}
+
+static json_t *mounts_of(const struct writer *w)
+{
+	json_t *mounts = json_array();
+
+	put_own_mounts(w, mounts);
+	for (size_t i = 0; i < w->plan->n_volumes; i++)
+		put_volume(mounts, w->plan, &w->plan->volumes[i]);
+	return mounts;
+}
+
+/* ---- linux ---- */
+
+static json_t *namespaces(const struct plan *plan)
+{
+	static const struct {
+		uint64_t flag;
+		const char *type;
+	} kinds[] = {
+		{ CLONE_NEWUSER, "user" },     { CLONE_NEWNS, "mount" },  { CLONE_NEWPID, "pid" },
+		{ CLONE_NEWNET, "network" },   { CLONE_NEWIPC, "ipc" },	  { CLONE_NEWUTS, "uts" },
+		{ CLONE_NEWCGROUP, "cgroup" }, { CLONE_NEWTIME, "time" },
+	};
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if ((plan->namespaces | plan->namespaces_later) & kinds[i].flag)
+			json_array_append_new(array, json_pack("{s:s}", "type", kinds[i].type));
+	return array;
+}
+
+static json_t *resources(const struct plan *plan)
+{
+	const struct cgroup_limits *limits = &plan->limits;
+	json_t *object = json_object();
+
+	if (limits->memory_max != CGROUP_NO_LIMIT) /* `swap` is memory and swap together in the specification */
+		json_object_set_new(object, "memory",
+				    json_pack("{s:I, s:I}", "limit", (json_int_t)limits->memory_max, "swap",
+					      (json_int_t)limits->memory_max));
+	if (limits->pids_max != CGROUP_NO_LIMIT)
+		json_object_set_new(object, "pids", json_pack("{s:I}", "limit", (json_int_t)limits->pids_max));
+	if (limits->cpu_quota_us != CGROUP_NO_LIMIT)
+		json_object_set_new(object, "cpu",
+				    json_pack("{s:I, s:I}", "quota", (json_int_t)limits->cpu_quota_us, "period",
+					      (json_int_t)limits->cpu_period_us));
+	return object;
+}
+
+static int linux_of(struct writer *w, json_t **ret, struct err *err)
+{
+	const struct plan *plan = w->plan;
+	json_t *object = json_pack("{s:o, s:o, s:o, s:o, s:s}", "namespaces", namespaces(plan), "maskedPaths",
+				   strings(plan->masked_paths), "readonlyPaths", strings(plan->readonly_paths),
+				   "resources", resources(plan), "rootfsPropagation", "private");
+
+	if (plan->namespaces & CLONE_NEWUSER) {
+		json_object_set_new(object, "uidMappings", id_mappings(&plan->uids));
+		json_object_set_new(object, "gidMappings", id_mappings(&plan->gids));
+	}
+	if (plan->seccomp) {
+		struct seccomp_rules rules;
+
+		const int r = plan_seccomp_rules(plan, &rules, err);
+		if (r < 0) {
+			json_decref(object);
+			return r;
+		}
+		json_object_set_new(object, "seccomp", spec_seccomp(&rules));
+	}
+	*ret = object;
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static void tell_missing(struct writer *w)
+{
+	const struct plan *plan = w->plan;
+
+	if (plan->rootfs.view != VIEW_AS_IS)
+		missing(w,
+			"the rootfs is idmapped: an engine shows its files as those of unmapped ids, unless the tree belongs to "
+			"the range (rootfs-scripts --owner)");
+	if (plan->root_nosuid)
+		missing(w, "the rootfs is nosuid and nodev");
+	if (plan->ephemeral)
+		missing(w, "--ephemeral: writes go to the rootfs itself");
+	if (plan->reaper)
+		missing(w, "--init: CMD is process 1");
+	if (plan->stdin_null)
+		missing(w, "standard input is the engine's");
+}
+
+static int resolve_user(struct writer *w, struct err *err)
+{
+	_cleanup_close_ int root = open(w->plan->rootfs.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return err_system(err, "%s", w->plan->rootfs.path);
+	return user_resolve(root, w->plan->user, &w->user, err);
+}
+
+int plan_spec(const struct plan *plan, void (*on_missing)(const char *what, void *data), void *data, json_t **ret,
+	      struct err *err)
+{
+	struct writer w = { .plan = plan, .missing = json_array(), .on_missing = on_missing, .data = data };
+	json_t *linux_part = NULL, *object;
+
+	int r = resolve_user(&w, err);
+	if (r == 0)
+		r = linux_of(&w, &linux_part, err);
+	if (r < 0) {
+		json_decref(w.missing);
+		free(w.user.creds.groups);
+		return r;
+	}
+	tell_missing(&w);
+	object = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process", process(&w),
+			   "root", "path", plan->rootfs.path, "readonly", plan->rootfs.readonly, "hostname",
+			   plan->hostname ? plan->hostname : "nsrun", "mounts", mounts_of(&w), "linux", linux_part);
+	free(w.user.creds.groups);
+	if (object && json_array_size(w.missing)) {
+		_cleanup_free_ char *text = json_dumps(w.missing, JSON_COMPACT);
+
+		json_object_set_new(object, "annotations",
+				    json_pack("{s:s}", "org.nsrun.not-expressed", text ? text : "[]"));
+	}
+	json_decref(w.missing);
+	if (!object) /* a string that is no UTF-8, in an environment or an argument */
+		return err_input(
+			err,
+			"config.json is JSON, whose text is UTF-8 (RFC 8259), and a word of this container is not");
+	*ret = object;
+	return 0;
+}
