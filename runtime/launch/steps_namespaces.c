@@ -76,7 +76,7 @@ static const struct {
 	[NS_CGROUP] = { "cgroup2", MOUNT_ATTR_RDONLY },
 };
 
-/* Each of them shows the namespace of the process that makes it; procfs that of its children. */
+/* Each of them shows the namespace of the process that makes it. */
 static int provide(struct launch *launch, enum ns_kind kind, struct err *err)
 {
 	return mount_new_fs(views[kind].type, views[kind].type, NULL,
@@ -106,6 +106,49 @@ PROVIDED(sys, NS_NET)
 PROVIDED(mqueue, NS_IPC)
 PROVIDED(cgroup, NS_CGROUP)
 
+struct inside {
+	struct launch *launch;
+	int result;
+	struct err err;
+};
+
+static int provide_proc_inside(void *arg)
+{
+	struct inside *inside = arg;
+
+	inside->result = provide(inside->launch, NS_PID, &inside->err);
+	return 0;
+}
+
+/* setns(2) into a pid namespace is for children (pid_namespaces(7)), and a procfs shows that of its maker: a child makes it, which shares memory and
+ * descriptors. CLONE_VFORK: its stack lies on this frame, and no handler of ours may run on it. */
+static int provide_joined_proc(struct launch *launch, struct err *err)
+{
+	char stack[16384] __attribute__((aligned(64)));
+	struct inside inside = { .launch = launch, .result = -ECHILD, .err = ERR_INIT };
+	sigset_t all, saved;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &saved);
+	const pid_t pid =
+		clone(provide_proc_inside, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_FILES, &inside);
+	const int errnum = errno;
+	if (pid > 0)
+		while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+			;
+	sigprocmask(SIG_SETMASK, &saved, NULL);
+	if (pid < 0) {
+		/* alloc_pid() in the kernel says so of a pid namespace whose PID 1 has ended. */
+		errno = errnum == ENOMEM ? ESRCH : errnum;
+		return err_system(err, "%s: a process in that pid namespace", launch->plan->ns[NS_PID].word);
+	}
+	if (inside.result < 0 && err_is_set(&inside.err))
+		*err = inside.err;
+	else if (inside.result < 0)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -inside.result, "proc: the process that makes it was killed");
+	return inside.result;
+}
+
 int provide_joined(void *data, struct err *err)
 {
 	struct launch *launch = data;
@@ -115,7 +158,7 @@ int provide_joined(void *data, struct err *err)
 	for (enum ns_kind kind = 0; r == 0 && kind < NS_COUNT; kind++)
 		if (views[kind].type && plan->ns[kind].use == NS_JOIN &&
 		    plan_ns_view(plan, kind) == NS_VIEW_PROVIDED && (kind != NS_CGROUP || wants_cgroup_mount(plan)))
-			r = provide(launch, kind, err);
+			r = kind == NS_PID ? provide_joined_proc(launch, err) : provide(launch, kind, err);
 	return r;
 }
 

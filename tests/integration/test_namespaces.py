@@ -175,12 +175,12 @@ def host_pid_attacks():
                 time.sleep(0.2)
                 for name, victim in victims.items():
                     got = pairs(launch(kind, ["--pid=host"] + options, "/helper", "attack", str(victim.pid)).check(0).stdout)
-                    # Signals, priorities and these two files go by the uid alone (kill(2)): the caller's own processes are no strangers.
+                    # These go by the uid alone (kill(2), and opening two files): processes of the same id are no strangers.
                     if name != "root":
-                        for word in ("kill", "setpriority"):
+                        for word in ("kill", "setpriority", "oom_score_adj(write)", "comm(write)"):
                             got.pop(word)
                     equal({word: what for word, what in got.items() if what == "DONE"}, {}, "done to a process of %s" % name)
-                    check(len(got) >= 14, "attacks: %r" % got)
+                    check(len(got) >= 12, "attacks: %r" % got)
                     equal(victim.poll(), None, "the victim's end")
             finally:
                 for victim in victims.values():
@@ -215,10 +215,8 @@ def host_network():
                 listener.listen()
                 try:
                     before = open("/sys/class/net/lo/flags").read()
-                    script = "ls /sys/class/net; /helper net-attack lo; echo | nc 127.0.0.1 %d && echo CONNECTED" % listener.getsockname()[1]
-                    process_ = sh(kind, ["--network=host"] + caps, "ls -x /sys/class/net; /helper net-attack lo; (echo hello | nc -w 1 127.0.0.1 %d)"
-                                  % listener.getsockname()[1])
-                    result = process_
+                    result = sh(kind, ["--network=host"] + caps, "ls -x /sys/class/net; /helper net-attack lo; (echo hello | timeout 1 nc 127.0.0.1 %d)"
+                                % listener.getsockname()[1])
                     for name in os.listdir("/sys/class/net"):
                         contains(result.stdout, name, "interfaces")
                     got = pairs(result.stdout)
