@@ -130,7 +130,8 @@ const struct option_row option_rows[] = {
 
 	BUILT(NETWORK, "network", 0, "NETWORK", STRING, REQUEST(network),
 	      "none (default: loopback alone), host, ns:PATH, container:NAME", "--network host",
-	      .values = WORDS("none", "private", "host", "ns:", "container:"), .planned_values = WORDS("bridge", "pasta")),
+	      .values = WORDS("none", "private", "host", "ns:", "container:"),
+	      .planned_values = WORDS("bridge", "pasta")),
 	PLANNED(NETWORK, "publish", 'p', "HOST:CONTAINER", "forward a port of the host"),
 	PLANNED(NETWORK, "ip", 0, "ADDRESS", "address inside"),
 	PLANNED(NETWORK, "mac-address", 0, "ADDRESS", "hardware address inside"),

@@ -91,15 +91,15 @@ static int drop(struct launch *launch, enum ns_kind kind)
 	return 0;
 }
 
-#define PROVIDED(name, kind)                                                  \
-	int runtime_##name##_provide(struct launch *launch, struct err *err)  \
-	{                                                                     \
-		return provide(launch, kind, err);                            \
-	}                                                                     \
-	int runtime_##name##_drop(struct launch *launch, struct err *err)     \
-	{                                                                     \
-		(void)err;                                                    \
-		return drop(launch, kind);                                    \
+#define PROVIDED(name, kind)                                                 \
+	int runtime_##name##_provide(struct launch *launch, struct err *err) \
+	{                                                                    \
+		return provide(launch, kind, err);                           \
+	}                                                                    \
+	int runtime_##name##_drop(struct launch *launch, struct err *err)    \
+	{                                                                    \
+		(void)err;                                                   \
+		return drop(launch, kind);                                   \
 	}
 PROVIDED(proc, NS_PID)
 PROVIDED(sys, NS_NET)
@@ -145,7 +145,8 @@ static int provide_joined_proc(struct launch *launch, struct err *err)
 	if (inside.result < 0 && err_is_set(&inside.err))
 		*err = inside.err;
 	else if (inside.result < 0)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -inside.result, "proc: the process that makes it was killed");
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -inside.result,
+			       "proc: the process that makes it was killed");
 	return inside.result;
 }
 
@@ -156,8 +157,8 @@ int provide_joined(void *data, struct err *err)
 	int r = 0;
 
 	for (enum ns_kind kind = 0; r == 0 && kind < NS_COUNT; kind++)
-		if (views[kind].type && plan->ns[kind].use == NS_JOIN &&
-		    plan_ns_view(plan, kind) == NS_VIEW_PROVIDED && (kind != NS_CGROUP || wants_cgroup_mount(plan)))
+		if (views[kind].type && plan->ns[kind].use == NS_JOIN && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED &&
+		    (kind != NS_CGROUP || wants_cgroup_mount(plan)))
 			r = kind == NS_PID ? provide_joined_proc(launch, err) : provide(launch, kind, err);
 	return r;
 }

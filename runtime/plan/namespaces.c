@@ -16,9 +16,9 @@ static const struct {
 	const char *name;
 	uint64_t flag;
 } kinds[NS_COUNT] = {
-	[NS_USER] = { "user", CLONE_NEWUSER }, [NS_PID] = { "pid", CLONE_NEWPID },
-	[NS_NET] = { "net", CLONE_NEWNET },    [NS_MNT] = { "mnt", CLONE_NEWNS },
-	[NS_IPC] = { "ipc", CLONE_NEWIPC },    [NS_UTS] = { "uts", CLONE_NEWUTS },
+	[NS_USER] = { "user", CLONE_NEWUSER },	     [NS_PID] = { "pid", CLONE_NEWPID },
+	[NS_NET] = { "net", CLONE_NEWNET },	     [NS_MNT] = { "mnt", CLONE_NEWNS },
+	[NS_IPC] = { "ipc", CLONE_NEWIPC },	     [NS_UTS] = { "uts", CLONE_NEWUTS },
 	[NS_CGROUP] = { "cgroup", CLONE_NEWCGROUP }, [NS_TIME] = { "time", CLONE_NEWTIME },
 };
 
@@ -96,8 +96,8 @@ int ns_parse_word(const char *option, const char *text, bool network, enum ns_wo
 	}
 	if ((rest = str_after(text, "container:"))) {
 		if (!*rest)
-			return err_input(err, "--%s %s: the name or id of a container is wanted after container:",
-					 option, text);
+			return err_input(
+				err, "--%s %s: the name or id of a container is wanted after container:", option, text);
 		*ret = NS_WORD_CONTAINER;
 		*ret_rest = rest;
 		return 0;
@@ -154,7 +154,7 @@ static int parse_seconds(const char *text, struct time_offset *ret)
 	if (r < 0 || seconds > INT64_MAX / 2)
 		return -EINVAL;
 	/* The kernel adds: -1.25 is -2 seconds and 750 million nanoseconds. */
-	*ret = !negative	 ? (struct time_offset){ (int64_t)seconds, nanoseconds }
+	*ret = !negative      ? (struct time_offset){ (int64_t)seconds, nanoseconds }
 	       : !nanoseconds ? (struct time_offset){ -(int64_t)seconds, 0 }
 			      : (struct time_offset){ -(int64_t)seconds - 1, NS_PER_SECOND - nanoseconds };
 	return 0;
@@ -242,7 +242,8 @@ static int adopt_userns(const struct resolution *r, const char *option, const st
 		return join_refused(err, option, ns, "the user namespace that owns it may not be entered");
 	if ((request->uid_map || request->gid_map || request->userns_remap) &&
 	    (!same_map(&uids, &plan->uids) || !same_map(&gids, &plan->gids)))
-		return join_refused(err, option, ns, "the user namespace that owns it has other maps than those asked for");
+		return join_refused(err, option, ns,
+				    "the user namespace that owns it has other maps than those asked for");
 	plan->uids = uids;
 	plan->gids = gids;
 	plan->deny_setgroups = denied;
@@ -252,7 +253,8 @@ static int adopt_userns(const struct resolution *r, const char *option, const st
 		.use = NS_JOIN, .word = ns->word, .device = owner->st_dev, .inode = owner->st_ino
 	};
 	if (!idmap_to_outside(&uids, 0, &plan->root_uid) || !idmap_to_outside(&gids, 0, &plan->root_gid))
-		return join_refused(err, option, ns, "the user namespace that owns it has no id 0, and init starts as that");
+		return join_refused(err, option, ns,
+				    "the user namespace that owns it has no id 0, and init starts as that");
 	return 0;
 }
 
@@ -274,7 +276,8 @@ static int check_owner(const struct resolution *r, const char *option, const str
 	if (plan->caller != CALLER_USER_RANGES && plan->caller != CALLER_USER_SINGLE)
 		return 0;
 	if (ns_is_own("user", &owner))
-		return join_refused(err, option, ns, "it belongs to the host, and entering it takes CAP_SYS_ADMIN there");
+		return join_refused(err, option, ns,
+				    "it belongs to the host, and entering it takes CAP_SYS_ADMIN there");
 	if (plan->ns[NS_USER].use != NS_JOIN)
 		return adopt_userns(r, option, ns, owner_fd, &owner, err);
 	if (plan->ns[NS_USER].device != owner.st_dev || plan->ns[NS_USER].inode != owner.st_ino)
@@ -372,10 +375,11 @@ static int resolve_offsets(const struct resolution *r, struct err *err)
 	if (!r->request->time) /* what else could be meant */
 		plan->ns[NS_TIME] = (struct plan_namespace){ .use = NS_NEW, .word = "new" };
 	if (!plan_owns_ns(plan, NS_TIME))
-		return err_input(err,
-				 "--time-offset %s: contradicts --time %s: the offsets of a time namespace are fixed once a "
-				 "process is in it (time_namespaces(7))",
-				 *texts, r->request->time);
+		return err_input(
+			err,
+			"--time-offset %s: contradicts --time %s: the offsets of a time namespace are fixed once a "
+			"process is in it (time_namespaces(7))",
+			*texts, r->request->time);
 	for (; *texts; texts++) {
 		struct time_offset offset;
 		bool boottime;
@@ -398,7 +402,8 @@ static int check_conflicts(const struct resolution *r, struct err *err)
 	const struct plan *plan = r->plan;
 
 	if (!plan_owns_ns(plan, NS_UTS) && (request->hostname || request->domainname))
-		return err_input(err, "--%s %s: contradicts --uts %s: the name would be set for all that use that namespace",
+		return err_input(err,
+				 "--%s %s: contradicts --uts %s: the name would be set for all that use that namespace",
 				 request->hostname ? "hostname" : "domainname",
 				 request->hostname ? request->hostname : request->domainname, request->uts);
 	if (!plan_owns_ns(plan, NS_IPC) && request->shm_size)
@@ -414,9 +419,12 @@ int plan_resolve_namespaces(struct plan *plan, const struct plan_request *reques
 		enum ns_kind kind;
 		const char *option, *text;
 	} asked[] = {
-		{ NS_PID, "pid", request->pid },	   { NS_NET, "network", request->network },
-		{ NS_IPC, "ipc", request->ipc },	   { NS_UTS, "uts", request->uts },
-		{ NS_CGROUP, "cgroupns", request->cgroupns }, { NS_TIME, "time", request->time },
+		{ NS_PID, "pid", request->pid },
+		{ NS_NET, "network", request->network },
+		{ NS_IPC, "ipc", request->ipc },
+		{ NS_UTS, "uts", request->uts },
+		{ NS_CGROUP, "cgroupns", request->cgroupns },
+		{ NS_TIME, "time", request->time },
 	};
 	int done = 0;
 
@@ -436,10 +444,11 @@ int plan_settle_namespaces(struct plan *plan, struct err *err)
 {
 	/* Without a PID 1 of its own nothing but the group ends all of its processes; or the user namespace, unless others are in it. */
 	if (plan_ends_by_userns(plan) && plan->ns[NS_USER].use != NS_NEW)
-		return err_set(err, ERR_INPUT, ERR_ID_NO_DELEGATION, 0,
-			       "--pid %s: without a control group of its own its processes could not be told from others and "
-			       "would outlive it",
-			       plan->ns[NS_PID].word);
+		return err_set(
+			err, ERR_INPUT, ERR_ID_NO_DELEGATION, 0,
+			"--pid %s: without a control group of its own its processes could not be told from others and "
+			"would outlive it",
+			plan->ns[NS_PID].word);
 	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++) {
 		/* A cgroup namespace's root is the group at its making (cgroup_namespaces(7)): v1 groups are entered after the clone. A time
 		 * namespace made by clone3(2) has its first process at once, and then no offset can be written (EACCES). */

@@ -48,11 +48,8 @@ const char *performer_name(enum performer performer)
 const char *work_name(enum work work)
 {
 	static const char *const names[WORK_COUNT] = {
-		[WORK_MAPS] = "maps",
-		[WORK_SOURCES] = "sources",
-		[WORK_IDMAP] = "idmap",
-		[WORK_OVERLAY] = "overlay",
-		[WORK_VIEWS] = "views",
+		[WORK_MAPS] = "maps",	    [WORK_SOURCES] = "sources", [WORK_IDMAP] = "idmap",
+		[WORK_OVERLAY] = "overlay", [WORK_VIEWS] = "views",
 	};
 	return names[work];
 }

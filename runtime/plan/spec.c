@@ -212,9 +212,9 @@ static json_t *namespaces(const struct plan *plan)
 		uint64_t flag;
 		const char *type;
 	} kinds[] = {
-		{ NS_USER, CLONE_NEWUSER, "user" }, { NS_MNT, CLONE_NEWNS, "mount" },
-		{ NS_PID, CLONE_NEWPID, "pid" },    { NS_NET, CLONE_NEWNET, "network" },
-		{ NS_IPC, CLONE_NEWIPC, "ipc" },    { NS_UTS, CLONE_NEWUTS, "uts" },
+		{ NS_USER, CLONE_NEWUSER, "user" },	  { NS_MNT, CLONE_NEWNS, "mount" },
+		{ NS_PID, CLONE_NEWPID, "pid" },	  { NS_NET, CLONE_NEWNET, "network" },
+		{ NS_IPC, CLONE_NEWIPC, "ipc" },	  { NS_UTS, CLONE_NEWUTS, "uts" },
 		{ NS_CGROUP, CLONE_NEWCGROUP, "cgroup" }, { NS_TIME, CLONE_NEWTIME, "time" },
 	};
 	json_t *array = json_array();
@@ -225,15 +225,15 @@ static json_t *namespaces(const struct plan *plan)
 		if ((plan->namespaces | plan->namespaces_later) & kinds[i].flag)
 			json_array_append_new(array, json_pack("{s:s}", "type", kinds[i].type));
 		else if (ns->use == NS_JOIN && ns->path)
-			json_array_append_new(array,
-					      json_pack("{s:s, s:s}", "type", kinds[i].type, "path", ns->path));
+			json_array_append_new(array, json_pack("{s:s, s:s}", "type", kinds[i].type, "path", ns->path));
 	}
 	return array;
 }
 
 static json_t *time_offset(const struct time_offset *offset)
 {
-	return json_pack("{s:I, s:I}", "secs", (json_int_t)offset->seconds, "nanosecs", (json_int_t)offset->nanoseconds);
+	return json_pack("{s:I, s:I}", "secs", (json_int_t)offset->seconds, "nanosecs",
+			 (json_int_t)offset->nanoseconds);
 }
 
 static json_t *resources(const struct plan *plan)
@@ -330,8 +330,8 @@ int plan_spec(const struct plan *plan, void (*on_missing)(const char *what, void
 	}
 	tell_missing(&w);
 	object = json_pack("{s:s, s:o, s:{s:s, s:b}, s:o, s:o}", "ociVersion", "1.0.2", "process", process(&w), "root",
-			   "path", plan->rootfs.path, "readonly", plan->rootfs.readonly, "mounts", mounts_of(&w), "linux",
-			   linux_part);
+			   "path", plan->rootfs.path, "readonly", plan->rootfs.readonly, "mounts", mounts_of(&w),
+			   "linux", linux_part);
 	/* Refused by engines without a uts namespace of the container's own. */
 	if (object && plan_owns_ns(plan, NS_UTS))
 		json_object_set_new(object, "hostname", json_string(plan->hostname ? plan->hostname : "nsrun"));

@@ -262,7 +262,9 @@ static int clocks(void)
 	static const struct {
 		clockid_t clock;
 		const char *name;
-	} all[] = { { CLOCK_MONOTONIC, "monotonic" }, { CLOCK_BOOTTIME, "boottime" }, { CLOCK_MONOTONIC_RAW, "monotonic_raw" } };
+	} all[] = { { CLOCK_MONOTONIC, "monotonic" },
+		    { CLOCK_BOOTTIME, "boottime" },
+		    { CLOCK_MONOTONIC_RAW, "monotonic_raw" } };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
 		struct timespec fast, slow;

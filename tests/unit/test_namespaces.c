@@ -103,11 +103,30 @@ static void test_time_offsets(void **state)
 		{ "boottime=4000000000", true, 4000000000, 0 },
 	};
 	static const char *const bad[] = {
-		"", "monotonic", "boottime=", "=5", "realtime=5", "monotonic=x", "monotonic=1.", "monotonic=.5", "monotonic=1.5s",
-		"monotonic=1.1234567890", "monotonic=--1", "monotonic=+-1", "monotonic= 1", "monotonic=1e3", "monotonic=1.-5",
-		"monotonic=1.+5", "monotonic=1.5.5", "Monotonic=1", "monotonic=99999999999999999999", "boottime=9223372036854775807",
+		"",
+		"monotonic",
+		"boottime=",
+		"=5",
+		"realtime=5",
+		"monotonic=x",
+		"monotonic=1.",
+		"monotonic=.5",
+		"monotonic=1.5s",
+		"monotonic=1.1234567890",
+		"monotonic=--1",
+		"monotonic=+-1",
+		"monotonic= 1",
+		"monotonic=1e3",
+		"monotonic=1.-5",
+		"monotonic=1.+5",
+		"monotonic=1.5.5",
+		"Monotonic=1",
+		"monotonic=99999999999999999999",
+		"boottime=9223372036854775807",
 		"boottime=4611686019", /* half of what nanoseconds in 64 bits can count, and 1 */
-		"monotonic=-1000000000", "monotonic=-999999999999.5", "monotonic_of_a_long_name=1",
+		"monotonic=-1000000000",
+		"monotonic=-999999999999.5",
+		"monotonic_of_a_long_name=1",
 		"monotonic=000000000000000000000000000001",
 	};
 
@@ -185,8 +204,9 @@ static void test_resolve(void **state)
 	assert_false(plan_joins(&plan));
 	arena_free(plan.arena);
 
-	request = (struct plan_request){ .pid = "host", .network = "host", .ipc = "host", .uts = "host", .cgroupns = "host",
-					 .time = "private" };
+	request = (struct plan_request){
+		.pid = "host", .network = "host", .ipc = "host", .uts = "host", .cgroupns = "host", .time = "private"
+	};
 	plan = resolved(&request, CLONE_NEWUSER, &err, &r);
 	assert_int_equal(r, 0);
 	plan.cgroup_path = "/nsrun/x";

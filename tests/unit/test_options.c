@@ -270,7 +270,8 @@ static void test_values(void **state)
 	BAD(ERR_ID_NOT_BUILT, "bridge", "--network", "bridge", "root");
 	BAD(ERR_ID_OPTION_VALUE, "private, host", "--pid=hots", "root");
 	BAD(ERR_ID_OPTION_VALUE, "monotonic=", "--time-offset", "realtime=5", "root");
-	line = GOOD("--pid=host", "--network=container:x", "--time-offset", "boottime=5", "--time-offset=monotonic=-1.5", "root");
+	line = GOOD("--pid=host", "--network=container:x", "--time-offset", "boottime=5",
+		    "--time-offset=monotonic=-1.5", "root");
 	assert_string_equal(line.request.pid, "host");
 	assert_string_equal(line.request.network, "container:x");
 	assert_words(line.request.time_offsets, WORDS("boottime=5", "monotonic=-1.5"));

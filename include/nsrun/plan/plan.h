@@ -47,15 +47,16 @@ struct plan_tree {
 /* What becomes of each kind of namespace. */
 enum ns_kind { NS_USER, NS_PID, NS_NET, NS_MNT, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME, NS_COUNT };
 enum ns_use { NS_NEW, NS_HOST, NS_JOIN };
-const char *plan_ns_name(enum ns_kind kind);  /* as in /proc/PID/ns: "user", "pid", ... */
-uint64_t plan_ns_flag(enum ns_kind kind);     /* CLONE_NEW* */
+const char *plan_ns_name(enum ns_kind kind);   /* as in /proc/PID/ns: "user", "pid", ... */
+uint64_t plan_ns_flag(enum ns_kind kind);      /* CLONE_NEW* */
 const char *plan_ns_use_name(enum ns_use use); /* "new", "host", "join" */
 
 struct plan_namespace {
 	enum ns_use use;
 	const char *word; /* as it was said, for --dry-run and records: "ns:/run/netns/blue", "container:web" */
-	const char *path; /* NS_JOIN: the file to open; of another container /proc/PID/ns/NAME. NULL for NS_USER: the owner of the others */
-	dev_t device;	  /* NS_JOIN: which namespace that was when it was checked; the row that opens it compares */
+	const char *
+		path; /* NS_JOIN: the file to open; of another container /proc/PID/ns/NAME. NULL for NS_USER: the owner of the others */
+	dev_t device; /* NS_JOIN: which namespace that was when it was checked; the row that opens it compares */
 	ino_t inode;
 };
 
@@ -64,7 +65,7 @@ struct plan_namespace {
  * of it takes CAP_SYS_ADMIN over the user namespace that owns that namespace.
  */
 enum ns_view {
-	NS_VIEW_MOUNTED,  /* init mounts it: the namespace belongs to the container's user namespace, or there is none */
+	NS_VIEW_MOUNTED, /* init mounts it: the namespace belongs to the container's user namespace, or there is none */
 	NS_VIEW_PROVIDED, /* made outside, with the caller's privileges, and passed as a detached mount */
 	NS_VIEW_BOUND,	  /* what the host has mounted, read-only: nobody here may make another mount */
 };
