@@ -3,6 +3,7 @@
 # What the rootfs scripts share: messages, ids of a container's owner, and a directory that appears whole or not at all.
 # Sourced by scripts that have run `set -euo pipefail`.
 
+here=${here:?} # the directory of the script
 prog=rootfs-scripts/$(basename -- "$0")
 
 die() {
@@ -78,12 +79,102 @@ owner_ranges() {
 	((${#gid_ranges[@]} > 0)) || die "--owner $owner: $group has no range in /etc/subgid: usermod --add-subgids FIRST-LAST $name"
 }
 
-# tree_begin DIR: makes a private directory beside DIR and names it in $tree; tree_commit puts it in DIR's place by one rename(2),
-# which replaces an empty directory at most. Whatever ends the script before that removes it.
+# --- The command line ------------------------------------------------------------------------------------------------
+
+# A script declares value_options ([--option]=variable) and flag_options, adds to what all have, and calls options_parse "$@":
+# the variables are set, a flag's to true, and what is left is in operands. --help calls usage().
+declare -A value_options=() flag_options=()
+operands=()
+options_parse() {
+	local word name value
+	while (($# > 0)); do
+		word=$1 name=${1%%=*}
+		shift
+		case $word in
+		-h | --help)
+			usage
+			exit 0
+			;;
+		--)
+			operands+=("$@")
+			return
+			;;
+		-?*)
+			if [[ -n ${flag_options[$word]:-} ]]; then
+				printf -v "${flag_options[$word]}" true
+			elif [[ -z ${value_options[$name]:-} ]]; then
+				usage_error "unknown option $word"
+			else
+				if [[ $word == *=* ]]; then
+					value=${word#*=}
+				else
+					(($# > 0)) || usage_error "$name needs a value"
+					value=$1
+					shift
+				fi
+				[[ -n $value ]] || usage_error "$name needs a value"
+				printf -v "${value_options[$name]}" %s "$value"
+			fi
+			;;
+		*) operands+=("$word") ;;
+		esac
+	done
+}
+
+# operands_are NAME...: sets the variables of these names in lower case.
+operands_are() {
+	local name index=0
+	for name; do
+		((index < ${#operands[@]})) || usage_error "$name is missing"
+		[[ -n ${operands[index]} ]] || usage_error "$name is empty"
+		printf -v "${name,,}" %s "${operands[index]}"
+		((index += 1))
+	done
+	((index == ${#operands[@]})) || usage_error "more than one $name: ${operands[index - 1]}, ${operands[index]}"
+}
+
+# size_of TEXT OPTION: bytes, of a number with an optional K, M, G or T.
+size_of() {
+	[[ $1 =~ ^([0-9]{1,18})([KkMmGgTt]?)$ ]] || usage_error "$2 $1: a number of bytes is needed, also with K, M, G or T"
+	local number=$((10#${BASH_REMATCH[1]})) power=0
+	case ${BASH_REMATCH[2]} in
+	[Kk]) power=10 ;;
+	[Mm]) power=20 ;;
+	[Gg]) power=30 ;;
+	[Tt]) power=40 ;;
+	esac
+	((number > 0 && number <= (1 << 62 >> power))) || usage_error "$2 $1: is out of range"
+	printf '%d\n' $((number << power))
+}
+
+# need_program NAME PACKAGE
+need_program() {
+	PATH=$PATH:/usr/sbin:/sbin type -P "$1" >/dev/null || die "$1 is not installed: apt-get install $2"
+}
+
+# say TEXT...: a stage of the work.
+quiet=false
+say() {
+	[[ $quiet == true ]] || printf '%s: %s\n' "$prog" "$*" >&2
+}
+
+# --- The tree --------------------------------------------------------------------------------------------------------
+
+# tree_begin DIR: makes a private directory beside DIR, $stage, with a directory $work in it for what works on the tree, which
+# becomes $tree there; tree_commit puts it in DIR's place by one rename(2), which replaces an empty directory at most. Whatever
+# ends the script before that removes it.
+stage='' work='' tree='' target='' child='' beside_target='' strip_suid=false
 tree_begin() {
 	target=$1
-	local parent
-	parent=$(dirname -- "$target")
+	local parent name
+	while [[ $target == ?*/ ]]; do
+		target=${target%/}
+	done
+	[[ $target == /* ]] || target=./$target # a name may begin with "-"
+	name=${target##*/}
+	[[ $name != . && $name != .. && $name != '' ]] || die "$1: name a directory that is to be made"
+	parent=${target%/*}
+	[[ -n $parent ]] || parent=/
 	[[ -d $parent ]] || die "$parent: no such directory"
 	if [[ -L $target ]]; then
 		die "$target: exists and is a symbolic link"
@@ -91,19 +182,163 @@ tree_begin() {
 		die "$target: exists and is no directory"
 	elif [[ -d $target ]] && [[ -n $(find "$target" -mindepth 1 -maxdepth 1 -print -quit) ]]; then
 		die "$target: exists and is not empty; nothing is overwritten: remove it first"
+	elif [[ -n $beside_target ]] && [[ -e $target$beside_target || -L $target$beside_target ]]; then
+		die "$target$beside_target: exists; nothing is overwritten: remove it first"
 	fi
 	trap tree_abort EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
-	tree=$(mktemp -d -- "$parent/.$(basename -- "$target").XXXXXXXX") || die "$parent: cannot be written"
+	stage=$(mktemp -d -- "$parent/.$name.XXXXXXXX" 2>/dev/null) || die "$parent: cannot be written"
+	stage=$(cd -- "$stage" && pwd -P && printf x) # for a name that ends in a newline
+	stage=${stage%$'\n'x}
+	work=$stage/work
+	tree=$work/tree
+	mkdir -m 0755 -- "$work"
 }
 
 tree_abort() {
-	[[ -z ${tree:-} ]] || rm -rf -- "$tree"
+	trap '' HUP INT TERM # removing is not interrupted
+	if [[ -n $child ]]; then
+		kill -TERM "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	[[ -n $stage ]] || return 0
+	# An ordinary user's files of other ids go by root of the same map.
+	if ! rm -rf -- "$stage" 2>/dev/null && ((${#confine_ids[@]} > 0)); then
+		"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --offline -- \
+			find . -mindepth 1 -delete </dev/null || true
+		rm -rf -- "$stage" || true
+	fi
 }
 
+# tree_commit: with $beside_target the file image.json of $stage becomes DIR's companion of that name; both appear or none.
 tree_commit() {
-	mv -f -T -- "$tree" "$target" || die "$target: cannot be put in place"
-	tree=''
+	trap '' HUP INT TERM # between two names there is no way back
+	if [[ -n $beside_target ]]; then
+		chmod 0644 -- "$stage/image.json"
+		ln -T -- "$stage/image.json" "$target$beside_target" || die "$target$beside_target: cannot be made"
+	fi
+	if ! mv -f -T -- "$tree" "$target"; then
+		[[ -z $beside_target ]] || rm -f -- "$target$beside_target"
+		die "$target: cannot be put in place"
+	fi
+}
+
+# --- Working in the container's own map of ids -----------------------------------------------------------------------
+
+# map_begin OWNER: the map that nsrun would use for a tree of this owner, in $confine_ids; $one_id says that it has one id.
+confine_ids=() one_id=false root_ids='' python=()
+map_begin() {
+	local owner=$1 name
+	# The system's own, which every id can reach; a user's python3 may lie in a home directory.
+	[[ -x /usr/bin/python3 ]] || need_program python3 python3
+	python=("$(PATH=/usr/bin:$PATH type -P python3)" -I -B)
+	if [[ -n $owner ]]; then
+		((EUID == 0)) || die "--owner $owner: only root gives files away; without --owner they are yours, and nsrun ROOTFS works"
+		owner_ranges "$owner"
+	elif ((EUID == 0)); then
+		# Every id stays what it is; the namespace limits what its capabilities are good for.
+		mapfile -t uid_ranges < <(awk '{ print $1, $3 }' /proc/self/uid_map)
+		mapfile -t gid_ranges < <(awk '{ print $1, $3 }' /proc/self/gid_map)
+	else
+		name=$(id -un 2>/dev/null) || name=$EUID
+		mapfile -t uid_ranges < <(subid_ranges subuid "$name" "$EUID")
+		mapfile -t gid_ranges < <(subid_ranges subgid "$name" "$EUID")
+		if ((${#uid_ranges[@]} > 0 && ${#gid_ranges[@]} > 0)); then
+			need_program newuidmap uidmap
+		else
+			one_id=true uid_ranges=() gid_ranges=()
+		fi
+		uid_ranges=("$EUID 1" "${uid_ranges[@]}")
+		gid_ranges=("$(id -g) 1" "${gid_ranges[@]}")
+	fi
+	map_rows --uid "${uid_ranges[@]}"
+	map_rows --gid "${gid_ranges[@]}"
+	root_ids=${uid_ranges[0]% *}:${gid_ranges[0]% *}
+}
+map_rows() {
+	local id_option=$1 range first count inside=0
+	shift
+	for range; do
+		read -r first count <<<"$range"
+		confine_ids+=("$id_option" "$inside:$first:$count")
+		((inside += count))
+	done
+}
+
+# refuse_exposed OWNER DIR: where the container's root is the caller, a set-uid file of the tree is the caller's, and whoever can
+# reach it becomes the caller.
+refuse_exposed() {
+	local parent mode owner
+	[[ -z $1 && $strip_suid == false && $one_id == false ]] || return 0
+	parent=$(readlink -f -- "$(dirname -- "$2")") || return 0
+	while :; do
+		read -r mode owner < <(stat -c '%a %u' -- "$parent")
+		if (((8#$mode & 8#011) == 0 && (owner == EUID || owner == 0))); then
+			return 0
+		fi
+		[[ $parent != / ]] || break
+		parent=$(dirname -- "$parent")
+	done
+	die "$2: set-uid files in it would be yours, and others can reach it. One of: --strip-suid; DIR below a directory that you
+	alone can search (chmod 0700)$( ((EUID == 0)) && printf '; --owner USER')"
+}
+
+# in_map [--offline] COMMAND...: as root of the map, able to write in $work, which is its working directory, and nowhere else.
+# Input is descriptor 3. The status is COMMAND's.
+in_map() {
+	in_map_start "$@"
+	in_map_wait
+}
+in_map_start() {
+	local more=()
+	if [[ $1 == --offline ]]; then
+		more=(--offline)
+		shift
+	fi
+	# In the background, since a trap waits for a command in the foreground.
+	"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --prog "$prog" "${more[@]}" -- "$@" <&3 3<&- &
+	child=$!
+}
+in_map_wait() {
+	local status=0
+	wait "$child" || status=$?
+	child=''
+	return "$status"
+}
+
+# work_begin DIR: tree_begin, and $work belongs to the map's root, with the unpacker in it: the path to the original may be closed
+# to the ids of the map.
+work_begin() {
+	tree_begin "$1"
+	cp -- "$here/lib/unpack.py" "$work/unpack.py"
+	chmod 0644 -- "$work/unpack.py"
+	((EUID != 0)) || chown "$root_ids" -- "$work"
+	exec 3</dev/null
+	unpack=("${python[@]}" unpack.py)
+	[[ $one_id == false ]] || unpack+=(--squash)
+	[[ $quiet == false ]] || unpack+=(--quiet)
+}
+
+# unpack_tree NAME OPTION... DIR: the archive that descriptor 3 has; messages call it NAME.
+unpack_tree() {
+	local name=$1 status=0
+	shift
+	in_map --offline "${unpack[@]}" --prog "$prog" --name "$name" "$@" || status=$?
+	((status == 0)) || exit 1 # it said why
+}
+
+# scrub_tree: what a program unpacked into $tree, without devices and, with --strip-suid, without set-id bits.
+scrub_tree() {
+	local more=(--scrub)
+	[[ $strip_suid == false ]] || more+=(--strip-suid)
+	unpack_tree "$target" "${more[@]}" tree
+}
+
+# image_py NAME VERB...: lib/image.py; messages call the image NAME.
+image_py() {
+	local name=$1
+	shift
+	"${python[@]}" "$here/lib/image.py" --prog "$prog" --name "$name" "$@"
 }

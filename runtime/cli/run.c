@@ -2,12 +2,13 @@
 #include <nsrun/cli/commands.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/cli/attach.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/options.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/self.h>
-#include <nsrun/launch/launch.h>
+#include <nsrun/launch/container.h>
 #include <nsrun/launch/trace.h>
 #include <nsrun/plan/dump.h>
 #include <nsrun/plan/spec.h>
@@ -20,8 +21,75 @@ const struct command_row commands[] = {
 	  .run = command_gc,
 	  .help = "remove what dead containers left",
 	  .details =
-		  "processes, control groups, state and id ranges of containers whose nsrun was killed. Later launches do the same for up to "
-		  "eight others each." },
+		  "Processes, control groups, state and id ranges of containers whose nsrun was killed; of those with a name or --detach the "
+		  "record and the output stay, as lost, until nsrun rm. Later launches do the same for up to eight others each." },
+	{ .name = "inspect",
+	  .run = command_inspect,
+	  .help = "show all that is known of containers",
+	  .details =
+		  "The record of each, and of one that runs what the kernel says now: process, namespaces by inode, mounts, use and limits "
+		  "of its control group. A JSON array, or lines with --format=text.",
+	  .arguments = "NAME...",
+	  .options = &inspect_options },
+	{ .name = "kill",
+	  .run = command_kill,
+	  .help = "send a signal to process 1 of containers",
+	  .details =
+		  "SIGKILL unless another one is named: -s TERM, -TERM, -15. The kernel drops a signal that process 1 of a pid namespace "
+		  "neither handles nor blocks, SIGKILL and SIGSTOP apart (pid_namespaces(7)); nsrun says so then.",
+	  .arguments = "NAME...",
+	  .options = &kill_options },
+	{ .name = "ls",
+	  .run = command_ls,
+	  .help = "list the containers of this user",
+	  .details =
+		  "Those that run; with --all also those that have ended and are kept, those that nsrun lost (it was killed, and nobody saw "
+		  "their end), and dead ones that nsrun gc will tidy up.",
+	  .options = &ls_options },
+	{ .name = "rm",
+	  .run = command_rm,
+	  .help = "remove containers that have ended",
+	  .details =
+		  "Record, output and name of each. One that runs is refused unless --force, which kills it first; of one whose nsrun was "
+		  "killed it ends what is left.",
+	  .arguments = "NAME...",
+	  .options = &rm_options },
+	{ .name = "stop",
+	  .run = command_stop,
+	  .help = "end containers and wait until they are gone",
+	  .details =
+		  "Sends process 1 the container's stop signal (--stop-signal, SIGTERM) and SIGKILL when it still runs after the timeout. "
+		  "When process 1 does not handle the signal the kernel would drop it (pid_namespaces(7)): it is killed at once then. Several "
+		  "are stopped at the same time.",
+	  .arguments = "NAME...",
+	  .options = &stop_options },
+	{ .name = "top",
+	  .run = command_top,
+	  .help = "list the processes of a container",
+	  .details =
+		  "NSPID and UID-IN are as the container sees them, PID, PPID and UID as the host does. Commands are what the processes "
+		  "say themselves.",
+	  .arguments = "NAME",
+	  .options = &top_options },
+	{ .name = "wait",
+	  .run = command_wait,
+	  .help = "wait for the end of containers and print their exit statuses",
+	  .details =
+		  "One line each, in the order of the names: the status as a shell has it. Of one that has ended it is in the record.",
+	  .arguments = "NAME...",
+	  .options = &wait_options },
+	{ .name = "attach",
+	  .run = command_attach,
+	  .help = "show a running container's output, and type into it",
+	  .details = "ctrl-p,ctrl-q leaves its terminal; the exit status is the container's when it ends.",
+	  .arguments = "NAME",
+	  .options = &attach_table },
+	{ .name = "logs",
+	  .run = command_logs,
+	  .help = "show what a container has written",
+	  .details = "of containers that were detached or started with --log-driver file, until nsrun rm.",
+	  .arguments = "NAME",
+	  .options = &logs_table },
 	{ .name = NULL },
 };
 
@@ -103,10 +171,11 @@ struct trace_job {
 	bool printed;
 };
 
-static void print_trace(void *data)
+static void print_trace(const struct launch *launch, void *data)
 {
 	struct trace_job *job = data;
 
+	(void)launch;
 	if (job->printed)
 		return;
 	if (job->format == TRACE_TEXT)
@@ -138,19 +207,48 @@ static void print_cause(const struct plan *plan, const struct launch_result *res
 			(uintmax_t)result->oom_kills, result->oom_kills == 1 ? "" : "es");
 }
 
+/* The trace was asked for: one that could not be written is not passed over. */
+static int flush_trace(FILE *trace, int status)
+{
+	const int flushed = trace ? report_flush(trace, "--trace-file") : 0;
+
+	return flushed ? flushed : status;
+}
+
+/* By a keeper: the caller waits until the workload executes, then has the id, or the terminal. */
+static int launch_kept(struct plan *plan, struct trace_job *job, FILE *trace)
+{
+	struct keeper_report report = { .err = ERR_INIT, .cleanup = ERR_INIT };
+	_cleanup_close_ int client = FD_NONE;
+	struct err err = ERR_INIT;
+	int status;
+
+	if (keeper_start(plan, (struct tape *)job->tape, &report, plan->detached ? NULL : &client, &err) < 0) {
+		print_trace(NULL, job);
+		return report_error(stderr, &err);
+	}
+	print_trace(NULL, job);
+	status = report.begun ? 0 : report_error(stderr, &report.err);
+	if (err_is_set(&report.cleanup))
+		report_cleanup(stderr, &report.cleanup);
+	if (!report.begun)
+		return status;
+	if (plan->detached) {
+		puts(report.id);
+		return flush_trace(trace, report_flush(stdout, "standard output"));
+	}
+	return flush_trace(trace, attach_terminal(client, plan->detach_keys, report.id));
+}
+
 /* The plan is mutable up to plan_reserve(), const behind it. */
 static int launch_planned(struct plan *plan, enum trace_format format, FILE *trace)
 {
 	_cleanup_(tape_freep) struct tape *tape = NULL;
-	struct reservation reservation = RESERVATION_NONE;
-	struct err err = ERR_INIT, cleanup_err = ERR_INIT, end_err = ERR_INIT;
-	struct launch_result result = { 0 };
+	struct container_end end = { 0 };
+	struct err err = ERR_INIT;
 	int status, r;
 
 	r = tape_new(format != TRACE_NONE, &tape, &err);
-	if (r < 0)
-		return report_error(stderr, &err);
-	r = plan_reserve(plan, &reservation, &err);
 	if (r < 0)
 		return report_error(stderr, &err);
 
@@ -159,23 +257,16 @@ static int launch_planned(struct plan *plan, enum trace_format format, FILE *tra
 	/* A terminal in raw mode belongs to the workload: what goes there waits until it is given back. */
 	const bool later = plan->terminal && isatty(fileno(job.out));
 
-	r = launch_run(plan, &reservation, tape, later ? NULL : &observer, &result, &err, &cleanup_err);
-	print_trace(&job);
-	print_cause(plan, &result);
-	status = r < 0 ? report_error(stderr, &err) : result.exit_status;
-	if (err_is_set(&cleanup_err)) {
-		report_cleanup(stderr, &cleanup_err);
-		reservation_abandon(&reservation);
-	} else if (reservation_end(&reservation, &end_err) < 0) {
-		report_cleanup(stderr, &end_err);
-	}
-	/* The trace was asked for: one that could not be written is not passed over. */
-	if (trace && r == 0) {
-		const int flushed = report_flush(trace, "--trace-file");
-
-		status = flushed ? flushed : status;
-	}
-	return status;
+	if (plan->keeper)
+		return launch_kept(plan, &job, trace);
+	r = container_run(plan, tape, NULL, later ? NULL : &observer, &end, &err);
+	print_trace(NULL, &job);
+	if (r == 0)
+		print_cause(plan, &end.result);
+	status = r < 0 ? report_error(stderr, &err) : end.result.exit_status;
+	if (err_is_set(&end.cleanup))
+		report_cleanup(stderr, &end.cleanup);
+	return r == 0 ? flush_trace(trace, status) : status;
 }
 
 /* Only where the container could write nsrun's own file; it costs an execve. */

@@ -3,6 +3,7 @@
 
 #include <nsrun/base/strings.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <string.h>
@@ -122,4 +123,20 @@ int rlimit_apply(const struct pidref *child, const struct rlimit_setting *settin
 	/* NOFILE above /proc/sys/fs/nr_open is EPERM for everybody (prlimit(2)). */
 	return err_system(err, "%s: set the resource limit of process %d", rlimit_name(setting->resource),
 			  (int)child->pid);
+}
+
+int oom_score_write(const struct pidref *child, int score, struct err *err)
+{
+	char path[64], text[16];
+
+	/* The number is the child's as long as it has not been waited for. */
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)child->pid);
+	snprintf(text, sizeof(text), "%d", score);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, "%s", path);
+	if (write(fd, text, strlen(text)) < 0)
+		return err_system_id(err, errno == EACCES ? ERR_ID_OOM_SCORE_LOWER : ERR_ID_NONE,
+				     "--oom-score-adj %d: process %d", score, (int)child->pid);
+	return 0;
 }

@@ -121,6 +121,26 @@ int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t 
 	return 0;
 }
 
+int root_find_file(int root_fd, const char *path, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = open_in_root(root_fd, path, O_PATH);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		return err_system(err, "%s in the container", path);
+	if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
+	*ret_fd = fd < 0 || S_ISDIR(st.st_mode) ? FD_NONE : TAKE_FD(fd);
+	return 0;
+}
+
+bool root_has_file(int root_fd, const char *path)
+{
+	_cleanup_close_ int fd = FD_NONE;
+
+	return root_find_file(root_fd, path, &fd, NULL) == 0 && fd >= 0;
+}
+
 int root_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err)
 {
 	_cleanup_close_ int fd = open_in_root(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);

@@ -322,3 +322,39 @@ int user_resolve(int root_fd, const char *text, struct user_entry *ret, struct e
 	*ret = entry;
 	return 0;
 }
+
+int user_check_group_syntax(const char *word, struct err *err)
+{
+	struct half group;
+
+	return half_parse((struct field){ word, strlen(word) }, "group", &group, err);
+}
+
+int user_add_groups(int root_fd, const char *const *words, struct user_entry *user, struct err *err)
+{
+	_cleanup_(table_freep) struct table table = { 0 };
+	size_t n = user->creds.n_groups, asked = 0;
+
+	while (words[asked])
+		asked++;
+	if (asked > GROUPS_MAX - n)
+		return err_input(err, "more than %u groups", GROUPS_MAX);
+	gid_t *groups = reallocarray(user->creds.groups, n + asked, sizeof(*groups));
+	if (!groups)
+		return err_oom(err);
+	user->creds.groups = groups;
+	for (; *words; words++) {
+		struct half group = { 0 };
+
+		int r = half_parse((struct field){ *words, strlen(*words) }, "group", &group, err);
+		if (r == 0 && !group.numeric && !table.data && !table.absent)
+			r = table_read(root_fd, group_path, &table, err);
+		table.at = 0;
+		if (r == 0)
+			r = find_group(&table, &group, &groups[n], err);
+		if (r < 0)
+			return r;
+		user->creds.n_groups = ++n;
+	}
+	return 0;
+}

@@ -113,21 +113,34 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 	if (r < 0)
 		return r;
 	launch->current = STEP_NONE;
+	launch->begun = true;
 	if (observer)
-		observer->begun(observer->data);
+		observer->begun(launch, observer->data);
 
 	const struct supervision supervision = {
 		.init = &launch->init,
 		.signals = signals,
 		.pty_master = launch->pty_master,
+		.outputs = { launch->outputs[0], launch->outputs[1] },
+		.input = launch->input,
+		.no_caller = plan->keeper,
 		.stdin_fd = STDIN_FILENO,
 		.stdout_fd = STDOUT_FILENO,
-		.terminal_saved = plan->terminal ? &launch->terminal_saved : NULL,
+		.stderr_fd = STDERR_FILENO,
+		.log = launch->log,
+		.server = launch->server,
+		.terminal_saved = plan->terminal && !plan->keeper ? &launch->terminal_saved : NULL,
 		.reaper = plan->reaper,
 	};
-	r = supervise(&supervision, &ret->exit_status, err);
+	struct supervised end = { 0 };
+	r = supervise(&supervision, &end, err);
 	if (r < 0)
 		return r;
+	ret->exit_status = end.status;
+	ret->signal = end.signal;
+	if (launch->log)
+		log_writer_end(launch->log, ret->log_error, sizeof(ret->log_error));
+	ret->server = TAKE_PTR(launch->server);
 	pidref_close(&launch->init); /* reaped: nothing to kill any more */
 	if (plan->limits.memory_max != CGROUP_NO_LIMIT && plan->cgroup_path)
 		ret->oom_kills = cgroup_oom_kills(plan->cgroup_host, plan->cgroup_path);
@@ -139,7 +152,7 @@ static void launch_end(struct launch *launch)
 	int *const fds[] = {
 		&launch->channel, &launch->channel_child, &launch->cgroup_fd,  &launch->rootfs_mount,
 		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,     &launch->dev_fd,
-		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master,
+		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master, &launch->client,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -174,8 +187,8 @@ static int launch_begin(struct launch *launch, struct err *err)
 }
 
 int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape,
-	       const struct launch_observer *observer, struct launch_result *ret, struct err *err,
-	       struct err *cleanup_err)
+	       const struct launch_caller *caller, const struct launch_observer *observer, struct launch_result *ret,
+	       struct err *err, struct err *cleanup_err)
 {
 	struct launch launch = {
 		.plan = plan,
@@ -196,6 +209,11 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.pts_fd = FD_NONE,
 		.pty_peer = FD_NONE,
 		.pty_master = FD_NONE,
+		.outputs = { FD_NONE, FD_NONE },
+		.input = FD_NONE,
+		.workload_fds = { FD_NONE, FD_NONE, FD_NONE },
+		.client = caller ? caller->client : FD_NONE,
+		.size = caller ? caller->size : (struct winsize){ 0 },
 		.terminal_guard = TTY_GUARD_NONE,
 	};
 	struct launch_result result = { 0 };

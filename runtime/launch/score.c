@@ -114,10 +114,17 @@ bool wants_cgroupns_later(const struct plan *plan)
 	return plan->namespaces_later & CLONE_NEWCGROUP;
 }
 
-/* On a hybrid host the v2 hierarchy has no controllers, so there is nothing to read in it. */
+/* On a hybrid host the v2 hierarchy has no controllers, so there is nothing to read in it; groups can be made all the same. */
 bool wants_cgroup_mount(const struct plan *plan)
 {
-	return plan->cgroup_path && plan->cgroup_host->v2_controller[CGROUP_MEMORY];
+	return plan->cgroup_path && *plan->cgroup_host->v2_mount &&
+	       (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->privileged);
+}
+
+/* An ordinary user's group belongs to container root already. */
+bool wants_cgroup_delegate(const struct plan *plan)
+{
+	return plan->privileged && wants_userns(plan) && wants_cgroup_mount(plan) && plan->caller_uid == 0;
 }
 
 static bool provided(const struct plan *plan, enum ns_kind kind)
@@ -181,11 +188,6 @@ bool wants_loopback(const struct plan *plan)
 bool wants_setgroups_denied(const struct plan *plan)
 {
 	return plan->deny_setgroups && wants_maps(plan); /* otherwise it is so already */
-}
-
-bool wants_init_recorded(const struct plan *plan)
-{
-	return !plan->cgroup_path;
 }
 
 bool runtime_opens(const struct plan *plan)
@@ -275,6 +277,31 @@ bool wants_reaper(const struct plan *plan)
 bool wants_direct_workload(const struct plan *plan)
 {
 	return !plan->reaper || !plan_owns_ns(plan, NS_PID);
+}
+
+bool wants_oom_score(const struct plan *plan)
+{
+	return plan->has_oom_score_adj;
+}
+
+bool wants_etc(const struct plan *plan)
+{
+	return plan->etc_wanted;
+}
+
+bool wants_sysctls(const struct plan *plan)
+{
+	return plan->n_sysctls > 0;
+}
+
+bool wants_domainname(const struct plan *plan)
+{
+	return plan->domainname != NULL;
+}
+
+bool wants_umask(const struct plan *plan)
+{
+	return plan->umask != 022; /* what init has already */
 }
 
 bool wants_no_new_privs(const struct plan *plan)

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -107,18 +108,17 @@ static int open_view(struct launch *launch, enum ns_kind kind, const char *type,
 		*ret_mount = TAKE_FD(launch->provided[kind]);
 		return 0;
 	case NS_VIEW_BOUND:
-		return bind_of_host(launch, path, attr, ret_mount, err);
+		return bind_of_host(launch, path, kind == NS_IPC ? attr : attr | MOUNT_ATTR_RDONLY, ret_mount, err);
 	}
 	return 0;
 }
 
 int init_proc_mount(struct launch *launch, struct err *err)
 {
-	const uint64_t attr = plan_ns_view(launch->plan, NS_PID) == NS_VIEW_BOUND ? MOUNT_ATTR_RDONLY : 0;
 	_cleanup_close_ int mount = FD_NONE;
 	struct err refused = ERR_INIT;
 
-	const int r = open_view(launch, NS_PID, "proc", "/proc", attr, &mount, &refused);
+	const int r = open_view(launch, NS_PID, "proc", "/proc", 0, &mount, &refused);
 	if (r < 0) {
 		if (refused.errnum == EPERM && probe_proc_overmounted())
 			refused.id = ERR_ID_PROC_OVERMOUNTED;
@@ -132,7 +132,8 @@ int init_sys_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const int r = open_view(launch, NS_NET, "sysfs", "/sys", MOUNT_ATTR_RDONLY, &mount, err);
+	const uint64_t attr = launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY;
+	const int r = open_view(launch, NS_NET, "sysfs", "/sys", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys", mount, &launch->sys_fd, err);
 }
 
@@ -140,16 +141,22 @@ int init_cgroup_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const int r = open_view(launch, NS_CGROUP, "cgroup2", "/sys/fs/cgroup", MOUNT_ATTR_RDONLY, &mount, err);
+	const uint64_t attr = launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY;
+	const int r = open_view(launch, NS_CGROUP, "cgroup2", "/sys/fs/cgroup", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys/fs/cgroup", mount, NULL, err);
 }
 
 int init_dev_mount(struct launch *launch, struct err *err)
 {
-	static const struct mount_option options[] = { { "mode", "0755" }, { "size", "64k" }, { NULL, NULL } };
+	const struct plan *plan = launch->plan;
+	char size[32];
+	const struct mount_option options[] = { { "mode", "0755" }, { "size", size }, { NULL, NULL } };
 	static const char *const directories[] = { "pts", "shm", "mqueue" };
 	_cleanup_close_ int mount = FD_NONE;
 
+	/* etc.mount keeps its files there. */
+	const size_t files = !plan->etc_wanted ? 0 : strlen(plan->hosts) + (plan->resolv_conf ? strlen(plan->resolv_conf) : 0);
+	snprintf(size, sizeof(size), "%zuk", 64 + files / 1024);
 	int r = mount_new_fs("tmpfs", "tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &mount, err);
 	if (r == 0)
 		r = attach_at(launch, "/dev", mount, &launch->dev_fd, err);

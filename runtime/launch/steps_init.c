@@ -4,6 +4,7 @@
 
 #include <nsrun/kernel/creds.h>
 #include <nsrun/kernel/exec.h>
+#include <nsrun/kernel/sysctl.h>
 #include <nsrun/kernel/title.h>
 
 #include <fcntl.h>
@@ -72,6 +73,28 @@ int init_hostname_set(struct launch *launch, struct err *err)
 	return 0;
 }
 
+int init_domainname_set(struct launch *launch, struct err *err)
+{
+	const char *name = launch->plan->domainname;
+
+	if (setdomainname(name, strlen(name)) < 0)
+		return err_system(err, "domainname %s", name);
+	return 0;
+}
+
+int init_sysctls_write(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	for (size_t i = 0; i < plan->n_sysctls; i++) {
+		const int r = sysctl_write(launch->proc_fd, plan->sysctls[i].path, plan->sysctls[i].value, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int init_loopback_up(struct launch *launch, struct err *err)
 {
 	struct ifreq request = { .ifr_name = "lo" };
@@ -92,7 +115,9 @@ int init_terminal_open(struct launch *launch, struct err *err)
 	const int r = tty_open_pty(launch->pts_fd, &launch->pty_master, &launch->pty_peer, err);
 
 	/* Here and not only in the runtime, which goes on beside the workload: a program reads the size first of all. */
-	if (r == 0)
+	if (r == 0 && launch->plan->keeper)
+		(void)ioctl(launch->pty_master, TIOCSWINSZ, &launch->size);
+	else if (r == 0)
 		(void)tty_copy_size(STDIN_FILENO, launch->pty_master);
 	return r;
 }
@@ -116,7 +141,9 @@ int init_user_resolve(struct launch *launch, struct err *err)
 	launch->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (launch->root_fd < 0)
 		return err_system(err, "/ in the container");
-	const int r = user_resolve(launch->root_fd, plan->user, &launch->user, err);
+	int r = user_resolve(launch->root_fd, plan->user, &launch->user, err);
+	if (r == 0 && plan->groups)
+		r = user_add_groups(launch->root_fd, plan->groups, &launch->user, err);
 	if (r < 0)
 		return r;
 

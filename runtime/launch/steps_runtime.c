@@ -15,12 +15,12 @@
 
 int runtime_state_record(struct launch *launch, struct err *err)
 {
-	return state_record(launch->plan, launch->reservation, 0, err);
+	return state_record(launch->plan, launch->reservation, err);
 }
 
 int runtime_state_init(struct launch *launch, struct err *err)
 {
-	return state_record(launch->plan, launch->reservation, launch->init.pid, err);
+	return state_record_init(launch->reservation, launch->init.pid, err);
 }
 
 int runtime_cgroup_create(struct launch *launch, struct err *err)
@@ -50,6 +50,13 @@ int runtime_cgroup_limits(struct launch *launch, struct err *err)
 	return cgroup_apply_limits(plan->cgroup_host, plan->cgroup_path, &plan->limits, err);
 }
 
+int runtime_cgroup_delegate(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	return cgroup_delegate_v2(launch->cgroup_fd, plan->root_uid, plan->root_gid, err);
+}
+
 int runtime_cgroup_attach(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
@@ -71,21 +78,14 @@ int runtime_channel_close(struct launch *launch, struct err *err)
 	return 0;
 }
 
-int runtime_init_clone(struct launch *launch, struct err *err)
+/* A user namespace comes first: what it owns can be entered from within it alone (check_owner in namespaces.c). */
+static struct join join_of(struct launch *launch)
 {
-	const struct plan *plan = launch->plan;
-	/* A user namespace comes first: what it owns can be entered from within it alone (check_owner in namespaces.c). */
 	static const enum ns_kind order[] = { NS_USER, NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME };
-	struct clone_args args = { .flags = plan->namespaces };
 	struct join join = JOIN_NONE;
 
-	if (launch->cgroup_fd >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)launch->cgroup_fd;
-	}
-
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		if (plan->ns[order[i]].use == NS_JOIN) {
+		if (launch->plan->ns[order[i]].use == NS_JOIN) {
 			join.before[join.n_before].fd = launch->joined[order[i]];
 			join.before[join.n_before++].flag = plan_ns_flag(order[i]);
 		}
@@ -93,6 +93,20 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 		join.entered = provide_joined;
 		join.data = launch;
 	}
+	return join;
+}
+
+int runtime_init_clone(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	struct clone_args args = { .flags = plan->namespaces };
+	const struct join join = join_of(launch);
+
+	if (launch->cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)launch->cgroup_fd;
+	}
+
 	struct err refused = ERR_INIT;
 	/* Inherited by the helper and init: see renew_bond(). */
 	const bool hidden = plan->ns[NS_USER].use == NS_JOIN;
@@ -115,6 +129,9 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 		/* The group's directory is one of the host: nothing that leads there may be open when paths of the container are resolved. */
 		closep(&launch->cgroup_fd);
 		launch->cgroup_fd = FD_NONE;
+		log_writer_free(TAKE_PTR(launch->log));
+		control_server_free(TAKE_PTR(launch->server));
+		launch_close_streams(launch, true, false);
 		closep(&launch->channel);
 		launch->channel = TAKE_FD(launch->channel_child);
 		launch->roles = ROLE_INIT | (plan->reaper ? 0 : ROLE_WORKLOAD);
@@ -122,6 +139,7 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 	}
 	closep(&launch->channel_child);
 	launch->channel_child = FD_NONE;
+	launch_close_streams(launch, false, true);
 	return 0;
 }
 
@@ -174,6 +192,11 @@ int runtime_rlimits_set(struct launch *launch, struct err *err)
 			return r;
 	}
 	return 0;
+}
+
+int runtime_oom_score(struct launch *launch, struct err *err)
+{
+	return oom_score_write(&launch->init, launch->plan->oom_score_adj, err);
 }
 
 int runtime_terminal_guard(struct launch *launch, struct err *err)

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sys/stat.h>
 
 int workload_terminal_attach(struct launch *launch, struct err *err)
 {
@@ -69,6 +70,13 @@ int workload_creds_set(struct launch *launch, struct err *err)
 	if (launch->plan->deny_setgroups)
 		creds.n_groups = 0;
 	return creds_set(&creds, !launch->plan->deny_setgroups, err);
+}
+
+int workload_umask_set(struct launch *launch, struct err *err)
+{
+	(void)err;
+	umask(launch->plan->umask);
+	return 0;
 }
 
 int workload_parent_keep(struct launch *launch, struct err *err)

@@ -72,13 +72,15 @@ static bool says_all(const char *const *names)
 /* As Docker has it: --cap-drop ALL first, so that --cap-add names what is left; otherwise drops win over adds. */
 static int resolve_caps(struct plan *plan, const struct plan_request *request, struct err *err)
 {
-	uint64_t asked = 0, caps = default_caps;
+	uint64_t asked = 0, caps = plan->privileged ? caps_all() : default_caps;
 	int r;
 
 	r = apply_caps(request->cap_add, "--cap-add", true, &asked, err);
 	if (r < 0)
 		return r;
 	if (says_all(request->cap_drop)) {
+		if (plan->privileged)
+			return err_input(err, "--privileged and --cap-drop ALL contradict each other");
 		caps = asked;
 	} else {
 		caps |= asked;
@@ -127,7 +129,7 @@ static int apply_security_opt(struct plan *plan, const char *text, const char **
 	if (streq(name, "seccomp")) {
 		if (!value || !*value)
 			return err_input(err,
-					 "--security-opt %s: seccomp=default, docker, unconfined or a file is wanted",
+					 "--security-opt %s: seccomp=default, strict, docker, unconfined or a file is wanted",
 					 text);
 		*seccomp = value;
 		return 0;
@@ -148,6 +150,12 @@ static int apply_security_opt(struct plan *plan, const char *text, const char **
 /* Temperatures tell what other tenants compute; there is one directory for each processor (moby, advisory GHSA-6fw5-f8r9-fgfm). */
 static int resolve_paths(struct plan *plan, struct err *err)
 {
+	static const char *const nothing[] = { NULL };
+
+	if (plan->privileged) {
+		plan->masked_paths = plan->readonly_paths = nothing;
+		return 0;
+	}
 	const long cpus =
 		access("/sys/devices/system/cpu/cpu0/thermal_throttle", F_OK) == 0 ? sysconf(_SC_NPROCESSORS_CONF) : 0;
 	const size_t n_fixed = ARRAY_LEN(masked_paths) - 1;
@@ -169,9 +177,11 @@ static int resolve_paths(struct plan *plan, struct err *err)
 
 int plan_resolve_confinement(struct plan *plan, const struct plan_request *request, struct err *err)
 {
-	const char *seccomp = "default";
+	const char *seccomp = request->privileged == YES ? "unconfined" : "default";
 
-	plan->no_new_privs = true;
+	/* What else is said wins: --privileged gives, and an option beside it takes something back. */
+	plan->privileged = request->privileged == YES;
+	plan->no_new_privs = !plan->privileged;
 	for (const char *const *p = request->security_opts; p && *p; p++) {
 		const int r = apply_security_opt(plan, *p, &seccomp, err);
 

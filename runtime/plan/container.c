@@ -192,8 +192,8 @@ static int not_found(const char *word, int root_fd, struct err *err)
 		}
 	near = nearest_word(word, known);
 	r = near ? err_set(err, ERR_INPUT, ERR_ID_NO_CONTAINER, ENOENT,
-			   "%s: no container of that name or id: did you mean %s?", word, near)
-		 : err_set(err, ERR_INPUT, ERR_ID_NO_CONTAINER, ENOENT, "%s: no container of that name or id", word);
+			   "%.80s: no container of that name or id: did you mean %.80s?", word, near)
+		 : err_set(err, ERR_INPUT, ERR_ID_NO_CONTAINER, ENOENT, "%.80s: no container of that name or id", word);
 	while (n > 0)
 		free(copies[--n]);
 	return r;
@@ -293,21 +293,36 @@ int container_refresh(struct container *container, struct err *err)
 	return 0;
 }
 
-int container_open_init(const struct container *container, struct pidref *ret, struct err *err)
+/* The pidfd first, the start time after: what the pidfd names cannot change any more in between. */
+static bool open_process(pid_t pid, uint64_t start, struct pidref *ret)
 {
-	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
+	_cleanup_(pidref_close) struct pidref process = PIDREF_NONE;
 	struct procstat stat;
 
-	/* The pidfd first, the start time after: what the pidfd names cannot change any more in between. */
-	if (container->init > 0 && pidref_open(container->init, &init, NULL) == 0 &&
-	    procstat_read(container->init, &stat, NULL) == 0 && stat.start == container->init_start &&
-	    stat.state != 'Z' && stat.state != 'X') {
-		*ret = init;
-		init = PIDREF_NONE;
+	if (pid <= 0 || pidref_open(pid, &process, NULL) < 0 || procstat_read(pid, &stat, NULL) < 0 ||
+	    stat.start != start || stat.state == 'Z' || stat.state == 'X')
+		return false;
+	*ret = process;
+	process = PIDREF_NONE;
+	return true;
+}
+
+int container_open_init(const struct container *container, struct pidref *ret, struct err *err)
+{
+	if (open_process(container->init, container->init_start, ret))
 		return 0;
-	}
 	return err_set(err, ERR_INPUT, ERR_ID_NOT_RUNNING, ESRCH,
 		       container->status == CONTAINER_STARTING ? "%s: it has no process yet"
 							       : "%s: it has no process any more",
+		       container_label(container));
+}
+
+int container_open_owner(const struct container *container, struct pidref *ret, struct err *err)
+{
+	const json_t *start = json_object_get(json_object_get(container->state, "owner"), "start");
+
+	if (open_process(container->owner, (uint64_t)json_integer_value(start), ret))
+		return 0;
+	return err_set(err, ERR_INPUT, ERR_ID_NOT_RUNNING, ESRCH, "%s: its nsrun has ended",
 		       container_label(container));
 }

@@ -13,7 +13,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define RECORD_MAX (1u << 20)
+#define RECORD_MAX (8U << 20) /* the environment is in it */
 #define RECORD_VERSION 2
 #define LOCK_TEXT_MAX 64
 #define STOP_SECONDS 10 /* as docker has it */
@@ -28,7 +28,7 @@ struct lock_look {
 /*
  * A shared lock that is let go at once: held by its owner, the probe fails and changes nothing. It succeeds for a moment on a
  * dead one only, and on one that is just being made, between open and flock: that launch takes another id then. A second reader
- * is not in the way.
+ * is not in the way. Without a lock there is the record of a container that has ended and is kept, or one that is being removed.
  */
 static int look_at_lock(int dirfd, struct lock_look *ret, struct err *err)
 {
@@ -40,8 +40,12 @@ static int look_at_lock(int dirfd, struct lock_look *ret, struct err *err)
 	ssize_t n;
 	int pid;
 
+	if (fd < 0 && errno == ENOENT) {
+		*ret = look;
+		return 0;
+	}
 	if (fd < 0)
-		return errno == ENOENT ? -ENOENT : err_system(err, "lock of the container");
+		return err_system(err, "lock of the container");
 	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
 		flock(fd, LOCK_UN);
 	else if (errno == EWOULDBLOCK)
@@ -52,8 +56,6 @@ static int look_at_lock(int dirfd, struct lock_look *ret, struct err *err)
 		return err_system(err, "lock of the container");
 	if (!S_ISREG(st.st_mode))
 		return err_input(err, "lock of the container: no regular file");
-	if (st.st_nlink == 0) /* removed after it was opened */
-		return -ENOENT;
 	n = pread(fd, text, sizeof(text) - 1, 0);
 	/* Written by one write(2), which may still be under way: half a line is none. */
 	if (n > 0 && text[n - 1] == '\n' && sscanf(text, "%d %llu\n", &pid, &start) == 2 && pid > 1) {
@@ -382,7 +384,7 @@ bool container_owner_lives(const struct container *container)
 	if (dir < 0)
 		return errno != ENOENT;
 	r = look_at_lock(dir, &look, NULL);
-	return r == 0 ? look.held : r != -ENOENT;
+	return r < 0 || look.held;
 }
 
 /* ---- what it says ---- */

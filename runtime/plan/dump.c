@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/dump.h>
 
+#include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
 
 #include <inttypes.h>
@@ -196,6 +197,15 @@ static void put_tree(FILE *out, const char *prefix, const struct plan_tree *tree
 	fprintf(out, "%s: %ju\n", key_of(key, prefix, "inode"), (uintmax_t)tree->inode);
 }
 
+static void put_etc(FILE *out, const struct plan *plan)
+{
+	put_bool(out, "etc", plan->etc_wanted);
+	put(out, "hosts", plan->etc_wanted ? plan->hosts : NULL);
+	put_bool(out, "hosts.required", plan->hosts_required);
+	put(out, "resolv.conf", plan->etc_wanted ? plan->resolv_conf : NULL);
+	put_bool(out, "resolv.conf.required", plan->resolv_conf_required);
+}
+
 static void put_files(FILE *out, const struct plan *plan)
 {
 	put_tree(out, "rootfs", &plan->rootfs);
@@ -212,6 +222,7 @@ static void put_files(FILE *out, const struct plan *plan)
 	put_strv(out, "masked", plan->masked_paths);
 	put_strv(out, "readonly", plan->readonly_paths);
 	put(out, "shm.size", plan->shm_size);
+	put_etc(out, plan);
 }
 
 static void put_limit(FILE *out, rlim_t value)
@@ -220,6 +231,61 @@ static void put_limit(FILE *out, rlim_t value)
 		fputs("unlimited", out);
 	else
 		fprintf(out, "%ju", (uintmax_t)value);
+}
+
+static const char *origin_text(enum origin origin)
+{
+	switch (origin) {
+	case ORIGIN_DEFAULT:
+		return "default";
+	case ORIGIN_OPTION:
+		return "options";
+	case ORIGIN_IMAGE:
+		return "image";
+	case ORIGIN_BOTH:
+		return "image and options";
+	}
+	return "unknown";
+}
+
+static void put_image(FILE *out, const struct plan_image *image)
+{
+	put(out, "image", image->path);
+	put(out, "argv.from", origin_text(image->argv));
+	put(out, "env.from", origin_text(image->env));
+	put(out, "workdir.from", origin_text(image->workdir));
+	put(out, "user.from", origin_text(image->user));
+	put(out, "stop.signal.from", origin_text(image->stop_signal));
+	if (!image->path)
+		return;
+	put_strv(out, "image.label", image->labels);
+	put_strv(out, "image.volume.unused", image->volumes);
+	put_strv(out, "image.port.unused", image->ports);
+}
+
+static void put_sysctls(FILE *out, const struct plan *plan)
+{
+	if (plan->n_sysctls == 0)
+		put(out, "sysctl", NULL);
+	for (size_t i = 0; i < plan->n_sysctls; i++) {
+		_cleanup_free_ char *text = NULL;
+
+		if (asprintf(&text, "%s=%s", plan->sysctls[i].path, plan->sysctls[i].value) >= 0)
+			put_at(out, "sysctl", (long)i, text);
+	}
+}
+
+/* How it is asked to end, and what the kernel thinks of it. */
+static void put_end(FILE *out, const struct plan *plan)
+{
+	char name[SIGNAL_NAME_SIZE];
+
+	put(out, "stop.signal", signal_name(plan->stop_signal, name));
+	fprintf(out, "stop.timeout: %u\n", plan->stop_timeout);
+	if (plan->has_oom_score_adj)
+		fprintf(out, "oom.score.adj: %d\n", plan->oom_score_adj);
+	else
+		put(out, "oom.score.adj", NULL);
 }
 
 static void put_process(FILE *out, const struct plan *plan)
@@ -233,6 +299,12 @@ static void put_process(FILE *out, const struct plan *plan)
 	put(out, "user", plan->user);
 	/* Made of the id when nothing was said. */
 	put(out, "hostname", plan->hostname ? plan->hostname : plan_owns_ns(plan, NS_UTS) ? "auto" : NULL);
+	put(out, "domainname", plan->domainname);
+	put_strv(out, "group", plan->groups);
+	fprintf(out, "umask: %04o\n", (unsigned)plan->umask);
+	put_image(out, &plan->image);
+	put_sysctls(out, plan);
+	put_end(out, plan);
 	put_bool(out, "terminal", plan->terminal);
 	put_bool(out, "stdin.null", plan->stdin_null);
 	put_bool(out, "init", plan->reaper);
@@ -269,6 +341,7 @@ static void put_confinement(FILE *out, const struct plan *plan)
 	put_caps(out, "caps.permitted", plan->caps.permitted);
 	put_caps(out, "caps.inheritable", plan->caps.inheritable);
 	put_caps(out, "caps.ambient", plan->caps.ambient);
+	put_bool(out, "privileged", plan->privileged);
 	put_bool(out, "no-new-privileges", plan->no_new_privs);
 	put(out, "seccomp", plan->seccomp_name);
 	fprintf(out, "seccomp.instructions: %u\n", plan->seccomp ? (unsigned)plan->seccomp->len : 0);

@@ -5,6 +5,7 @@
 #include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/plan/ids.h>
+#include <nsrun/plan/life.h>
 #include <nsrun/plan/namespaces.h>
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/tree.h>
@@ -104,7 +105,9 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	plan->arena = arena;
 	plan->shm_size = "64m";
 
-	int r = plan_resolve_ids(plan, request, err);
+	int r = plan_resolve_life(plan, request, err);
+	if (r == 0)
+		r = plan_resolve_ids(plan, request, err);
 	if (r == 0) /* before all that asks whose a file will be: a joined user namespace brings its own maps */
 		r = plan_resolve_namespaces(plan, request, err);
 	if (r == 0)
@@ -119,6 +122,11 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 		r = resolve_cgroup(plan, request, err);
 	if (r == 0)
 		r = plan_settle_namespaces(plan, err);
+	if (r < 0)
+		return r;
+	r = plan_resolve_sysctls(plan, request, err);
+	if (r == 0)
+		r = plan_resolve_etc(plan, request, err);
 	if (r < 0)
 		return r;
 	TAKE_PTR(arena);

@@ -1,109 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/process.h>
 
+#include <nsrun/base/signal.h>
+#include <nsrun/base/strings.h>
 #include <nsrun/kernel/user.h>
 #include <nsrun/plan/volumes.h>
 
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-/* ---- environment ---- */
-
-struct variable {
-	const char *text; /* NAME=VALUE */
-	size_t index;	  /* in the order of the command line */
-};
-
-static size_t name_length(const char *text)
-{
-	return strcspn(text, "=");
-}
-
-/* By name, then by order. */
-static int compare_variables(const void *a, const void *b)
-{
-	const struct variable *x = a, *y = b;
-	const size_t n = name_length(x->text), m = name_length(y->text);
-	const int order = memcmp(x->text, y->text, n < m ? n : m);
-
-	if (order)
-		return order;
-	if (n != m)
-		return n < m ? -1 : 1;
-	return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static int compare_order(const void *a, const void *b)
-{
-	const struct variable *x = a, *y = b;
-
-	return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static int add_variable(struct plan *plan, const char *text, struct variable *variables, size_t *n, struct err *err)
-{
-	if (*text == '\0' || *text == '=')
-		return err_input(err, "--env %s: NAME=VALUE or NAME is wanted", text);
-	if (!strchr(text, '=')) {
-		const char *value = getenv(text);
-
-		if (!value)
-			return 0; /* not in the caller's environment: not in the container's */
-		text = arena_printf(plan->arena, "%s=%s", text, value);
-	} else {
-		text = arena_strdup(plan->arena, text);
-	}
-	if (!text)
-		return err_oom(err);
-	variables[*n] = (struct variable){ text, *n };
-	(*n)++;
-	return 0;
-}
-
-/* The defaults, then what was asked for; of two with one name the later wins. 100,000 of them are sorted, not searched. */
-static int resolve_env(struct plan *plan, const struct plan_request *request, struct err *err)
-{
-	size_t asked = 0, n = 0, kept = 0;
-
-	while (request->env && request->env[asked])
-		asked++;
-	struct variable *variables = arena_array(plan->arena, asked + 2, sizeof(*variables));
-	const char **env = arena_array(plan->arena, asked + 3, sizeof(*env));
-	if (!variables || !env)
-		return err_oom(err);
-
-	int r = add_variable(plan, DEFAULT_PATH, variables, &n, err);
-	if (r == 0 && plan->terminal)
-		r = add_variable(plan, getenv("TERM") ? "TERM" : "TERM=xterm", variables, &n, err);
-	for (size_t i = 0; r == 0 && i < asked; i++)
-		r = add_variable(plan, request->env[i], variables, &n, err);
-	if (r < 0)
-		return r;
-
-	qsort(variables, n, sizeof(*variables), compare_variables);
-	for (size_t i = 0; i < n; i++) {
-		const size_t length = name_length(variables[i].text);
-		const bool overridden = i + 1 < n && name_length(variables[i + 1].text) == length &&
-					memcmp(variables[i].text, variables[i + 1].text, length) == 0;
-
-		if (!overridden)
-			variables[kept++] = variables[i];
-	}
-	qsort(variables, kept, sizeof(*variables), compare_order);
-	for (size_t i = 0; i < kept; i++)
-		env[i] = variables[i].text;
-	plan->env = env;
-	return 0;
-}
-
-/* ---- the rest ---- */
 
 /* A directory on 0, 1 or 2 would be the workload's way to the host: /proc/self/fd/0/.. */
 static int check_standard_fds(const struct plan_request *request, struct err *err)
@@ -124,12 +33,30 @@ static int resolve_terminal(struct plan *plan, const struct plan_request *reques
 {
 	const bool terminals = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
+	if (plan->detached) {
+		plan->terminal = request->terminal == YES;
+		plan->stdin_null = !plan->terminal && request->interactive != YES;
+		return 0;
+	}
 	plan->stdin_null = request->interactive == NO;
 	if (request->terminal == YES && plan->stdin_null)
 		return err_input(err, "--tty and --interactive=false contradict each other");
 	if (request->terminal == YES && !terminals)
 		return err_input(err, "--tty: standard input and output are not both terminals");
 	plan->terminal = request->terminal == YES || (request->terminal == UNSET && terminals && !plan->stdin_null);
+	return 0;
+}
+
+/* Where its standard descriptors lead. */
+static int resolve_streams(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	if (request->detach_keys && (plan->detached || !plan->terminal))
+		return err_input(
+			err,
+			"--detach-keys %s: is for a terminal in the foreground (-it); after -d say it to nsrun attach",
+			request->detach_keys);
+	plan->output_pipes = !plan->terminal && (plan->attachable || plan->log.driver != LOG_NONE);
+	plan->stdin_pipe = plan->keeper && !plan->terminal && !plan->stdin_null;
 	return 0;
 }
 
@@ -169,34 +96,214 @@ static int resolve_rlimits(struct plan *plan, const struct plan_request *request
 	return 0;
 }
 
+/* What sethostname(2) and setdomainname(2) take. */
+static int resolve_domainname(struct plan *plan, const char *name, struct err *err)
+{
+	if (!name)
+		return 0;
+	if (!*name || strlen(name) > HOST_NAME_MAX)
+		return err_input(err, "--domainname %s: 1 to %d characters are wanted", name, HOST_NAME_MAX);
+	for (const char *p = name; *p; p++)
+		if (!isascii(*p) || !(isalnum((unsigned char)*p) || strchr("._-()", *p)))
+			return err_input(err, "--domainname %s: letters, digits, '.', '-' and '_' are wanted", name);
+	plan->domainname = arena_strdup(plan->arena, name);
+	return plan->domainname ? 0 : err_oom(err);
+}
+
+static int resolve_umask(struct plan *plan, const char *text, struct err *err)
+{
+	const size_t n = text ? strlen(text) : 0;
+
+	plan->umask = 022;
+	if (!text)
+		return 0;
+	if (n == 0 || n > 4 || strspn(text, "01234567") != n || (n == 4 && *text != '0'))
+		return err_input(err, "--umask %s: an octal number from 0 to 777 is wanted", text);
+	plan->umask = (mode_t)strtoul(text, NULL, 8);
+	return 0;
+}
+
+static int resolve_oom_score(struct plan *plan, const char *text, struct err *err)
+{
+	uint32_t value;
+
+	if (!text)
+		return 0;
+	const bool negative = *text == '-';
+	if (parse_u32(text + negative, &value) < 0 || value > 1000)
+		return err_input(err, "--oom-score-adj %s: a number from -1000 to 1000 is wanted", text);
+	plan->has_oom_score_adj = true;
+	plan->oom_score_adj = negative ? -(int)value : (int)value;
+	return 0;
+}
+
+static int resolve_groups(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	if (!request->group_add || !*request->group_add)
+		return 0;
+	for (const char *const *p = request->group_add; *p; p++) {
+		const int r = user_check_group_syntax(*p, err);
+
+		if (r < 0)
+			return r;
+	}
+	if (plan->deny_setgroups)
+		return err_refused(
+			err, ERR_ID_SETGROUPS_DENIED,
+			"--group-add %s: setgroups(2) is denied to a container whose group map was written without privilege",
+			request->group_add[0]);
+	plan->groups = (const char *const *)arena_strv(plan->arena, request->group_add);
+	return plan->groups ? 0 : err_oom(err);
+}
+
+#define STOP_TIMEOUT_DEFAULT 10 /* as docker stop */
+#define STOP_TIMEOUT_MAX (365U * 24 * 3600)
+
+static int resolve_stop(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			struct err *err)
+{
+	const char *signal = request->stop_signal ?: image->stop_signal;
+	uint32_t seconds;
+
+	plan->stop_signal = SIGTERM;
+	plan->stop_timeout = STOP_TIMEOUT_DEFAULT;
+	plan->image.stop_signal = request->stop_signal ? ORIGIN_OPTION : signal ? ORIGIN_IMAGE : ORIGIN_DEFAULT;
+	if (signal) {
+		const char *what = request->stop_signal
+					   ? "--stop-signal"
+					   : arena_printf(plan->arena, "%s: StopSignal", image->path);
+		const int r = what ? signal_parse(signal, what, &plan->stop_signal, err) : err_oom(err);
+
+		if (r < 0)
+			return r;
+	}
+	if (request->stop_timeout) {
+		if (parse_u32(request->stop_timeout, &seconds) < 0 || seconds > STOP_TIMEOUT_MAX)
+			return err_input(err, "--stop-timeout %s: seconds from 0 to %u are wanted",
+					 request->stop_timeout, STOP_TIMEOUT_MAX);
+		plan->stop_timeout = seconds;
+	}
+	return 0;
+}
+
+/* ---- what is executed ---- */
+
+static size_t words(const char *const *v)
+{
+	size_t n = 0;
+
+	while (v && v[n])
+		n++;
+	return n;
+}
+
+/* As docker run has it: CMD takes the place of the image's Cmd; --entrypoint that of its Entrypoint, and then its Cmd, which was made for
+ * that one, is not used either. */
+static int resolve_argv(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			struct err *err)
+{
+	const char *const own_entrypoint[] = { request->entrypoint, NULL };
+	const char *const *entrypoint = request->entrypoint ? own_entrypoint : image->entrypoint;
+	const bool said = words(request->argv) > 0;
+	const char *const *cmd = said ? request->argv : request->entrypoint ? NULL : image->cmd;
+	const size_t n = words(entrypoint), m = words(cmd);
+	const bool option = request->entrypoint || said, from_image = (entrypoint == image->entrypoint ? n : 0) ||
+								       (cmd == image->cmd ? m : 0);
+
+	plan->image.argv = option && from_image ? ORIGIN_BOTH
+			   : option		? ORIGIN_OPTION
+			   : from_image		? ORIGIN_IMAGE
+						: ORIGIN_DEFAULT;
+	if (n + m == 0)
+		return 0; /* the user's shell */
+	const char **argv = arena_array(plan->arena, n + m + 1, sizeof(*argv));
+	if (!argv)
+		return err_oom(err);
+	for (size_t i = 0; i < n + m; i++) {
+		argv[i] = arena_strdup(plan->arena, i < n ? entrypoint[i] : cmd[i - n]);
+		if (!argv[i])
+			return err_oom(err);
+	}
+	if (!*argv[0])
+		return err_set(err, ERR_NOT_FOUND, ERR_ID_CMD_NOT_FOUND, ENOENT, "CMD is an empty word");
+	plan->argv = argv;
+	return 0;
+}
+
+static int resolve_user(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			struct err *err)
+{
+	const char *user = request->user ?: image->user;
+	struct err wrong = ERR_INIT;
+
+	plan->image.user = request->user ? ORIGIN_OPTION : user ? ORIGIN_IMAGE : ORIGIN_DEFAULT;
+	if (user && user_check_syntax(user, &wrong) < 0)
+		return err_set(err, wrong.kind, wrong.id, wrong.errnum, "%s%s%s", request->user ? "" : image->path,
+			       request->user ? "" : ": User: ", wrong.message);
+	plan->user = arena_strdup(plan->arena, user ?: "0:0");
+	return plan->user ? 0 : err_oom(err);
+}
+
+static int resolve_workdir(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			   struct err *err)
+{
+	const char *workdir = request->workdir ?: image->workdir;
+	const char *what = "--workdir";
+
+	plan->image.workdir = request->workdir ? ORIGIN_OPTION : workdir ? ORIGIN_IMAGE : ORIGIN_DEFAULT;
+	if (plan->image.workdir == ORIGIN_IMAGE) {
+		what = arena_printf(plan->arena, "%s: WorkingDir", image->path);
+		if (!what)
+			return err_oom(err);
+	}
+	return plan_container_path(plan->arena, what, workdir ?: "/", &plan->workdir, err);
+}
+
+static int resolve_from_image(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	struct image_config image;
+
+	int r = image_config_load(plan, request, &image, err);
+	if (r < 0)
+		return r;
+	plan->image.path = image.path;
+	plan->image.volumes = image.volumes;
+	plan->image.ports = image.ports;
+	plan->image.labels = image.labels;
+	r = plan_resolve_env(plan, request, &image, err);
+	if (r == 0)
+		r = resolve_user(plan, request, &image, err);
+	if (r == 0)
+		r = resolve_workdir(plan, request, &image, err);
+	if (r == 0)
+		r = resolve_argv(plan, request, &image, err);
+	if (r == 0)
+		r = resolve_stop(plan, request, &image, err);
+	return r;
+}
+
 int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err)
 {
-	int r = check_standard_fds(request, err);
+	int r = plan->detached ? 0 : check_standard_fds(request, err);
 
 	if (r == 0)
 		r = resolve_terminal(plan, request, err);
 	if (r == 0)
-		r = resolve_env(plan, request, err);
-	if (r == 0 && request->user)
-		r = user_check_syntax(request->user, err);
+		r = resolve_streams(plan, request, err);
 	if (r == 0)
-		r = plan_container_path(plan->arena, "--workdir", request->workdir ? request->workdir : "/",
-					&plan->workdir, err);
+		r = resolve_from_image(plan, request, err);
+	if (r == 0)
+		r = resolve_groups(plan, request, err);
 	if (r == 0)
 		r = resolve_hostname(plan, request->hostname, err);
 	if (r == 0)
+		r = resolve_domainname(plan, request->domainname, err);
+	if (r == 0)
+		r = resolve_umask(plan, request->umask, err);
+	if (r == 0)
+		r = resolve_oom_score(plan, request->oom_score_adj, err);
+	if (r == 0)
 		r = resolve_rlimits(plan, request, err);
-	if (r < 0)
-		return r;
-
 	plan->reaper = request->init == YES;
-	plan->user = arena_strdup(plan->arena, request->user ? request->user : "0:0");
-	if (request->argv && request->argv[0]) {
-		if (!*request->argv[0])
-			return err_set(err, ERR_NOT_FOUND, ERR_ID_CMD_NOT_FOUND, ENOENT, "CMD is an empty word");
-		plan->argv = (const char *const *)arena_strv(plan->arena, request->argv);
-		if (!plan->argv)
-			return err_oom(err);
-	}
-	return plan->user ? 0 : err_oom(err);
+	return r;
 }

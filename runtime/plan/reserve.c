@@ -151,6 +151,7 @@ static int make_dir(struct plan *plan, const int *fds, struct reservation *reser
 			       ID_ATTEMPTS);
 	if (r < 0)
 		return r;
+	clock_gettime(CLOCK_REALTIME, &reservation->created);
 	plan->state_dir = arena_printf(plan->arena, "%s/%s/%s", plan->state_root, remap, plan->id);
 	reservation->dir = plan->state_dir ? strdup(plan->state_dir) : NULL;
 	return reservation->dir ? 0 : err_oom(err);
@@ -218,10 +219,12 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	snprintf(remap, sizeof(remap), "%u.%u", plan->root_uid, plan->root_gid);
 	r = fill_names(plan, err);
+	if (r == 0 && plan->name)
+		r = state_name_take(root_fd, remap, plan->id, plan->name, err);
 	if (r < 0)
 		return r;
-	snprintf(remap, sizeof(remap), "%u.%u", plan->root_uid, plan->root_gid);
 	state_collect_some(root_fd, remap, plan->id);
 	if (plan->new_filter)
 		(void)filter_cache_keep(NULL, plan->new_filter);
@@ -258,15 +261,40 @@ void reservation_abandon(struct reservation *reservation)
 	*reservation = RESERVATION_NONE;
 }
 
+/* The marker goes before the lock on the ids does: afterwards it may be somebody else's. */
+static int remove_marker(const struct reservation *reservation, struct err *err)
+{
+	if (reservation->marker && unlink(reservation->marker) < 0 && errno != ENOENT)
+		return err_system(err, "%s", reservation->marker);
+	return 0;
+}
+
 int reservation_end(struct reservation *reservation, struct err *err)
 {
 	int r = 0;
 
 	if (reservation->dir)
 		r = remove_dir(reservation->dir, err);
-	/* The marker goes before the lock on the ids does: afterwards it may be somebody else's. A directory that stays keeps its marker. */
-	if (reservation->marker && r == 0 && unlink(reservation->marker) < 0 && errno != ENOENT)
-		r = err_system(err, "%s", reservation->marker);
+	if (r == 0) /* a directory that stays keeps its marker */
+		r = remove_marker(reservation, err);
+	reservation_abandon(reservation);
+	return r;
+}
+
+int reservation_keep(const struct plan *plan, struct reservation *reservation, const struct state_exit *end,
+		     struct err *err)
+{
+	_cleanup_close_ int dir = open(reservation->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
+	if (dir < 0)
+		r = err_system(err, "%s", reservation->dir);
+	else
+		r = state_record_end(dir, plan, reservation, end, err);
+	if (r == 0)
+		r = remove_marker(reservation, err);
+	if (r == 0)
+		state_end_files(dir);
 	reservation_abandon(reservation);
 	return r;
 }

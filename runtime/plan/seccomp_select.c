@@ -139,10 +139,10 @@ static int compile_word(struct plan *plan, const char *word, const struct seccom
 	if (builtin)
 		return find_or_compile(plan, builtin->text, builtin->size, builtin->name, ret, err);
 	if (!strchr(word, '/') && access(word, F_OK) < 0 && errno == ENOENT) {
-		const char *const words[] = { "default", "docker", "unconfined", NULL };
+		const char *const words[] = { "default", "strict", "docker", "unconfined", NULL };
 		const char *near = nearest_word(word, words);
 
-		return err_input(err, "seccomp=%s: neither a file nor default, docker or unconfined%s%s", word,
+		return err_input(err, "seccomp=%s: neither a file nor default, strict, docker or unconfined%s%s", word,
 				 near ? "; the nearest is " : "", near ? near : "");
 	}
 	r = file_read_at(AT_FDCWD, word, MAX_PROFILE, &text, &size, err);

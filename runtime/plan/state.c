@@ -3,22 +3,17 @@
 #include <nsrun/plan/state.h>
 
 #include <nsrun/base/file.h>
-#include <nsrun/kernel/cgroup.h>
 #include <nsrun/kernel/probe.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-#define ARGV_TEXT_MAX 65536 /* what state.json keeps of a long command */
 
 int state_open_dir(int dirfd, const char *name, mode_t mode, const char *what, int *ret_fd, struct err *err)
 {
@@ -179,160 +174,4 @@ bool state_boot_id(char ret[BOOT_ID_SIZE])
 		return false;
 	ret[BOOT_ID_SIZE - 1] = '\0';
 	return true;
-}
-
-/* JSON text must be UTF-8 (RFC 8259, 8.1) and an argument need not be: the bytes of one that is not are written as U+0080 to U+00FF. */
-static void put_string(FILE *f, const char *s)
-{
-	bool utf8 = true;
-
-	for (const char *p = s; *p; p++) {
-		if (*p & 0x80) {
-			json_t *test = json_string(s);
-
-			utf8 = test != NULL;
-			json_decref(test);
-			break;
-		}
-	}
-	fputc('"', f);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
-			fprintf(f, "\\u%04x", c);
-		else if (c == '"' || c == '\\')
-			fprintf(f, "\\%c", c);
-		else
-			fputc(c, f);
-	}
-	fputc('"', f);
-}
-
-static void put_optional(FILE *f, const char *name, const char *s)
-{
-	fprintf(f, ",\n \"%s\": ", name);
-	if (s)
-		put_string(f, s);
-	else
-		fputs("null", f);
-}
-
-static void put_map(FILE *f, const char *name, const struct idmap *map)
-{
-	fprintf(f, ",\n \"%s\": [", name);
-	for (size_t i = 0; i < map->n; i++)
-		fprintf(f, "%s[%u, %u, %u]", i ? ", " : "", map->extents[i].inside, map->extents[i].outside,
-			map->extents[i].count);
-	fputc(']', f);
-}
-
-static int put_process(FILE *f, const char *name, pid_t pid, struct err *err)
-{
-	uint64_t start;
-	int r;
-
-	fprintf(f, ",\n \"%s\": ", name);
-	if (pid <= 0) {
-		fputs("null", f);
-		return 0;
-	}
-	r = state_start_time(pid, &start, err);
-	if (r < 0)
-		return r;
-	fprintf(f, "{\"pid\": %d, \"start\": %llu}", (int)pid, (unsigned long long)start);
-	return 0;
-}
-
-static void put_argv(FILE *f, const char *const *argv)
-{
-	size_t room = ARGV_TEXT_MAX;
-
-	fputs(",\n \"argv\": [", f);
-	for (size_t i = 0; argv && argv[i]; i++) {
-		size_t len = strlen(argv[i]);
-
-		if (i)
-			fputs(", ", f);
-		put_string(f, len < room ? argv[i] : "...");
-		if (len >= room)
-			break;
-		room -= len;
-	}
-	fputc(']', f);
-}
-
-/* Before the groups are made: where they will be. */
-static int put_places(FILE *f, const struct plan *plan, struct err *err)
-{
-	struct cgroup_place places[CGROUP_PLACES_MAX];
-	size_t n = 0;
-
-	if (plan->cgroup_path) {
-		int r = cgroup_places(plan->cgroup_host, &plan->limits, places, &n, err);
-
-		if (r < 0)
-			return r;
-	}
-	fputs(",\n \"hierarchies\": [", f);
-	for (size_t i = 0; i < n; i++)
-		fprintf(f, "%s{\"name\": \"%s\", \"device\": %ju, \"inode\": %ju}", i ? ", " : "", places[i].name,
-			(uintmax_t)places[i].device, (uintmax_t)places[i].inode);
-	fputc(']', f);
-	return 0;
-}
-
-static int put_state(FILE *f, const struct plan *plan, const struct reservation *reservation, pid_t init,
-		     struct err *err)
-{
-	char created[32] = "", boot[BOOT_ID_SIZE];
-	struct stat st;
-	struct tm tm;
-	int r;
-
-	/* The lock is as old as the container, and a second record keeps the time of the first. */
-	if (fstat(reservation->lock_fd, &st) == 0 && gmtime_r(&st.st_mtime, &tm))
-		strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	fprintf(f, "{\"version\": 1");
-	put_optional(f, "id", plan->id);
-	r = put_process(f, "owner", getpid(), err);
-	if (r == 0)
-		r = put_process(f, "init", init, err);
-	if (r < 0)
-		return r;
-	/* Start times count from boot: without this one, a record that survives a boot could name a stranger. */
-	put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
-	put_optional(f, "cgroup", plan->cgroup_path);
-	r = put_places(f, plan, err);
-	if (r < 0)
-		return r;
-	put_optional(f, "created", created);
-	put_optional(f, "rootfs", plan->rootfs.path ? plan->rootfs.path : plan->rootfs.source);
-	put_map(f, "uid_map", &plan->uids);
-	put_map(f, "gid_map", &plan->gids);
-	put_argv(f, plan->argv);
-	fputs("}\n", f);
-	return 0;
-}
-
-int state_record(const struct plan *plan, const struct reservation *reservation, pid_t init, struct err *err)
-{
-	_cleanup_free_ char *text = NULL;
-	_cleanup_close_ int dir = FD_NONE;
-	size_t size = 0;
-	FILE *f;
-	int r;
-
-	f = open_memstream(&text, &size);
-	if (!f)
-		return err_oom(err);
-	r = put_state(f, plan, reservation, init, err);
-	if (fclose(f) != 0 && r == 0)
-		r = err_oom(err);
-	if (r < 0)
-		return r;
-	dir = open(reservation->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return err_system(err, "%s", reservation->dir);
-	return file_replace_at(dir, "state.json", 0600, text, size, err);
 }

@@ -17,14 +17,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define STATE_FILE_MAX (1u << 20)
 #define SOME_TIMEOUT_MS 200 /* of a launch, which did not ask for this work */
 #define SOME_OWN_MAX 6 /* tries in the own remap: the others must not be left out for a remap with many containers */
-
-static void json_done(json_t **json)
-{
-	json_decref(*json);
-}
 
 static DIR *open_list(int dirfd)
 {
@@ -34,183 +28,6 @@ static DIR *open_list(int dirfd)
 	if (!dir && fd >= 0)
 		close(fd);
 	return dir;
-}
-
-int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, struct err *err)
-{
-	_cleanup_close_ int fd = FD_NONE;
-	_cleanup_closedir_ DIR *dir = NULL;
-	struct dirent *entry;
-
-	fd = openat(remap_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_system(err, "%s/%s in the state root", remap, id);
-	dir = open_list(fd);
-	if (!dir)
-		return err_system(err, "%s/%s in the state root", remap, id);
-	while ((entry = readdir(dir)))
-		if (!streq(entry->d_name, ".") && !streq(entry->d_name, "..") && !streq(entry->d_name, "lock"))
-			unlinkat(fd, entry->d_name, 0);
-	/* Last, since who finds no lock may take the directory for a new one; see state_lock(). */
-	unlinkat(fd, "lock", 0);
-	if (unlinkat(remap_fd, id, AT_REMOVEDIR) < 0 && errno != ENOENT && errno != ENOTEMPTY)
-		return err_system(err, "%s/%s in the state root: removing it", remap, id);
-	unlinkat(root_fd, remap, AT_REMOVEDIR); /* ENOTEMPTY while the remap has other containers */
-	return 0;
-}
-
-/* Kills the recorded init when it still is that process. A pidfd is opened first and the start time compared after: what the pidfd
- * names cannot change any more in between. */
-static int end_init(const json_t *state, struct err *err)
-{
-	json_int_t pid, start;
-	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
-	uint64_t started;
-
-	if (json_unpack((json_t *)state, "{s:{s:I, s:I}}", "init", "pid", &pid, "start", &start) < 0)
-		return 0; /* none was recorded: it dies with the channel to its runtime */
-	if (pid <= 1 || pid > INT_MAX)
-		return 0;
-	if (pidref_open((pid_t)pid, &init, NULL) < 0 || state_start_time((pid_t)pid, &started, NULL) < 0 ||
-	    started != (uint64_t)start)
-		return 0;
-	return pidref_kill(&init, SIGKILL, err);
-}
-
-/* A group that nsrun made is named after the container; nothing else is ever destroyed on the word of a file. */
-static bool is_our_cgroup(const char *path, const char *id)
-{
-	const char *last = strrchr(path, '/');
-
-	return path[0] == '/' && last != path && streq(last + 1, id) && !strstr(path, "/../") && !strstr(path, "/./");
-}
-
-/* The record is of another boot: nothing that it names is there any more. */
-static bool before_boot(const json_t *state)
-{
-	const char *then = json_string_value(json_object_get(state, "boot_id"));
-	char now[BOOT_ID_SIZE];
-
-	return then && state_boot_id(now) && !streq(now, then);
-}
-
-static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, struct err *err)
-{
-	const char *cgroup = json_string_value(json_object_get(state, "cgroup"));
-	const json_t *places = json_object_get(state, "hierarchies"), *entry;
-	struct cgroup_host host;
-	size_t i;
-	int r;
-
-	if (!cgroup)
-		return 0;
-	if (!is_our_cgroup(cgroup, id))
-		return err_input(err, "%s/state.json: \"%s\" is not its cgroup", id, cgroup);
-	if (!json_is_array(places))
-		return err_input(err,
-				 "%s/state.json: without the hierarchies of its cgroup; end what is left of it by "
-				 "hand, then remove the directory",
-				 id);
-	r = cgroup_probe(&host, err);
-	if (r < 0)
-		return r;
-	/* All of them first: a group that is only out of sight must not pass for one that is gone. */
-	json_array_foreach(places, i, entry)
-	{
-		struct cgroup_place place = { 0 };
-		json_int_t device, inode;
-		const char *name;
-
-		if (json_unpack((json_t *)entry, "{s:s, s:I, s:I}", "name", &name, "device", &device, "inode", &inode) <
-		    0)
-			return err_input(err, "%s/state.json: \"hierarchies\"", id);
-		snprintf(place.name, sizeof(place.name), "%s", name);
-		place.device = (uint64_t)device;
-		place.inode = (uint64_t)inode;
-		r = cgroup_check_place(&host, &place, err);
-		if (r < 0)
-			return r;
-	}
-	return cgroup_destroy(&host, cgroup, timeout_ms, err);
-}
-
-static int end_processes(int dirfd, const char *id, unsigned timeout_ms, struct err *err)
-{
-	_cleanup_(json_done) json_t *state = NULL;
-	_cleanup_free_ char *text = NULL;
-	struct err read_err = ERR_INIT;
-	json_error_t why;
-	size_t size;
-	int r;
-
-	r = file_read_at(dirfd, "state.json", STATE_FILE_MAX, &text, &size, &read_err);
-	if (r == -ENOENT)
-		return 0; /* nothing had been made yet: the record comes first */
-	if (r < 0) {
-		if (err && !err_is_set(err))
-			*err = read_err;
-		return r;
-	}
-	state = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
-	if (!json_is_object(state))
-		return err_input(err, "%s/state.json: %s; end what is left of it by hand, then remove the directory",
-				 id, state ? "no object" : why.text);
-	if (before_boot(state))
-		return 0;
-	r = end_init(state, err);
-	return r < 0 ? r : end_cgroup(state, id, timeout_ms, err);
-}
-
-/* "UID.GID/ID" in ranges/UID: an `auto` range. 1: the marker names this container; 0: it does not, or there is none. */
-static int marker_is_of(int ranges_fd, const char *name, const char *remap, const char *id)
-{
-	_cleanup_close_ int fd = openat(ranges_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char text[64] = "", wanted[64];
-
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		return 0;
-	snprintf(wanted, sizeof(wanted), "%s/%s", remap, id);
-	return streq(text, wanted);
-}
-
-/* After its container: a marker alone is harmless, whoever takes the range removes it. */
-static void remove_marker(int root_fd, const char *remap, const char *id)
-{
-	_cleanup_close_ int ranges = FD_NONE, lock = FD_NONE;
-	char name[16] = "";
-	uint32_t first;
-
-	if (sscanf(remap, "%15[0-9]", name) != 1 || parse_u32(name, &first) < 0)
-		return;
-	ranges = openat(root_fd, "ranges", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (ranges < 0 || !marker_is_of(ranges, name, remap, id) || ids_auto_lock(ranges, first, &lock) < 0)
-		return;
-	if (marker_is_of(ranges, name, remap, id)) /* with the lock held nobody writes another one */
-		unlinkat(ranges, name, 0);
-}
-
-int state_recover(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err)
-{
-	_cleanup_close_ int remap_fd = FD_NONE, dir = FD_NONE, lock = FD_NONE;
-	int r;
-
-	remap_fd = openat(root_fd, remap, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	dir = remap_fd < 0 ? FD_NONE : openat(remap_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return errno == ENOENT ? 0 : err_system(err, "%s/%s in the state root", remap, id);
-	r = state_lock(dir, &lock, err);
-	if (r == -ESTALE)
-		return 0;
-	if (r < 0)
-		return r;
-	r = end_processes(dir, id, timeout_ms, err);
-	if (r < 0)
-		return r;
-	r = state_remove(root_fd, remap, remap_fd, id, err);
-	if (r < 0)
-		return r;
-	remove_marker(root_fd, remap, id);
-	return 1;
 }
 
 #define NAMES_SIZE 32768 /* some 900 names of a state root */
@@ -267,6 +84,8 @@ static unsigned collect_some_of(int root_fd, const char *remap, const char *own_
 		const char *id = ids[(start + i) % n];
 
 		if (streq(id, own_id))
+			continue;
+		if (state_is_ended(fd, id))
 			continue;
 		if (!lives(fd, id))
 			(void)state_recover(root_fd, remap, id, SOME_TIMEOUT_MS, NULL);
@@ -328,8 +147,11 @@ static void collect_remap(struct collection *c, const char *remap)
 		if (r == -EBUSY && !err_is_set(&failure))
 			continue;
 		note(c, r, &failure);
-		if (r == 1 && c->on_removed)
-			c->on_removed(entry->d_name, "its runtime is dead", c->data);
+		if (r > 0 && c->on_removed)
+			c->on_removed(entry->d_name,
+				      r == 1 ? "its runtime is dead"
+					     : "its runtime is dead; its record stays until nsrun rm",
+				      c->data);
 	}
 	unlinkat(c->root_fd, remap, AT_REMOVEDIR);
 }

@@ -166,6 +166,10 @@ def launches():
         Launch("host-namespaces-init", lambda: _remapped() + HOST + ["--init"], _dummy_tree),
         Launch("joined", _joined, _dummy_tree),
         Launch("user-host-namespaces", HOST, lambda: _own(ranger()), ranger),
+        Launch("process", lambda: _remapped() + ["--oom-score-adj", "100", "--umask", "077", "--domainname", "example.org", "--group-add", "5",
+                                                  "--sysctl", "net.ipv4.ip_forward=1", "--add-host", "a:192.0.2.1"], _dummy_tree),
+        Launch("privileged", lambda: _remapped() + ["--privileged"], _dummy_tree),
+        Launch("privileged-cgroupns", lambda: _remapped() + ["--privileged", "--cgroupns=host"], _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
     ]
 
@@ -194,10 +198,8 @@ def impossible():
     out = {}
     unified = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
     controllers = open(os.path.join(unified[0], "cgroup.controllers")).read().split() if unified else []
-    if "memory" not in controllers:
-        out["cgroup.mount"] = out["cgroup.provide"] = "the memory controller in the v2 hierarchy"
     if not unified:
-        out["cgroup.create"] = "a v2 hierarchy"
+        out["cgroup.create"] = out["cgroup.mount"] = out["cgroup.delegate"] = out["cgroup.provide"] = "a v2 hierarchy"
     if not os.path.isdir("/sys/fs/cgroup/memory") or "memory" in controllers:
         out["cgroup.attach"] = out["cgroupns.unshare"] = "controllers in v1 hierarchies"
     # Root's overlay is made where the kernel's tmpfs allows it.

@@ -162,6 +162,11 @@ static void status_by_lock(void **state)
 	    "{\"version\": 2, \"id\": \"" ID
 	    "\", \"exit\": {\"status\": 3, \"signal\": 0, \"time\": \"2026-01-01T00:00:00Z\"}}");
 	assert_int_equal(status_of(ID), CONTAINER_ENDED);
+	char path[256];
+
+	path_of(path, sizeof(path), ID, "lock"); /* its owner removes it last */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(status_of(ID), CONTAINER_ENDED);
 }
 
 static void init_is_one_process(void **state)
@@ -352,8 +357,8 @@ static void lists(void **state)
 	assert_int_equal(n, 0);
 	make(ID, "", "{\"version\": 2, \"id\": \"" ID "\", \"created\": \"2026-01-02T00:00:00Z\"}");
 	make(OTHER, "", "{\"version\": 2, \"id\": \"" OTHER "\", \"created\": \"2026-01-01T00:00:00Z\"}");
-	make("aaaaaaaaaaaa", "", NULL);			/* nothing was made of it */
-	make("bbbbbbbbbbbb", NULL, "{\"version\": 2}"); /* being removed */
+	make("aaaaaaaaaaaa", "", NULL);	  /* nothing was made of it */
+	make("bbbbbbbbbbbb", NULL, NULL); /* being removed */
 	make("cccccccccccc", "", "{");
 	make("dddddddddddd", NULL, NULL);
 	path_of(path, sizeof(path), "dddddddddddd", "lock");

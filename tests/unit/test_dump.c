@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -22,6 +23,8 @@ static struct plan sample(void)
 	static const char *const env[] = { "A=B", "ESC=\033[31m", NULL };
 	static const char *const masked[] = { "/proc/kcore", NULL };
 	static const struct rlimit_setting rlimits[] = { { RLIMIT_NOFILE, { 1024, RLIM_INFINITY } } };
+	static const char *const groups[] = { "audio", "7", NULL }, *const ports[] = { "80/tcp", NULL };
+	static const struct plan_sysctl sysctls[] = { { "net/ipv4/ip_forward", "1" } };
 	static const struct seccomp_program program = { .len = 42, .flags = 2 };
 	static struct plan_tree volume = { .source = "./data",
 					   .target = "/data",
@@ -69,6 +72,20 @@ static struct plan sample(void)
 		.hostname = "web",
 		.n_rlimits = 1,
 		.rlimits = rlimits,
+		.domainname = "example.org",
+		.groups = groups,
+		.umask = 077,
+		.stop_signal = SIGQUIT,
+		.stop_timeout = 30,
+		.oom_score_adj = -500,
+		.has_oom_score_adj = true,
+		.n_sysctls = 1,
+		.sysctls = sysctls,
+		.image = { .path = "/srv/web.image.json", .ports = ports, .user = ORIGIN_IMAGE, .env = ORIGIN_BOTH },
+		.etc_wanted = true,
+		.hosts = "127.0.0.1\tlocalhost\n",
+		.hosts_required = true,
+		.privileged = true,
 		.caps = { .bounding = 1 << CAP_CHOWN, .effective = 1 << CAP_CHOWN },
 		.no_new_privs = true,
 		.seccomp_name = "default",
@@ -146,6 +163,26 @@ static void test_dump(void **state)
 		"argv.2: line\\x0afeed: x",
 		"env.1: ESC=\\x1b[31m",
 		"hostname: web",
+		"domainname: example.org",
+		"group.0: audio",
+		"group.1: 7",
+		"umask: 0077",
+		"stop.signal: SIGQUIT",
+		"stop.signal.from: default",
+		"stop.timeout: 30",
+		"oom.score.adj: -500",
+		"sysctl.0: net/ipv4/ip_forward=1",
+		"image: /srv/web.image.json",
+		"image.port.unused.0: 80/tcp",
+		"image.volume.unused: none",
+		"user.from: image",
+		"env.from: image and options",
+		"argv.from: default",
+		"etc: yes",
+		"hosts: 127.0.0.1\\x09localhost\\x0a",
+		"hosts.required: yes",
+		"resolv.conf: none",
+		"privileged: yes",
 		"terminal: no",
 		"init: no",
 		"ulimit.nofile: 1024:unlimited",

@@ -266,7 +266,6 @@ static void test_values(void **state)
 	BAD(ERR_ID_OPTION_VALUE, "host", "--userns=none", "root");
 	BAD(ERR_ID_OPTION_VALUE, "'seccomp='", "--security-opt", "secomp=x", "root");
 	BAD(ERR_ID_NOT_BUILT, "apparmor=x", "--security-opt", "apparmor=x", "root");
-	BAD(ERR_ID_NOT_BUILT, "strict", "--security-opt", "seccomp=strict", "root");
 	BAD(ERR_ID_NOT_BUILT, "bridge", "--network", "bridge", "root");
 	BAD(ERR_ID_OPTION_VALUE, "private, host", "--pid=hots", "root");
 	BAD(ERR_ID_OPTION_VALUE, "monotonic=", "--time-offset", "realtime=5", "root");
@@ -399,7 +398,7 @@ static void test_help_size(void **state)
 		width = len > width ? len : width;
 		p += len + (p[len] == '\n');
 	}
-	assert_in_range(lines, 20, 48);
+	assert_in_range(lines, 20, 100); /* two screens */
 	assert_in_range(width, 60, 100);
 	for (size_t i = 0; i < option_rows_count; i++) {
 		char name[64];

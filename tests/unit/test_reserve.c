@@ -111,7 +111,7 @@ static void records_json(void **state)
 	struct plan *plan = auto_plan();
 	struct reservation reservation = RESERVATION_NONE;
 	struct err err = ERR_INIT;
-	char path[160], created[2][32];
+	char path[160], created[2][STATE_TIME_SIZE], text_of_lock[64] = "", wanted[64];
 	uint64_t start;
 
 	(void)state;
@@ -120,9 +120,8 @@ static void records_json(void **state)
 		json_t *json;
 		const char *text, *id;
 		int pid, owner, first;
-		json_int_t started;
-
-		if (state_record(plan, &reservation, i ? getpid() : 0, &err) < 0)
+		if (state_record(plan, &reservation, &err) < 0 ||
+		    (i && state_record_init(&reservation, getpid(), &err) < 0))
 			fail_msg("%s", err.message);
 		snprintf(path, sizeof(path), "%s/state.json", reservation.dir);
 		json = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
@@ -134,26 +133,154 @@ static void records_json(void **state)
 		assert_int_equal(owner, getpid());
 		assert_int_equal(first, plan->root_uid);
 		snprintf(created[i], sizeof(created[i]), "%s", text);
-		assert_int_equal(strlen(text), 20);
+		assert_int_equal(strlen(text), 30);
 		text = json_string_value(json_array_get(json_object_get(json, "argv"), 1));
 		assert_string_equal(text, "a \"quoted\"\n\x1b word");
 		assert_string_equal(json_string_value(json_array_get(json_object_get(json, "argv"), 2)),
 				    "\xc3\xbf\xc3\xbe");
 		assert_string_equal(json_string_value(json_array_get(json_object_get(json, "argv"), 3)), "\xc3\xa4");
 		assert_true(json_is_null(json_object_get(json, "cgroup")));
+		assert_true(json_is_null(json_object_get(json, "exit")));
+		assert_true(json_is_false(json_object_get(json, "keep")));
+		assert_int_equal(json_integer_value(json_object_get(json, "version")), 2);
+		const ssize_t n = pread(reservation.lock_fd, text_of_lock, sizeof(text_of_lock) - 1, 0);
 		if (i == 0) {
-			assert_true(json_is_null(json_object_get(json, "init")));
+			assert_int_equal(n, 0);
 		} else {
-			assert_int_equal(json_unpack(json, "{s:{s:i, s:I}}", "init", "pid", &pid, "start", &started),
-					 0);
-			assert_int_equal(pid, getpid());
 			assert_int_equal(state_start_time(getpid(), &start, &err), 0);
-			assert_int_equal(started, start);
+			snprintf(wanted, sizeof(wanted), "%d %ju\n", getpid(), (uintmax_t)start);
+			assert_string_equal(text_of_lock, wanted);
 		}
 		json_decref(json);
 	}
 	assert_string_equal(created[0], created[1]);
 	assert_int_equal(reservation_end(&reservation, &err), 0);
+	arena_free(plan->arena);
+}
+
+static json_t *read_record(const char *dir)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/state.json", dir);
+	return json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static struct plan *named_plan(bool keep)
+{
+	struct plan *plan = auto_plan();
+
+	plan->name = "web";
+	plan->keep = keep;
+	return plan;
+}
+
+static int file_below(const char *dir, const char *name)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK);
+}
+
+static void refused_name(const char *id)
+{
+	struct plan *plan = named_plan(false);
+	struct reservation reservation = RESERVATION_NONE;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(plan_reserve(plan, &reservation, &err), -EPERM);
+	assert_int_equal(err.id, ERR_ID_NAME_IN_USE);
+	assert_non_null(strstr(err.message, id));
+	arena_free(plan->arena);
+}
+
+/* A kept container: name and record stay, and nothing else does. */
+static void keeps_the_record(void **state)
+{
+	struct plan *plan = named_plan(true);
+	struct reservation reservation = RESERVATION_NONE, other = RESERVATION_NONE;
+	const struct state_exit end = { .status = 137, .signal = 9, .oom_kills = 2 };
+	struct err err = ERR_INIT;
+	char dir[160];
+	int status, signal, kills;
+
+	(void)state;
+	assert_int_equal(plan_reserve(plan, &reservation, &err), 0);
+	snprintf(dir, sizeof(dir), "%s", reservation.dir);
+	assert_int_equal(state_record(plan, &reservation, &err), 0);
+	assert_int_equal(file_below(root, "names/web/lock"), 0);
+	refused_name(plan->id);
+
+	assert_int_equal(reservation_keep(plan, &reservation, &end, NULL), 0);
+	assert_int_equal(file_below(dir, "lock"), -1);
+	json_t *json = read_record(dir);
+	assert_int_equal(json_unpack(json, "{s:{s:i, s:i, s:i}}", "exit", "status", &status, "signal", &signal,
+				     "oom_kills", &kills),
+			 0);
+	json_decref(json);
+	assert_int_equal(status, 137);
+	assert_int_equal(signal, 9);
+	assert_int_equal(kills, 2);
+	for (int i = 0; i < 3; i++) /* collectors do not care */
+		assert_int_equal(state_collect(root, NULL, NULL, &err), 0);
+	assert_int_equal(file_below(dir, "state.json"), 0);
+	assert_int_equal(file_below(dir, "lock"), -1);
+	refused_name(plan->id);
+
+	/* A name of a directory that is gone. */
+	char command[300];
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+	struct plan *second = named_plan(false);
+	if (plan_reserve(second, &other, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(file_below(root, "names/web/lock"), 0);
+	assert_int_equal(reservation_end(&other, &err), 0);
+	snprintf(command, sizeof(command), "test -z \"$(ls -A %s/names)\"", root);
+	assert_int_equal(system(command), 0);
+	arena_free(plan->arena);
+	arena_free(second->arena);
+}
+
+static void leave_named(bool keep)
+{
+	const pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct reservation reservation = RESERVATION_NONE;
+		struct plan *plan = named_plan(keep);
+
+		_exit(plan_reserve(plan, &reservation, NULL) < 0 || state_record(plan, &reservation, NULL) < 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Of one whose nsrun died: its end is not known, unless nothing of it is kept. */
+static void recovers_names(void **state)
+{
+	struct plan *plan = named_plan(true);
+	struct reservation reservation = RESERVATION_NONE;
+	struct err err = ERR_INIT;
+	char dir[300];
+
+	(void)state;
+	leave_named(false);
+	if (plan_reserve(plan, &reservation, &err) < 0) /* frees the name itself */
+		fail_msg("%s", err.message);
+	assert_int_equal(reservation_end(&reservation, &err), 0);
+
+	leave_named(true);
+	refused_name("");
+	snprintf(dir, sizeof(dir), "%s/names/web", root);
+	json_t *json = read_record(dir);
+	assert_true(json_is_true(json_object_get(json_object_get(json, "exit"), "lost")));
+	json_decref(json);
+	assert_int_equal(file_below(dir, "lock"), -1);
+	snprintf(dir, sizeof(dir), "rm -r %s/[0-9]* %s/names", root, root);
+	assert_int_equal(system(dir), 0);
 	arena_free(plan->arena);
 }
 
@@ -239,8 +366,8 @@ static void collector_hurts_no_living(void **state)
 			struct plan *plan = auto_plan();
 			struct err err = ERR_INIT;
 
-			if (plan_reserve(plan, &reservation, &err) < 0 ||
-			    state_record(plan, &reservation, 0, &err) < 0 || access(reservation.marker, F_OK) < 0) {
+			if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
+			    access(reservation.marker, F_OK) < 0) {
 				fprintf(stderr, "%s\n", err.message);
 				_exit(1);
 			}
@@ -269,8 +396,10 @@ static void count_removed(const char *id, const char *what, void *data)
 	++*(int *)data;
 }
 
-/* A record of `init` left by a dead owner; what is written over its start time with `wrong`. */
-static void leave_record(pid_t init, bool wrong)
+/* A record of `init` left by a dead owner: as it is, with another start time, or as version 1 had it. */
+enum left { LEFT_RIGHT, LEFT_WRONG, LEFT_VERSION_1 };
+
+static void leave_record(pid_t init, enum left left)
 {
 	pid_t pid = fork();
 	int status;
@@ -281,34 +410,61 @@ static void leave_record(pid_t init, bool wrong)
 		struct err err = ERR_INIT;
 		char path[160], command[300];
 
-		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, init, &err) < 0)
+		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
+		    state_record_init(&reservation, init, &err) < 0)
 			_exit(1);
-		snprintf(path, sizeof(path), "%s/state.json", reservation.dir);
-		snprintf(command, sizeof(command), "sed -i '/\"init\"/s/\"start\": [0-9]*/\"start\": 1/' %s", path);
-		if (wrong && system(command) != 0)
+		snprintf(path, sizeof(path), "%s/lock", reservation.dir);
+		snprintf(command, sizeof(command), "sed -i 's/ .*/ 1/' %s", path);
+		if (left == LEFT_WRONG && system(command) != 0)
 			_exit(2);
+		if (left == LEFT_VERSION_1) {
+			uint64_t start;
+
+			if (ftruncate(reservation.lock_fd, 0) < 0 || state_start_time(init, &start, &err) < 0)
+				_exit(3);
+			snprintf(
+				command, sizeof(command),
+				"sed -i '1s/{\"version\": 2/{\"version\": 1, \"init\": {\"pid\": %d, \"start\": %ju}/' %s/state.json",
+				init, (uintmax_t)start, reservation.dir);
+			if (system(command) != 0)
+				_exit(4);
+		}
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 }
 
+static pid_t sleeping_init(void)
+{
+	const pid_t init = fork();
+
+	if (init == 0)
+		wait_to_be_killed();
+	return init;
+}
+
 static void ends_init_and_no_stranger(void **state)
 {
-	pid_t init = fork();
+	pid_t init = sleeping_init();
 	int status, removed = 0;
 
 	(void)state;
-	if (init == 0)
-		wait_to_be_killed();
-	leave_record(init, true);
+	leave_record(init, LEFT_WRONG);
 	assert_int_equal(state_collect(root, count_removed, &removed, NULL), 0);
 	assert_int_equal(removed, 1);
 	usleep(50000);
 	assert_int_equal(waitpid(init, &status, WNOHANG), 0); /* the number was the same, the process another */
-	leave_record(init, false);
+	leave_record(init, LEFT_RIGHT);
 	assert_int_equal(state_collect(root, count_removed, &removed, NULL), 0);
 	assert_int_equal(removed, 2);
+	assert_int_equal(waitpid(init, &status, 0), init);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+
+	init = sleeping_init();
+	leave_record(init, LEFT_VERSION_1);
+	assert_int_equal(state_collect(root, count_removed, &removed, NULL), 0);
+	assert_int_equal(removed, 3);
 	assert_int_equal(waitpid(init, &status, 0), init);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_int_equal(count_below(""), 1);
@@ -366,7 +522,7 @@ static int reserve_after_death(void)
 	if (init == 0)
 		wait_to_be_killed();
 	private_etc("nsremap:1000000:131072\\n"); /* one range for auto */
-	leave_record(init, false);
+	leave_record(init, LEFT_RIGHT);
 	if (count_below("ranges") != 1)
 		return 1;
 	plan = auto_plan();
@@ -402,7 +558,7 @@ static void any_launch_frees_what_the_dead_left(void **state)
 
 	if (init == 0)
 		wait_to_be_killed();
-	leave_record(init, false);
+	leave_record(init, LEFT_RIGHT);
 	if (plan_reserve(plan, &reservation, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_int_equal(count_below(""), 2);	    /* ranges, and our own remap */
@@ -518,7 +674,7 @@ static int end_with_cgroup(void)
 		plan->cgroup_path = parent;
 		plan->cgroup_host = &host;
 		plan->limits = no_limits;
-		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, 0, &err) < 0 ||
+		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
 		    cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0)
 			_exit(77);
 		if (fork() == 0) {
@@ -572,7 +728,7 @@ static int keep_hidden_group(void)
 		plan->cgroup_path = parent;
 		plan->cgroup_host = &host;
 		plan->limits = no_limits;
-		_exit(plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, 0, &err) < 0 ||
+		_exit(plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
 				      cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0
 			      ? 77
 			      : 0);
@@ -720,14 +876,15 @@ static void collector_ends_the_cgroup(void **state)
 static void keeps_what_it_cannot_judge(void **state)
 {
 	struct err err = ERR_INIT;
-	char path[200], command[300];
+	char path[200], command[600];
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/7.7", root);
 	assert_int_equal(mkdir(path, 0700), 0);
 	snprintf(path, sizeof(path), "%s/7.7/0123456789ab", root);
 	assert_int_equal(mkdir(path, 0700), 0);
-	snprintf(command, sizeof(command), "echo '{ \"cgroup\": \"/other/0123456789ac\" }' > %s/state.json", path);
+	snprintf(command, sizeof(command),
+		 "touch %s/lock; echo '{ \"cgroup\": \"/other/0123456789ac\" }' > %s/state.json", path, path);
 	assert_int_equal(system(command), 0);
 	assert_true(state_collect(root, NULL, NULL, &err) < 0);
 	assert_non_null(strstr(err.message, "/other/"));
@@ -923,6 +1080,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_and_gives_back),
 		cmocka_unit_test(records_json),
+		cmocka_unit_test(keeps_the_record),
+		cmocka_unit_test(recovers_names),
 		cmocka_unit_test(no_two_share),
 		cmocka_unit_test(collector_hurts_no_living),
 		cmocka_unit_test(ends_init_and_no_stranger),

@@ -73,6 +73,13 @@ static struct plan shape(unsigned bits)
 		.no_new_privs = bits & 128,
 		.ephemeral = bits & 256,
 		.n_rlimits = (bits & 512) ? 1 : 0,
+		/* Rows that an option adds, each with some bit of its own shape. */
+		.has_oom_score_adj = bits & 16,
+		.n_sysctls = (bits & 256) ? 1 : 0,
+		.etc_wanted = bits & 512,
+		.domainname = (bits & 32) ? "x" : NULL,
+		.umask = (bits & 128) ? 077 : 022,
+		.privileged = (bits & 8) && (bits & 512),
 	};
 	plan.performer[WORK_SOURCES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
 	plan.performer[WORK_OVERLAY] = (bits & 2048) && !(bits & 1024) ? BY_RUNTIME : BY_INIT;

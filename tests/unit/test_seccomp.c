@@ -158,7 +158,7 @@ static void same_answer(struct seccomp_data *data, const void *a, const void *b)
 
 static void precompiled_equals_compiled(void **state)
 {
-	static const char *const names[] = { "default", "docker" };
+	static const char *const names[] = { "default", "docker", "strict" };
 	static const uint64_t caps[] = { CAPS_NSRUN, CAPS_DOCKER };
 	static const uint32_t archs[] = { NATIVE, AUDIT_ARCH_I386, AUDIT_ARCH_ARM, AUDIT_ARCH_PPC64 };
 

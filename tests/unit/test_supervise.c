@@ -33,7 +33,8 @@ static int supervisor(inside init, int in_fd, int out_fd, bool with_pty)
 {
 	struct signals signals = SIGNALS_NONE;
 	struct pidref ref = PIDREF_NONE;
-	int master = FD_NONE, peer = FD_NONE, status = -1;
+	int master = FD_NONE, peer = FD_NONE;
+	struct supervised end = { .status = -1 };
 	struct err err = ERR_INIT;
 
 	if (signals_begin(&signals, &err) < 0 || (with_pty && openpty(&master, &peer, NULL, NULL, NULL) < 0))
@@ -57,14 +58,16 @@ static int supervisor(inside init, int in_fd, int out_fd, bool with_pty)
 	if (supervise(&(struct supervision){ .init = &ref,
 					     .signals = &signals,
 					     .pty_master = master,
+					     .outputs = { FD_NONE, FD_NONE },
+					     .input = FD_NONE,
 					     .stdin_fd = in_fd,
 					     .stdout_fd = out_fd },
-		      &status, &err) < 0) {
+		      &end, &err) < 0) {
 		fprintf(stderr, "supervise: %s\n", err.message);
 		return 205;
 	}
 	signals_end(&signals);
-	return status;
+	return end.status;
 }
 
 /* The supervisor has a group of its own, like a shell's job. close_fd: the user's ends, not to be held by it. */

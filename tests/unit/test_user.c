@@ -309,6 +309,32 @@ static void absent_files(void **state)
 	assert_int_equal(resolve(t, "5:6").creds.uid, 5);
 }
 
+static void added_groups(void **state)
+{
+	static const char *const good[] = { "audio", "4321", "audio", NULL }, *const unknown[] = { "4321", "nosuch", NULL },
+				 *const damaged[] = { "bad", NULL }, *const none[] = { NULL };
+	struct tree *t = *state;
+	struct err err = ERR_INIT;
+	struct user_entry e = resolve(t, "alice");
+	const size_t before = e.creds.n_groups;
+
+	assert_int_equal(user_add_groups(t->fd, good, &e, &err), 0);
+	assert_int_equal(e.creds.n_groups, before + 3);
+	assert_int_equal(e.creds.groups[before], 29);
+	assert_int_equal(e.creds.groups[before + 1], 4321);
+	assert_int_equal(user_add_groups(t->fd, unknown, &e, &err), -ENOENT);
+	assert_int_equal(err.id, ERR_ID_UNKNOWN_INSIDE);
+	err = ERR_INIT;
+	assert_true(user_add_groups(t->fd, damaged, &e, &err) < 0);
+	assert_int_equal(user_add_groups(t->fd, none, &e, &err), 0);
+	free(e.creds.groups);
+
+	static const char *const bad_words[] = { "", "a:b", "-1", "4294967295", "1x", "a/b", "+a" };
+	for (size_t i = 0; i < ARRAY_LEN(bad_words); i++)
+		assert_true(user_check_group_syntax(bad_words[i], NULL) < 0);
+	assert_int_equal(user_check_group_syntax("staff", NULL), 0);
+}
+
 static void many_groups(void **state)
 {
 	struct tree *t = *state;
@@ -339,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(long_fields, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(absent_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(added_groups, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_groups, setup, teardown),
 	};
 

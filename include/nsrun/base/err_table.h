@@ -29,8 +29,8 @@ ERR_ID(USERNS_APPARMOR, "userns-apparmor",
        "kernel.apparmor_restrict_unprivileged_userns=0")
 ERR_ID(USERNS_CHROOT, "userns-chroot",
        "a process inside a chroot may not make a user namespace (user_namespaces(7)): enter the tree by pivot_root instead")
-ERR_ID(ROOTFS_MISSING, "rootfs-missing", "make one with rootfs-scripts/busybox DIR, or name an existing directory; there "
-       "is no image store")
+ERR_ID(ROOTFS_MISSING, "rootfs-missing", "make one with rootfs-scripts/busybox DIR (or debian, oci, docker-export there), or name an existing "
+       "directory; there is no image store")
 ERR_ID(ROOTFS_OWNER, "rootfs-owner",
        "one of: a rootfs owned by the range (rootfs-scripts/busybox --owner USER DIR); a rootfs below a directory that other users "
        "cannot search (chmod 700 PARENT); --read-only or --ephemeral; --trust-rootfs if every user of this host may be trusted with "
@@ -108,6 +108,19 @@ ERR_ID(NAME_IN_USE, "name-in-use", "choose another name, or remove the container
 ERR_ID(NO_CONTROL, "no-control", "only a container that was started with --detach or --name can be attached to or waited for")
 ERR_ID(FORBIDDEN_BY_SITE, "forbidden-by-site", "the site file forbids it on this host: leave the option away, or ask who wrote the file")
 ERR_ID(SITE_FILE, "site-file", "correct the file; nsrun.json(5) describes it. Nothing is started while the rules of this host cannot be read")
+ERR_ID(SETGROUPS_DENIED, "setgroups-denied",
+       "give the user subordinate ranges in /etc/subuid and /etc/subgid, so that newgidmap writes the map, or let root start the container")
+ERR_ID(SYSCTL_NAMESPACE, "sysctl-namespace",
+       "only parameters of the container's own namespaces can be set for it: net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*, user.*; "
+       "what is the host's is set there with sysctl(8)")
+ERR_ID(SYSCTL_REFUSED, "sysctl-refused",
+       "this kernel has no such parameter in the namespace, or leaves it to root of the host: sysctl -a inside a container lists those that are there")
+ERR_ID(SYSCTL_NOT_KEPT, "sysctl-not-kept", "the kernel keeps another value than the one asked for: ask for one that it can represent")
+ERR_ID(OOM_SCORE_LOWER, "oom-score-lower",
+       "a score below the lowest that was set with privilege needs CAP_SYS_RESOURCE in the initial user namespace (proc(5), oom_score_adj): ask for a higher one, or let root start the container")
+ERR_ID(IMAGE_CONFIG, "image-config",
+       "it decides what runs, so it must be a file of the caller's or of root's that nobody else can write (chmod go-w, chown); --image-config FILE names "
+       "another, --image-config none passes it over")
 ERR_ID(NAMESPACE_FOREIGN, "namespace-foreign",
        "an ordinary user may enter the namespaces that belong to a user namespace of their own, such as those of their own containers, all of "
        "one; any other takes root (setns(2)). Joining brings that user namespace's maps: leave --userns-remap, --uid-map and --gid-map away")

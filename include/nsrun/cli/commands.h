@@ -19,7 +19,21 @@ extern const struct command_row commands[];
 
 /* nsrun [OPTIONS] ROOTFS [--] [CMD [ARG...]] */
 int command_run(int argc, char *const *argv);
-/* nsrun gc */
+/* nsrun NAME ...; alphabetical, as commands[] */
 int command_gc(int argc, char *const *argv);
+int command_inspect(int argc, char *const *argv);
+int command_kill(int argc, char *const *argv);
+int command_ls(int argc, char *const *argv);
+int command_rm(int argc, char *const *argv);
+int command_stop(int argc, char *const *argv);
+int command_top(int argc, char *const *argv);
+int command_wait(int argc, char *const *argv);
+
+/* NULL when it is no command. */
+const struct command_row *command_find(const char *word);
+
+/* Their options. */
+extern const struct option_table inspect_options, kill_options, ls_options, rm_options, stop_options, top_options,
+	wait_options;
 
 #endif

@@ -17,6 +17,11 @@
 enum root_kind { ROOT_DIRECTORY, ROOT_FILE };
 int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t mode, int *ret_fd, struct err *err);
 
+/* A file to mount on, as O_PATH, where there is one: anything but a directory. *ret_fd is FD_NONE otherwise, also for a link that leads nowhere. */
+int root_find_file(int root_fd, const char *path, int *ret_fd, struct err *err);
+/* Is there one? */
+bool root_has_file(int root_fd, const char *path);
+
 /* A regular file of the rootfs, whole: O_NONBLOCK (a FIFO would hang), checked to be regular, at most `max` bytes
  * (-EFBIG). The buffer is NUL-terminated and belongs to the caller. -ENOENT leaves `err` alone: callers decide. */
 int root_read_file(int root_fd, const char *path, size_t max, char **ret_data, size_t *ret_size, struct err *err);

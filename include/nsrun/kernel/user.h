@@ -22,4 +22,8 @@ int user_resolve(int root_fd, const char *spec, struct user_entry *ret, struct e
 /* The syntax alone, for the check before anything is made. */
 int user_check_syntax(const char *spec, struct err *err);
 
+/* Adds groups, names of the container's group(5) or numbers, to creds.groups. The vector ends with NULL. */
+int user_add_groups(int root_fd, const char *const *words, struct user_entry *user, struct err *err);
+int user_check_group_syntax(const char *word, struct err *err);
+
 #endif

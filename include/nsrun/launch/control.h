@@ -36,6 +36,9 @@ struct control_header {
 	uint16_t length; /* of the data */
 };
 
+/* Where it is, for bind(2) and connect(2), by a descriptor of the state directory: a path of any depth. */
+struct sockaddr_un;
+int control_address(int dir_fd, struct sockaddr_un *ret);
 /* Connects to a container's owner. -ENOENT with ERR_ID_NO_CONTROL: it was started in the foreground without a name. */
 int control_connect(const struct container *container, int *ret_fd, struct err *err);
 int control_send(int fd, enum control_type type, const void *data, size_t length, struct err *err);

@@ -6,6 +6,8 @@
 #include <nsrun/base/pidref.h>
 #include <nsrun/kernel/tty.h>
 #include <nsrun/kernel/user.h>
+#include <nsrun/launch/control_server.h>
+#include <nsrun/launch/log_file.h>
 #include <nsrun/launch/tape.h>
 #include <nsrun/plan/reserve.h>
 
@@ -48,6 +50,13 @@ struct launch {
 	int dev_fd;	     /* the container's /dev */
 	int pts_fd;	     /* root of its devpts */
 	int pty_peer, pty_master;
+	int outputs[2], input; /* our ends of the workload's standard output, error and input */
+	int workload_fds[3];   /* the other ends, by descriptor */
+	int client;	       /* FD_NONE, or a connected client of the control socket: the keeper's caller */
+	struct winsize size;   /* of the caller's terminal, where only the caller has it */
+	struct log_writer *log;
+	struct control_server *server;
+	bool begun; /* the workload executes */
 	struct termios terminal_saved;
 	struct tty_guard terminal_guard;
 	struct user_entry user;
@@ -57,21 +66,34 @@ struct launch {
 };
 
 struct launch_result {
-	int exit_status;    /* the workload's, as a shell has it */
-	uint64_t oom_kills; /* processes that the kernel killed for the memory limit */
+	int exit_status;	       /* the workload's, as a shell has it */
+	int signal;		       /* that ended it; 0: none */
+	uint64_t oom_kills;	       /* processes that the kernel killed for the memory limit */
+	char log_error[128];	       /* why output is missing from the log; "" */
+	struct control_server *server; /* its clients are still to be told; owned */
 };
+
+/* What a keeper has of its caller. */
+struct launch_caller {
+	int client; /* end of a control connection; FD_NONE. Taken */
+	struct winsize size;
+};
+#define LAUNCH_CALLER_NONE ((struct launch_caller){ .client = FD_NONE })
 
 /* Called once, in the runtime, when the workload executes and before it is supervised: nothing is undone yet, and the tape is complete. */
 struct launch_observer {
-	void (*begun)(void *data);
+	void (*begun)(const struct launch *launch, void *data);
 	void *data;
 };
 
 /* Walks the score, supervises the workload until it ends, undoes everything. On an error nothing is left, and `err` names the row;
- * a failure of cleaning up is reported in `cleanup_err` without hiding it. `tape` is the caller's. `observer` may be NULL. */
+ * a failure of cleaning up is reported in `cleanup_err` without hiding it. `tape` is the caller's. `caller` and `observer` may be NULL. */
 int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape,
-	       const struct launch_observer *observer, struct launch_result *ret, struct err *err,
-	       struct err *cleanup_err);
+	       const struct launch_caller *caller, const struct launch_observer *observer, struct launch_result *ret,
+	       struct err *err, struct err *cleanup_err);
+
+/* Closes the ends of the workload's pipes that this process does not need. */
+void launch_close_streams(struct launch *launch, bool ours, bool workloads);
 
 /* A word for the observer about what this row chose ("bind instead of procfs"). */
 void launch_note(struct launch *launch, const char *fmt, ...) _printf_(2, 3);

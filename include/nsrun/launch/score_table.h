@@ -14,12 +14,27 @@
 STEP(STATE_RECORD, "state.record", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_record, NULL, NEEDS(STEP_NONE),
      "rename", "rename(2)",
      "Writes what will be made into the state directory before it is made, so that it is found after a SIGKILL at any later row.")
+STEP(CID_WRITE, "cid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_cidfile, runtime_cid_write, runtime_cid_remove,
+     NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
+     "--cidfile: a file that exists is refused, so that of two containers none is lost. It stays, unless the launch fails.")
+STEP(LOG_OPEN, "log.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_log, runtime_log_open, runtime_log_close,
+     NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
+     "Before the workload: a log that cannot be written is known before there is anything to log.")
+STEP(CONTROL_LISTEN, "control.listen", ROLE_RUNTIME, 0, STEP_ACTION, wants_control, runtime_control_listen, runtime_control_close,
+     NEEDS(STEP_STATE_RECORD), "bind", "unix(7)",
+     "nsrun attach and nsrun wait come by this socket, in a directory that the owner alone can search.")
+STEP(OUTPUT_OPEN, "output.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_output_pipes, runtime_output_open, runtime_output_close,
+     NEEDS(STEP_NONE), "pipe2", "pipe(7)",
+     "Standard output and error go through pipes where a log or attached clients have them, too. They are given to container root, who may open /dev/stdout by name.")
 STEP(CGROUP_CREATE, "cgroup.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup, runtime_cgroup_create, runtime_cgroup_remove,
      NEEDS(STEP_STATE_RECORD), "mkdirat", "cgroups(7)",
      "The group must exist before clone3 can place init into it; moving a process later waits for an RCU grace period.")
 STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits, runtime_cgroup_limits, NULL,
      NEEDS(STEP_CGROUP_CREATE), "openat write", "cgroups(7)",
      "Limits hold from the first instruction of init only if they are written before it is there. Removed with the group.")
+STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
+     NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
+     "--privileged: container root may make groups below its own and move its processes there (delegation). The limits of the group itself stay the host's.")
 STEP(NAMESPACES_OPEN, "namespaces.open", ROLE_RUNTIME, 0, STEP_ACTION, plan_joins, runtime_namespaces_open, runtime_namespaces_close,
      NEEDS(STEP_NONE), "openat ioctl", "ioctl_ns(2)",
      "Namespaces to be joined are pinned as descriptors, each compared with the one that was checked: a number or path that means another one by now is noticed.")
@@ -54,9 +69,12 @@ STEP(INIT_CLONE, "init.clone", ROLE_RUNTIME, ROLE_INIT, STEP_FORK, NULL, runtime
      NEEDS(STEP_CHANNEL_OPEN, STEP_NAMESPACES_OPEN), "clone3", "clone(2)",
      "All namespaces at once; the user namespace is made first and owns the others. The pidfd cannot be confused with a later process. Joined ones are entered before, by a helper whose clone is the runtime's child (CLONE_PARENT): setns(2) into them is EPERM once inside the new user namespace.")
 /* ---- both go on from here; init waits at sync.placed for what only the runtime may do ---- */
-STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, wants_init_recorded, runtime_state_init, NULL,
+STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_init, NULL,
+     NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "pwrite", "pwrite(2)",
+     "Init's pid and start time become the lock's text: recovery finds by them what survived without a cgroup of its own, and other commands whom to join.")
+STEP(PID_WRITE, "pid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_pidfile, runtime_pid_write, runtime_pid_remove,
      NEEDS(STEP_INIT_CLONE), "rename", "rename(2)",
-     "Without a cgroup of its own, init's pid and start time are what recovery has to find what survived.")
+     "--pidfile: init's pid on the host, whole or not at all. Removed at the end: by then the number may be another process'.")
 STEP(PROCESSES_HOLD, "processes.hold", ROLE_RUNTIME, 0, STEP_ACTION, plan_ends_by_userns, runtime_processes_hold, runtime_processes_end,
      NEEDS(STEP_INIT_CLONE), "openat", "user_namespaces(7)",
      "--pid=host without a group of its own: no PID 1 takes the rest with it. Held, the user namespace tells at the end which processes are the container's: none can leave it.")
@@ -78,6 +96,9 @@ STEP(VOLUMES_IDMAP, "volumes.idmap", ROLE_RUNTIME, 0, STEP_ACTION, wants_volumes
 STEP(RLIMITS_SET, "rlimits.set", ROLE_RUNTIME, 0, STEP_ACTION, wants_rlimits, runtime_rlimits_set, NULL,
      NEEDS(STEP_INIT_CLONE), "prlimit", "prlimit(2)",
      "Raising a hard limit needs CAP_SYS_RESOURCE in the initial user namespace, which init has lost.")
+STEP(OOM_SCORE, "oom.score", ROLE_RUNTIME, 0, STEP_ACTION, wants_oom_score, runtime_oom_score, NULL,
+     NEEDS(STEP_INIT_CLONE), "openat write", "proc(5)",
+     "--oom-score-adj: a lower score needs CAP_SYS_RESOURCE in the initial user namespace, which init has lost. Before ids change, which would make init's files in /proc root's.")
 STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_v1, runtime_cgroup_attach, NULL,
      NEEDS(STEP_INIT_CLONE, STEP_CGROUP_LIMITS), "openat write", "cgroups(7)",
      "A v1 hierarchy cannot be cloned into: init is placed by pid, while it waits.")
@@ -95,7 +116,7 @@ STEP(SYNC_PLACED, "sync.placed", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL,
      "Maps, idmapped mounts, limits and groups are in place: init may become the container's root.")
 /* ---- init builds the container's view ---- */
 STEP(IDS_BECOME_ROOT, "ids.become-root", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_become_root, NULL,
-     NEEDS(STEP_IDS_UIDS, STEP_IDS_GIDS, STEP_RLIMITS_SET), "setresuid", "setresuid(2)",
+     NEEDS(STEP_IDS_UIDS, STEP_IDS_GIDS, STEP_RLIMITS_SET, STEP_OOM_SCORE), "setresuid", "setresuid(2)",
      "Files that init makes must belong to the container's root. Clears the parent-death signal and dumpable (commit_creds in the kernel).")
 STEP(PARENT_REBIND, "parent.rebind", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_parent_rebind, NULL,
      NEEDS(STEP_IDS_BECOME_ROOT), "prctl", "prctl(2)",
@@ -135,10 +156,10 @@ STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_proc_mount,
      "A procfs of this pid namespace; while the host's is still visible, since the kernel compares with it (mount_too_revealing). Where init may make none it attaches the one of proc.provide, or binds the host's, read-only.")
 STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_SYS_PROVIDE),
      "fsmount", "sysfs(5)",
-     "Read-only, and of this network namespace; in the same three ways.")
+     "Of this network namespace, in the same three ways; read-only but for --privileged.")
 STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
      NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE, STEP_CGROUP_PROVIDE), "fsmount", "cgroups(7)",
-     "Read-only: programs read their limits there; writing is for the host (CVE-2022-0492).")
+     "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged, which may make groups below its own.")
 STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
      "fsmount", "tmpfs(5)",
      "A /dev of its own: whatever the rootfs has there stays covered.")
@@ -148,6 +169,15 @@ STEP(DEV_NODES, "dev.nodes", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_nodes, NU
 STEP(DEV_LINKS, "dev.links", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_links, NULL, NEEDS(STEP_DEV_MOUNT),
      "symlinkat", "fd(4)",
      "The links that programs expect: fd, stdin, stdout, stderr, ptmx.")
+STEP(HOSTNAME_SET, "hostname.set", ROLE_INIT, 0, STEP_ACTION, wants_hostname, init_hostname_set, NULL, NEEDS(STEP_INIT_CLONE),
+     "sethostname", "sethostname(2)",
+     "By the system call: no file of /proc is needed for it. Only in a namespace of its own: the name of a shared one is not this container's.")
+STEP(DOMAINNAME_SET, "domainname.set", ROLE_INIT, 0, STEP_ACTION, wants_domainname, init_domainname_set, NULL, NEEDS(STEP_INIT_CLONE),
+     "setdomainname", "setdomainname(2)",
+     "--domainname: the NIS domain name, the other name of the uts namespace.")
+STEP(ETC_MOUNT, "etc.mount", ROLE_INIT, 0, STEP_ACTION, wants_etc, init_etc_mount, NULL, NEEDS(STEP_HOSTNAME_SET, STEP_DEV_MOUNT),
+     "open_tree", "hosts(5)",
+     "hosts, hostname and resolv.conf of its own are bound over those of the rootfs, which is not written. Before pts.mount, below which they lie hidden, and before volumes, which win.")
 STEP(PTS_MOUNT, "pts.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_pts_mount, NULL, NEEDS(STEP_DEV_MOUNT),
      "fsmount", "pts(4)",
      "A devpts instance of its own: the host's terminals are not in it.")
@@ -160,15 +190,15 @@ STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_
 STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
      NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_DEV_MOUNT), "move_mount", "move_mount(2)",
      "Each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else.")
-STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, NULL, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT),
+STEP(SYSCTLS_WRITE, "sysctls.write", ROLE_INIT, 0, STEP_ACTION, wants_sysctls, init_sysctls_write, NULL, NEEDS(STEP_PROC_MOUNT),
+     "openat2 write", "proc(5)",
+     "--sysctl: through the procfs that was just mounted, as container root, whom the kernel lets write what its namespaces cover; before /proc/sys becomes read-only.")
+STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, NULL, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYSCTLS_WRITE),
      "mount_setattr", "mount_setattr(2)",
      "Kernel settings that are not namespaced stay readable and cannot be written.")
 STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, NULL, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT),
      "move_mount", "move_mount(2)",
      "What tells about the host's hardware, keys and timing is covered.")
-STEP(HOSTNAME_SET, "hostname.set", ROLE_INIT, 0, STEP_ACTION, wants_hostname, init_hostname_set, NULL, NEEDS(STEP_INIT_CLONE),
-     "sethostname", "sethostname(2)",
-     "By the system call: /proc/sys is read-only by now. Only in a namespace of its own: the name of a shared one is not this container's.")
 STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
      "ioctl", "netdevice(7)",
      "A new network namespace has a loopback device that is down.")
@@ -181,10 +211,10 @@ STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, in
 STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "Carries the pty's master to the runtime.")
-STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_terminal, runtime_terminal_guard, runtime_terminal_unguard,
+STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_terminal, runtime_terminal_guard, runtime_terminal_unguard,
      NEEDS(STEP_NONE), "clone", "termios(3)",
      "A process that restores the terminal if the runtime is killed: it must exist before the terminal is changed.")
-STEP(TERMINAL_RAW, "terminal.raw", ROLE_RUNTIME, 0, STEP_ACTION, wants_terminal, runtime_terminal_raw, runtime_terminal_restore,
+STEP(TERMINAL_RAW, "terminal.raw", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_terminal, runtime_terminal_raw, runtime_terminal_restore,
      NEEDS(STEP_TERMINAL_OPEN, STEP_TERMINAL_GUARD), "ioctl", "termios(3)",
      "Keys belong to the container's own line discipline from now on.")
 /* ---- the host's tree goes ---- */
@@ -213,9 +243,15 @@ STEP(SESSION_NEW, "session.new", ROLE_WORKLOAD, 0, STEP_ACTION, wants_no_termina
 STEP(STDIN_NULL, "stdin.null", ROLE_WORKLOAD, 0, STEP_ACTION, wants_stdin_null, workload_stdin_null, NULL, NEEDS(STEP_DEV_NODES),
      "dup3", "null(4)",
      "-i=false: reads are at the end at once.")
+STEP(OUTPUT_ATTACH, "output.attach", ROLE_WORKLOAD, 0, STEP_ACTION, wants_output_pipes, workload_output_attach, NULL,
+     NEEDS(STEP_OUTPUT_OPEN, STEP_USER_RESOLVE), "dup3", "pipe(7)",
+     "The pipes become descriptors 1 and 2, and 0 where clients may type; they are given to the user who opens /dev/stdout by name.")
 STEP(SIGNALS_RESET, "signals.reset", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_signals_reset, NULL, NEEDS(STEP_NONE),
      "rt_sigaction", "signal(7)",
      "Ignored signals and the mask survive execve: the workload starts with neither.")
+STEP(UMASK_WORKLOAD, "umask.workload", ROLE_WORKLOAD, 0, STEP_ACTION, wants_umask, workload_umask_set, NULL, NEEDS(STEP_UMASK_SET),
+     "umask", "umask(2)",
+     "--umask, for the workload alone: what nsrun makes before has the modes that it should have.")
 STEP(CAPS_BOUND, "caps.bound", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_bound, NULL, NEEDS(STEP_ROOT_DETACH),
      "prctl", "capabilities(7)",
      "While CAP_SETPCAP is still there.")
@@ -247,7 +283,7 @@ STEP(CAPS_FINAL, "caps.final", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_final, 
      "capset", "capabilities(7)",
      "Gives up the CAP_SYS_ADMIN that loading the filter needed.")
 STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL,
-     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_CGROUP_ATTACH, STEP_PROCESSES_HOLD),
+     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE, STEP_PROCESSES_HOLD),
      "execve", "execve(2)",
      "The close-on-exec channel ends, which tells the runtime that it succeeded.")
 /* clang-format on */

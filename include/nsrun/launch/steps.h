@@ -20,9 +20,9 @@ bool wants_time(const struct plan *plan);
 bool wants_time_offsets(const struct plan *plan);
 bool wants_hostname(const struct plan *plan);
 bool wants_loopback(const struct plan *plan);
+bool wants_cgroup_delegate(const struct plan *plan);
 bool wants_userns(const struct plan *plan);
 bool wants_setgroups_denied(const struct plan *plan);
-bool wants_init_recorded(const struct plan *plan);
 bool runtime_opens(const struct plan *plan);
 bool runtime_opens_volumes(const struct plan *plan);
 bool init_opens(const struct plan *plan);
@@ -34,11 +34,22 @@ bool wants_owner_volumes(const struct plan *plan);
 bool wants_overlay(const struct plan *plan);
 bool wants_overlay_outside(const struct plan *plan);
 bool wants_rlimits(const struct plan *plan);
+bool wants_cidfile(const struct plan *plan);
+bool wants_pidfile(const struct plan *plan);
+bool wants_log(const struct plan *plan);
+bool wants_control(const struct plan *plan);
+bool wants_output_pipes(const struct plan *plan);
+bool wants_user_terminal(const struct plan *plan);
 bool wants_terminal(const struct plan *plan);
 bool wants_no_terminal(const struct plan *plan);
 bool wants_stdin_null(const struct plan *plan);
 bool wants_reaper(const struct plan *plan);
 bool wants_direct_workload(const struct plan *plan);
+bool wants_oom_score(const struct plan *plan);
+bool wants_etc(const struct plan *plan);
+bool wants_sysctls(const struct plan *plan);
+bool wants_domainname(const struct plan *plan);
+bool wants_umask(const struct plan *plan);
 bool wants_no_new_privs(const struct plan *plan);
 bool wants_seccomp(const struct plan *plan);
 bool wants_caps_final(const struct plan *plan);
@@ -51,6 +62,7 @@ ROW(runtime_state_init);
 ROW(runtime_cgroup_create);
 ROW(runtime_cgroup_remove);
 ROW(runtime_cgroup_limits);
+ROW(runtime_cgroup_delegate);
 ROW(runtime_cgroup_attach);
 ROW(runtime_channel_open);
 ROW(runtime_channel_close);
@@ -60,6 +72,7 @@ ROW(runtime_ids_setgroups);
 ROW(runtime_ids_uids);
 ROW(runtime_ids_gids);
 ROW(runtime_rlimits_set);
+ROW(runtime_oom_score);
 ROW(runtime_terminal_guard);
 ROW(runtime_terminal_unguard);
 ROW(runtime_terminal_raw);
@@ -83,6 +96,19 @@ ROW(init_time_offsets);
 ROW(init_time_enter);
 /* What the process that has entered the joined namespaces makes for init, which may not. */
 int provide_joined(void *launch, struct err *err);
+
+/* steps_life.c: what a container has for those who look at it */
+ROW(runtime_cid_write);
+ROW(runtime_cid_remove);
+ROW(runtime_log_open);
+ROW(runtime_log_close);
+ROW(runtime_control_listen);
+ROW(runtime_control_close);
+ROW(runtime_output_open);
+ROW(runtime_output_close);
+ROW(runtime_pid_write);
+ROW(runtime_pid_remove);
+ROW(workload_output_attach);
 
 /* steps_sources.c: rootfs and volumes on their way into the container */
 ROW(runtime_rootfs_open);
@@ -117,6 +143,9 @@ ROW(init_console_bind);
 ROW(init_root_pivot);
 ROW(init_root_detach);
 
+/* steps_etc.c */
+ROW(init_etc_mount);
+
 /* steps_init.c */
 ROW(init_parent_bind);
 ROW(init_become_root);
@@ -125,6 +154,8 @@ ROW(init_keyring_new);
 ROW(init_cgroupns_unshare);
 ROW(init_umask_set);
 ROW(init_hostname_set);
+ROW(init_domainname_set);
+ROW(init_sysctls_write);
 ROW(init_loopback_up);
 ROW(init_terminal_open);
 ROW(init_user_resolve);
@@ -140,6 +171,7 @@ ROW(workload_signals_reset);
 ROW(workload_caps_bound);
 ROW(workload_caps_keep);
 ROW(workload_creds_set);
+ROW(workload_umask_set);
 ROW(workload_parent_keep);
 ROW(workload_cwd_enter);
 ROW(workload_caps_set);

@@ -11,15 +11,19 @@
  *     terminal     bool
  *     namespaces   {"pid": "new"|"host"|"ns:PATH"|"container:NAME", ...}, one key a kind: user pid net mnt ipc uts cgroup time
  *     process      what exec gives a further process: {"env": [...], "cwd", "user", "groups": [...], "umask": 18, "caps": {"bounding": "0x...",
- *                  "effective", "permitted", "inheritable", "ambient"}, "no_new_privs": bool, "seccomp": NAME or null, "oom_score_adj": N or null}
+ *                  "effective", "permitted", "inheritable", "ambient"}, "no_new_privs": bool, "seccomp": NAME or null, "seccomp_flags": N, "oom_score_adj": N or null}
  *     stop         {"signal": N, "timeout": SECONDS}
  *     log          {"driver": "none"|"file", "max_size": BYTES, "max_file": COUNT}
- *     exit         null while it lives, then {"status": N, "signal": N or 0, "oom_kills": N, "time": "..."}; of a container whose nsrun
- *                  was killed {"lost": true, "time": ...}
+ *     exit         null while it lives, then {"status": N, "signal": N or 0, "oom_kills": N, "time": "...", "log_error": only when
+ *                  output is missing from the log}; of a container whose nsrun was killed {"lost": true, "time": ...}
+ *   name         symbolic link whose text is the name; only with one
  *   filter.bpf   the filter in use, when it is none of nsrun's own: struct sock_filter as the kernel takes them
  *   control      unix(7) socket of the owner: launch/control.h
  *   log, log.1 ...  output, CRI format: TIME STREAM P|F TEXT
  * STATE_ROOT/names/NAME   symbolic link to ../UID.GID/ID: making it reserves the name
+ *
+ * A container that has ended in good order and is kept has state.json and no lock (state_is_ended()). Times are RFC 3339, UTC, with nanoseconds.
+ * A record of version 1 has init as {"pid", "start"} in itself, and is not kept.
  *
  * A container is kept after its end, with its record and logs, when it has a name or was detached, unless --rm: until `nsrun rm`.
  */
@@ -63,6 +67,8 @@ int container_refresh(struct container *container, struct err *err);
 
 /* A pidfd of its init, proven by the start time to be that process. -ESRCH with ERR_ID_NOT_RUNNING when it has none any more. */
 int container_open_init(const struct container *container, struct pidref *ret, struct err *err);
+/* The same of its owner: the nsrun that waits for it. */
+int container_open_owner(const struct container *container, struct pidref *ret, struct err *err);
 const char *container_status_name(enum container_status status); /* "starting", "running", "ended", "dead" */
 
 /* What the record says. */

@@ -76,6 +76,31 @@ struct time_offset {
 	uint32_t nanoseconds;
 };
 
+/* A kernel parameter below /proc/sys, which a namespace of the container covers. */
+struct plan_sysctl {
+	const char *path; /* "net/ipv4/ip_forward" */
+	const char *value;
+};
+
+/* Who decided a part of the process: the command line, the image's own configuration, or nobody. */
+enum origin { ORIGIN_DEFAULT, ORIGIN_OPTION, ORIGIN_IMAGE, ORIGIN_BOTH };
+
+/* The image configuration that is kept beside the rootfs, and what it says that nsrun does not act on. */
+struct plan_image {
+	const char *path;		     /* NULL: none */
+	const char *const *volumes, *const *ports, *const *labels; /* for --dry-run alone; labels as NAME=VALUE */
+	enum origin user, env, argv, workdir, stop_signal;
+};
+
+/* What becomes of the workload's output besides going to whoever looks at it. */
+enum log_driver { LOG_NONE, LOG_FILE };
+
+struct plan_log {
+	enum log_driver driver;
+	uint64_t max_size; /* bytes of one file */
+	unsigned max_file; /* how many: log, log.1, ... */
+};
+
 /* Where subordinate ids come from; "auto" is decided by plan_reserve(). */
 enum remap_source { REMAP_NONE, REMAP_USER, REMAP_EXPLICIT, REMAP_AUTO, REMAP_OWN_RANGES, REMAP_SINGLE };
 
@@ -110,6 +135,12 @@ struct plan {
 	struct plan_tree *volumes; /* sorted so that a parent is mounted before what lies below */
 	const char *const *masked_paths, *const *readonly_paths;
 	const char *shm_size; /* tmpfs option text */
+	/* Files of /etc that are the container's own, bound over the rootfs' (etc.mount). What is not there is not made, but for
+	 * what an option asks for. */
+	bool etc_wanted;	 /* at least one of them */
+	const char *hosts;	 /* lines of /etc/hosts beside the container's own name */
+	const char *resolv_conf; /* whole; NULL: the rootfs' own stays */
+	bool hosts_required, resolv_conf_required;
 
 	/* Process */
 	const char *const *argv; /* NULL: the user's shell */
@@ -117,6 +148,16 @@ struct plan {
 	const char *workdir;
 	const char *user; /* "0:0" */
 	const char *hostname;
+	const char *domainname;		    /* NULL: the kernel's "(none)" */
+	const char *const *groups;	    /* --group-add: names or numbers of the container; NULL: none */
+	mode_t umask;			    /* of the workload */
+	int stop_signal;		    /* what asks the workload to end */
+	unsigned stop_timeout;		    /* seconds from it to SIGKILL */
+	int oom_score_adj;		    /* with has_oom_score_adj */
+	bool has_oom_score_adj;
+	size_t n_sysctls;
+	const struct plan_sysctl *sysctls;
+	struct plan_image image;
 	bool terminal;
 	bool stdin_null;
 	bool reaper; /* --init */
@@ -126,6 +167,7 @@ struct plan {
 	/* Confinement */
 	struct cap_sets caps; /* for a workload whose uid is 0; for others effective, permitted become 0 */
 	bool no_new_privs;
+	bool privileged; /* every capability, no filter, nothing masked, /sys and the control groups writable */
 	const char *seccomp_name;	       /* "default", a file, "unconfined" */
 	const struct seccomp_program *seccomp; /* NULL: none */
 	const struct filter_entry
@@ -137,6 +179,18 @@ struct plan {
 		cgroup_path; /* relative to each hierarchy; NULL: no group of its own (an ordinary user without delegation) */
 	struct cgroup_limits limits;
 	bool cgroup_v1; /* some limit is on a v1 hierarchy: placed by pid, after clone */
+
+	/* Life */
+	const char *name;  /* NULL: none */
+	bool detached;	   /* no caller waits */
+	bool keeper;	   /* a process of its own supervises it: detached, or its caller may leave it by detach keys */
+	bool output_pipes; /* standard output and error are relayed, since others than the caller have them, too */
+	bool stdin_pipe;   /* standard input is what attached clients send */
+	bool keep;	   /* its record and log stay after its end */
+	bool attachable;   /* there is a control socket: it has a name, is detached, or may be left by detach keys */
+	const char *detach_keys;
+	const char *cidfile, *pidfile; /* absolute; NULL: none */
+	struct plan_log log;
 
 	/* State */
 	const char *state_dir; /* .../UID.GID/ID, below the state root; NULL while auto_pending */

@@ -3,10 +3,19 @@
 #ifndef NSRUN_PLAN_PROCESS_H
 #define NSRUN_PLAN_PROCESS_H
 
-#include <nsrun/plan/plan.h>
+#include <nsrun/plan/image.h>
 
-/* argv, env, workdir, user, hostname, terminal, stdin, reaper, rlimits. */
+/* argv, env, workdir, user, groups, names, umask, terminal, stdin, reaper, rlimits, and how it is asked to end; with what the image's own
+ * configuration says. */
 int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err);
+
+/* The environment alone. */
+int plan_resolve_env(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+		     struct err *err);
+
+/* --sysctl, and the container's own files of /etc: both after the namespaces are decided. */
+int plan_resolve_sysctls(struct plan *plan, const struct plan_request *request, struct err *err);
+int plan_resolve_etc(struct plan *plan, const struct plan_request *request, struct err *err);
 
 /* Capabilities, no_new_privs, the filter, nosuid, masked and read-only paths. */
 int plan_resolve_confinement(struct plan *plan, const struct plan_request *request, struct err *err);

@@ -39,6 +39,7 @@ struct plan_request {
 	const char *oom_score_adj;    /* -1000 to 1000 */
 	const char *const *add_hosts; /* NAME:ADDRESS */
 	const char *const *dns;	      /* addresses of name servers */
+	const char *image_config;     /* a file, or "none"; NULL: ROOTFS.image.json where it is there */
 
 	const char *const *volumes; /* SRC:DST[:OPTION,...] */
 	const char *const *mounts;  /* type=bind|tmpfs|overlay,... */
@@ -60,7 +61,7 @@ struct plan_request {
 	const char *memory, *pids_limit, *cpus;
 
 	const char *const *cap_add, *const *cap_drop;
-	const char *const *security_opts; /* seccomp=FILE|default|docker|unconfined, no-new-privileges[=BOOL] */
+	const char *const *security_opts; /* seccomp=FILE|default|strict|docker|unconfined, no-new-privileges[=BOOL] */
 	enum tristate privileged;
 	const char *const *masked_paths;
 };

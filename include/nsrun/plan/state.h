@@ -5,7 +5,9 @@
 
 #include <nsrun/base/err.h>
 
+#include <jansson.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* Opens a directory of ours, without following a symbolic link, and makes it first unless `mode` is 0. Refuses one that belongs to somebody else or
  * that others can write to. `what` names it in messages. */
@@ -14,11 +16,13 @@ int state_open_dir(int dirfd, const char *name, mode_t mode, const char *what, i
 /* Takes the lock of a container's directory. -EBUSY: its owner lives (or somebody is just removing it); -ESTALE: it was removed meanwhile.
  * Neither fills `err`. */
 int state_lock(int dirfd, int *ret_fd, struct err *err);
-/* Empties and removes the directory `id` in `remap_fd`, then the remap's directory if that was the last. */
+/* The directory of a container that has ended in good order and is kept: a record and no lock. */
+bool state_is_ended(int remap_fd, const char *id);
+/* Empties and removes the directory `id` in `remap_fd` and its name, then the remap's directory if that was the last. */
 int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, struct err *err);
 
-/* Ends and removes what the dead owner of REMAP/ID left, and the marker of its range. 1: removed; 0: there was nothing; -EBUSY, without filling
- * anything: its owner lives. What it has a group in must be visible here, otherwise the record stays. `timeout_ms` is for the group's end. */
+/* Ends and removes what the dead owner of REMAP/ID left, and the marker of its range. 1: removed; 2: the same, and its record is kept; 0: there was
+ * nothing, or it has ended in good order; -EBUSY, without filling anything: its owner lives. What it has a group in must be visible here, otherwise the record stays. `timeout_ms` is for the group's end. */
 int state_recover(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err);
 /* How long nsrun gc, or the launch that needs these ids, waits for the end of one container. */
 #define STATE_RECOVER_MS 5000
@@ -27,6 +31,25 @@ int state_recover(int root_fd, const char *remap, const char *id, unsigned timeo
  * `remap` first, beginning at a random one. `id` is our own. Failures are for nsrun gc to report. */
 #define STATE_TRIES_MAX 8
 void state_collect_some(int root_fd, const char *remap, const char *id);
+
+/* names/NAME for this container, whose directory exists and is locked. ERR_ID_NAME_IN_USE, unless it is of a dead container that leaves nothing. */
+int state_name_take(int root_fd, const char *remap, const char *id, const char *name, struct err *err);
+/* Removes names/NAME if it is this container's; `dir_fd` is its directory, which tells the name. */
+void state_name_release(int root_fd, int dir_fd, const char *remap, const char *id);
+
+/* RFC 3339, UTC, to the nanosecond. */
+#define STATE_TIME_SIZE 40
+void state_format_time(const struct timespec *time, char ret[STATE_TIME_SIZE]);
+/* The record with its end, NULL: which is not known. */
+struct state_exit;
+struct reservation;
+struct plan;
+int state_record_end(int dir_fd, const struct plan *plan, const struct reservation *reservation,
+		     const struct state_exit *end, struct err *err);
+/* Into the record of a container whose nsrun was killed; `state` is what it says. */
+int state_record_lost(int dir_fd, json_t *state, struct err *err);
+/* What only a living container needs goes, the lock last. */
+void state_end_files(int dir_fd);
 
 /* Makes the state root (0711 as root, 0700 otherwise), or takes the one that is there if it is ours. */
 int state_root_make(const char *path, int *ret_fd, struct err *err);

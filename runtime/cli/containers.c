@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/cli/containers.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/cli/help.h>
+#include <nsrun/cli/report.h>
+
+#include <string.h>
+#include <time.h>
+
+int command_words(const struct option_table *table, int argc, char *const *argv, void *into, const char ***ret_names,
+		  size_t *ret_n, struct err *err)
+{
+	_cleanup_free_ const char **names = calloc((size_t)argc + 1, sizeof(*names));
+	size_t n = 0;
+	int at = 1;
+
+	if (!names)
+		return err_oom(err);
+	while (at < argc) {
+		int used, r;
+
+		/* The parser begins behind a word that it does not look at. */
+		r = options_parse(table, argc - at + 1, argv + at - 1, into, &used, err);
+		if (r < 0)
+			return r;
+		const bool dashes = used > 1 && streq(argv[at - 1 + used - 1], "--");
+
+		at += used - 1;
+		if (!dashes && at < argc)
+			names[n++] = argv[at++];
+		while (dashes && at < argc)
+			names[n++] = argv[at++];
+	}
+	*ret_names = TAKE_PTR(names);
+	*ret_n = n;
+	return 0;
+}
+
+bool command_begin(const struct option_table *table, int argc, char *const *argv, void *into, size_t least, size_t most,
+		   const char ***ret_names, size_t *ret_n, int *ret_status)
+{
+	const enum tristate *help = into;
+	struct err err = ERR_INIT;
+	const char **names;
+	size_t n;
+
+	if (command_words(table, argc, argv, into, &names, &n, &err) < 0) {
+		*ret_status = report_error(stderr, &err);
+		return false;
+	}
+	if (*help == YES) {
+		free(names);
+		help_command(stdout, command_find(argv[0]));
+		*ret_status = report_flush(stdout, "standard output");
+		return false;
+	}
+	if (n < least || n > most) {
+		if (n < least)
+			err_set(&err, ERR_INPUT, ERR_ID_NONE, 0, "%s: which container? nsrun %s --help", argv[0],
+				argv[0]);
+		else
+			err_set(&err, ERR_INPUT, ERR_ID_NONE, 0, "%s: one word too many: '%s'; nsrun %s --help",
+				argv[0], names[most], argv[0]);
+		free(names);
+		*ret_status = report_error(stderr, &err);
+		return false;
+	}
+	*ret_names = names;
+	*ret_n = n;
+	return true;
+}
+
+int for_each_container(const char *const *names, size_t n,
+		       int (*act)(struct container *container, void *data, struct err *err), void *data)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(container_done) struct container container = { 0 };
+		struct err err = ERR_INIT;
+
+		if (container_find(names[i], &container, &err) < 0 || act(&container, data, &err) < 0)
+			status = report_error(stderr, &err);
+	}
+	return status;
+}
+
+/* RFC 3339 in UTC, with or without parts of a second. -1: it is none. */
+static time_t parse_time(const char *text)
+{
+	struct tm tm = { 0 };
+	const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+
+	return end && (*end == '.' || *end == 'Z') ? timegm(&tm) : (time_t)-1;
+}
+
+const char *age_text(const char *time_text, char buf[AGE_SIZE])
+{
+	static const struct {
+		long long seconds;
+		const char *unit;
+	} units[] = { { 86400, "day" }, { 3600, "hour" }, { 60, "minute" }, { 1, "second" } };
+	const time_t then = parse_time(time_text);
+	long long age;
+
+	buf[0] = '\0';
+	if (then == (time_t)-1)
+		return buf;
+	age = (long long)(time(NULL) - then);
+	if (age < 1)
+		age = 1; /* a clock that was set back too */
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (age >= units[i].seconds) {
+			const long long n = age / units[i].seconds;
+
+			snprintf(buf, AGE_SIZE, "%lld %s%s", n, units[i].unit, n == 1 ? "" : "s");
+			break;
+		}
+	return buf;
+}
+
+const char *status_text(const struct container *container, char buf[STATUS_SIZE])
+{
+	struct container_exit end;
+	char age[AGE_SIZE];
+
+	if (!container_exit(container, &end)) {
+		snprintf(buf, STATUS_SIZE, "%s",
+			 container->status == CONTAINER_RUNNING && container->init == 0
+				 ? "ending"
+				 : container_status_name(container->status));
+		return buf;
+	}
+	age_text(end.time, age);
+	if (end.lost)
+		snprintf(buf, STATUS_SIZE, "lost%s%s%s", age[0] ? " " : "", age, age[0] ? " ago" : "");
+	else
+		snprintf(buf, STATUS_SIZE, "ended (%d)%s%s%s", end.status, age[0] ? " " : "", age,
+			 age[0] ? " ago" : "");
+	return buf;
+}
+
+/* ---- tables ---- */
+
+struct table {
+	size_t columns, rows, room;
+	char **cells; /* the titles first */
+};
+
+/* Characters and not bytes, of text that escape_text() wrote. */
+static size_t width_of(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+struct table *table_new(size_t columns, const char *const *titles)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	table->columns = columns;
+	if (table_add(table, titles) < 0) {
+		table_free(table);
+		return NULL;
+	}
+	return table;
+}
+
+int table_add(struct table *table, const char *const *cells)
+{
+	if (table->rows == table->room) {
+		const size_t room = table->room ? table->room * 2 : 16;
+		char **more = reallocarray(table->cells, room * table->columns, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		table->cells = more;
+		table->room = room;
+	}
+	char **row = &table->cells[table->rows * table->columns];
+
+	memset(row, 0, table->columns * sizeof(*row));
+	table->rows++;
+	for (size_t i = 0; i < table->columns; i++) {
+		const size_t size = strlen(cells[i]) * 4 + 1;
+
+		row[i] = malloc(size);
+		if (!row[i])
+			return -ENOMEM;
+		escape_text(cells[i], row[i], size);
+	}
+	return 0;
+}
+
+void table_print(const struct table *table, FILE *out)
+{
+	for (size_t row = 0; row < table->rows; row++) {
+		for (size_t i = 0; i < table->columns; i++) {
+			const char *cell = table->cells[row * table->columns + i];
+			size_t widest = 0;
+
+			if (i + 1 == table->columns) {
+				fprintf(out, "%s\n", cell);
+				break;
+			}
+			for (size_t k = 0; k < table->rows; k++) {
+				const size_t width = width_of(table->cells[k * table->columns + i]);
+
+				widest = width > widest ? width : widest;
+			}
+			fprintf(out, "%s%*s", cell, (int)(widest - width_of(cell) + 2), "");
+		}
+	}
+}
+
+void table_free(struct table *table)
+{
+	if (!table)
+		return;
+	for (size_t i = 0; i < table->rows * table->columns; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	free(table);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/cli/commands.h>
+
+#include <nsrun/base/signal.h>
+#include <nsrun/base/strings.h>
+#include <nsrun/cli/containers.h>
+#include <nsrun/cli/report.h>
+#include <nsrun/kernel/sigfate.h>
+
+#include <ctype.h>
+#include <signal.h>
+
+struct kill_line {
+	enum tristate help;
+	const char *signal;
+};
+
+static const struct option_row rows[] = {
+	OPTION_HELP_ROW,
+	COMMAND_OPTION(struct kill_line, signal, "signal", 's', "SIGNAL", STRING,
+		       "name or number (default: KILL); -TERM is the same as -s TERM", "-s TERM"),
+};
+const struct option_table kill_options = { .rows = rows, .count = ARRAY_LEN(rows), .command = "kill" };
+
+static int act(struct container *container, void *data, struct err *err)
+{
+	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
+	const int signal = *(const int *)data;
+	enum sigfate fate = SIGFATE_TAKEN;
+	char name[SIGNAL_NAME_SIZE];
+	int r;
+
+	r = container_open_init(container, &init, err);
+	if (r < 0)
+		return r;
+	sigfate_of(&init, signal, &fate, NULL);
+	r = pidref_kill(&init, signal, err);
+	if (r < 0)
+		return r;
+	if (fate == SIGFATE_DROPPED || fate == SIGFATE_IGNORED)
+		fprintf(stderr, "nsrun: %s: %s has no effect: %s\n", container_label(container),
+			signal_name(signal, name),
+			fate == SIGFATE_IGNORED
+				? "process 1 ignores it"
+				: "process 1 does not handle it, and the kernel drops it then (pid_namespaces(7))");
+	puts(container_label(container));
+	return 0;
+}
+
+/* "-9", "-TERM", "-SIGTERM", as kill(1) has it: an option of this command begins with a lower-case letter. */
+static const char *take_dashed(int *argc, const char **argv)
+{
+	for (int i = 1; i < *argc && !streq(argv[i], "--"); i++) {
+		const char *word = argv[i];
+
+		if (word[0] != '-' || !(isdigit((unsigned char)word[1]) || isupper((unsigned char)word[1])))
+			continue;
+		for (int k = i; k < *argc; k++) /* the NULL at the end too */
+			argv[k] = argv[k + 1];
+		(*argc)--;
+		return word + 1;
+	}
+	return NULL;
+}
+
+int command_kill(int argc, char *const *argv)
+{
+	_cleanup_free_ const char **names = NULL, **words = NULL;
+	struct kill_line line = { 0 };
+	struct err err = ERR_INIT;
+	int status, flushed, signal = SIGKILL;
+	const char *dashed;
+	size_t n;
+
+	words = calloc((size_t)argc + 1, sizeof(*words));
+	if (!words) {
+		err_oom(&err);
+		return report_error(stderr, &err);
+	}
+	for (int i = 0; i < argc; i++)
+		words[i] = argv[i];
+	dashed = take_dashed(&argc, words);
+	if (!command_begin(&kill_options, argc, (char *const *)words, &line, 1, SIZE_MAX, &names, &n, &status))
+		return status;
+	if (dashed && line.signal) {
+		err_set(&err, ERR_INPUT, ERR_ID_OPTION_REPEATED, 0, "kill: -%s and --signal=%s are both said", dashed,
+			line.signal);
+		return report_error(stderr, &err);
+	}
+	if (line.signal)
+		dashed = line.signal;
+	if (dashed && signal_parse(dashed, "kill", &signal, &err) < 0)
+		return report_error(stderr, &err);
+	status = for_each_container(names, n, act, &signal);
+	flushed = report_flush(stdout, "standard output");
+	return flushed ? flushed : status;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/launch/container.h>
+
+/* What the observer tells, and that the workload was executed. */
+struct watcher {
+	const struct launch_observer *next;
+	bool begun;
+};
+
+static void note_begun(const struct launch *launch, void *data)
+{
+	struct watcher *watcher = data;
+
+	watcher->begun = true;
+	if (watcher->next)
+		watcher->next->begun(launch, watcher->next->data);
+}
+
+static void first(struct err *err, const struct err *other)
+{
+	if (!err_is_set(err))
+		*err = *other;
+}
+
+/* Record and locks, when launch_run() has undone what it could. */
+static void end_reservation(const struct plan *plan, struct reservation *reservation,
+			    const struct launch_result *result, bool begun, struct container_end *end)
+{
+	const struct state_exit outcome = {
+		.status = result ? result->exit_status : 0,
+		.signal = result ? result->signal : 0,
+		.oom_kills = result ? result->oom_kills : 0,
+		.log_error = result && *result->log_error ? result->log_error : NULL,
+	};
+	struct err err = ERR_INIT;
+	int r = 0;
+
+	if (err_is_set(&end->cleanup))
+		reservation_abandon(reservation); /* nsrun gc must find it */
+	else if (plan->keep && begun)
+		r = reservation_keep(plan, reservation, result ? &outcome : NULL, &err);
+	else
+		r = reservation_end(reservation, &err);
+	if (r < 0)
+		first(&end->cleanup, &err);
+}
+
+int container_run(struct plan *plan, struct tape *tape, const struct launch_caller *caller,
+		  const struct launch_observer *observer, struct container_end *end, struct err *err)
+{
+	struct reservation reservation = RESERVATION_NONE;
+	struct watcher watcher = { .next = observer };
+	const struct launch_observer own = { .begun = note_begun, .data = &watcher };
+	int r;
+
+	end->cleanup = ERR_INIT;
+	r = plan_reserve(plan, &reservation, err);
+	if (r < 0)
+		return r;
+	r = launch_run(plan, &reservation, tape, caller, &own, &end->result, err, &end->cleanup);
+	end_reservation(plan, &reservation, r < 0 ? NULL : &end->result, watcher.begun, end);
+	if (r == 0)
+		control_server_end(TAKE_PTR(end->result.server), end->result.exit_status);
+	return r;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows for those who look at a container: its log, its control socket, its output, files that name it. */
+#include <nsrun/launch/steps.h>
+
+#include <nsrun/base/file.h>
+
+#include <fcntl.h>
+#include <string.h>
+
+bool wants_cidfile(const struct plan *plan)
+{
+	return plan->cidfile;
+}
+
+bool wants_pidfile(const struct plan *plan)
+{
+	return plan->pidfile;
+}
+
+bool wants_log(const struct plan *plan)
+{
+	return plan->log.driver == LOG_FILE;
+}
+
+bool wants_control(const struct plan *plan)
+{
+	return plan->attachable;
+}
+
+bool wants_output_pipes(const struct plan *plan)
+{
+	return plan->output_pipes;
+}
+
+bool wants_user_terminal(const struct plan *plan)
+{
+	return plan->terminal && !plan->keeper;
+}
+
+int runtime_cid_write(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+	_cleanup_close_ int fd = open(plan->cidfile, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+
+	if (fd < 0 && errno == EEXIST)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EEXIST,
+			       "--cidfile %s: is there already; remove it once its container is not needed",
+			       plan->cidfile);
+	if (fd < 0)
+		return err_system(err, "--cidfile %s", plan->cidfile);
+	const int r = write_all(fd, plan->id, strlen(plan->id));
+	if (r < 0) {
+		(void)unlink(plan->cidfile);
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "--cidfile %s: write", plan->cidfile);
+	}
+	return 0;
+}
+
+int runtime_cid_remove(struct launch *launch, struct err *err)
+{
+	if (!launch->begun && unlink(launch->plan->cidfile) < 0 && errno != ENOENT)
+		return err_system(err, "--cidfile %s: removing it", launch->plan->cidfile);
+	return 0;
+}
+
+int runtime_pid_write(struct launch *launch, struct err *err)
+{
+	const char *path = launch->plan->pidfile, *slash = strrchr(path, '/');
+	_cleanup_free_ char *above = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	_cleanup_close_ int dir = FD_NONE;
+	char text[16];
+
+	if (!above)
+		return err_oom(err);
+	dir = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_system(err, "--pidfile %s: %s", path, above);
+	snprintf(text, sizeof(text), "%d\n", (int)launch->init.pid);
+	return file_replace_at(dir, slash + 1, 0644, text, strlen(text), err);
+}
+
+int runtime_pid_remove(struct launch *launch, struct err *err)
+{
+	if (unlink(launch->plan->pidfile) < 0 && errno != ENOENT)
+		return err_system(err, "--pidfile %s: removing it", launch->plan->pidfile);
+	return 0;
+}
+
+int runtime_log_open(struct launch *launch, struct err *err)
+{
+	return log_writer_new(launch->plan->state_dir, &launch->plan->log, &launch->log, err);
+}
+
+int runtime_log_close(struct launch *launch, struct err *err)
+{
+	(void)err;
+	log_writer_free(TAKE_PTR(launch->log));
+	return 0;
+}
+
+int runtime_control_listen(struct launch *launch, struct err *err)
+{
+	int r = control_server_new(launch->plan->state_dir, &launch->server, err);
+
+	if (r == 0 && launch->client >= 0)
+		r = control_server_adopt(launch->server, TAKE_FD(launch->client), err);
+	return r;
+}
+
+/* Once the container has ended, the server is with whoever tells its clients. */
+int runtime_control_close(struct launch *launch, struct err *err)
+{
+	(void)err;
+	control_server_free(TAKE_PTR(launch->server));
+	return 0;
+}
+
+static int open_pipe(const struct plan *plan, int *ret_read, int *ret_write, struct err *err)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_system(err, "pipe for the workload");
+	*ret_read = fds[0];
+	*ret_write = fds[1];
+	/* Whoever opens /dev/stdout is checked against the pipe's owner; an ordinary user's container root is that user. */
+	if (plan->caller != CALLER_USER_RANGES && plan->caller != CALLER_USER_SINGLE &&
+	    (fchown(fds[0], plan->root_uid, plan->root_gid) < 0))
+		return err_system(err, "pipe for the workload: owner");
+	return 0;
+}
+
+int runtime_output_open(struct launch *launch, struct err *err)
+{
+	int r = open_pipe(launch->plan, &launch->outputs[0], &launch->workload_fds[1], err);
+
+	if (r == 0)
+		r = open_pipe(launch->plan, &launch->outputs[1], &launch->workload_fds[2], err);
+	if (r == 0 && launch->plan->stdin_pipe)
+		r = open_pipe(launch->plan, &launch->workload_fds[0], &launch->input, err);
+	return r;
+}
+
+int runtime_output_close(struct launch *launch, struct err *err)
+{
+	(void)err;
+	launch_close_streams(launch, true, true);
+	return 0;
+}
+
+void launch_close_streams(struct launch *launch, bool ours, bool workloads)
+{
+	int *const own[] = { &launch->outputs[0], &launch->outputs[1], &launch->input };
+
+	for (size_t i = 0; ours && i < ARRAY_LEN(own); i++) {
+		closep(own[i]);
+		*own[i] = FD_NONE;
+	}
+	for (size_t i = 0; workloads && i < ARRAY_LEN(launch->workload_fds); i++) {
+		closep(&launch->workload_fds[i]);
+		launch->workload_fds[i] = FD_NONE;
+	}
+}
+
+int workload_output_attach(struct launch *launch, struct err *err)
+{
+	const uid_t uid = launch->user.creds.uid;
+
+	for (int i = 0; i < (int)ARRAY_LEN(launch->workload_fds); i++) {
+		if (launch->workload_fds[i] < 0)
+			continue;
+		if (uid != 0 && fchown(launch->workload_fds[i], uid, (gid_t)-1) < 0)
+			return err_system(err, "pipe for the workload: owner");
+		if (dup3(launch->workload_fds[i], i, 0) < 0)
+			return err_system(err, "pipe for the workload: making it descriptor %d", i);
+	}
+	return 0;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state.json: plan/container.h has its format. */
+#include <nsrun/plan/reserve.h>
+#include <nsrun/plan/seccomp_builtin.h>
+#include <nsrun/plan/state.h>
+
+#include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
+#include <nsrun/kernel/cgroup.h>
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <string.h>
+
+/* Not in the headers of every C library beside <sched.h>. */
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#define ARGV_TEXT_MAX 65536 /* what state.json keeps of a long command */
+
+void state_format_time(const struct timespec *time, char ret[STATE_TIME_SIZE])
+{
+	char text[24] = "";
+	struct tm tm;
+
+	if (gmtime_r(&time->tv_sec, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(ret, STATE_TIME_SIZE, "%s.%09ldZ", text, time->tv_nsec);
+}
+
+/* JSON text must be UTF-8 (RFC 8259, 8.1) and an argument need not be: the bytes of one that is not are written as U+0080 to U+00FF. */
+static void put_string(FILE *f, const char *s)
+{
+	bool utf8 = true;
+
+	for (const char *p = s; *p; p++) {
+		if (*p & 0x80) {
+			json_t *test = json_string(s);
+
+			utf8 = test != NULL;
+			json_decref(test);
+			break;
+		}
+	}
+	fputc('"', f);
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
+			fprintf(f, "\\u%04x", c);
+		else if (c == '"' || c == '\\')
+			fprintf(f, "\\%c", c);
+		else
+			fputc(c, f);
+	}
+	fputc('"', f);
+}
+
+static void put_optional(FILE *f, const char *name, const char *s)
+{
+	fprintf(f, ",\n \"%s\": ", name);
+	if (s)
+		put_string(f, s);
+	else
+		fputs("null", f);
+}
+
+static void put_map(FILE *f, const char *name, const struct idmap *map)
+{
+	fprintf(f, ",\n \"%s\": [", name);
+	for (size_t i = 0; i < map->n; i++)
+		fprintf(f, "%s[%u, %u, %u]", i ? ", " : "", map->extents[i].inside, map->extents[i].outside,
+			map->extents[i].count);
+	fputc(']', f);
+}
+
+static int put_process(FILE *f, const char *name, pid_t pid, struct err *err)
+{
+	uint64_t start;
+	int r;
+
+	fprintf(f, ",\n \"%s\": ", name);
+	if (pid <= 0) {
+		fputs("null", f);
+		return 0;
+	}
+	r = state_start_time(pid, &start, err);
+	if (r < 0)
+		return r;
+	fprintf(f, "{\"pid\": %d, \"start\": %llu}", (int)pid, (unsigned long long)start);
+	return 0;
+}
+
+static void put_strv(FILE *f, const char *const *v, size_t room)
+{
+	fputc('[', f);
+	for (size_t i = 0; v && v[i]; i++) {
+		size_t len = strlen(v[i]);
+
+		if (i)
+			fputs(", ", f);
+		put_string(f, len < room ? v[i] : "...");
+		if (len >= room)
+			break;
+		room -= len;
+	}
+	fputc(']', f);
+}
+
+/* Before the groups are made: where they will be. */
+static int put_places(FILE *f, const struct plan *plan, struct err *err)
+{
+	struct cgroup_place places[CGROUP_PLACES_MAX];
+	size_t n = 0;
+
+	if (plan->cgroup_path) {
+		int r = cgroup_places(plan->cgroup_host, &plan->limits, places, &n, err);
+
+		if (r < 0)
+			return r;
+	}
+	fputs(",\n \"hierarchies\": [", f);
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s{\"name\": \"%s\", \"device\": %ju, \"inode\": %ju}", i ? ", " : "", places[i].name,
+			(uintmax_t)places[i].device, (uintmax_t)places[i].inode);
+	fputc(']', f);
+	return 0;
+}
+
+static void put_namespaces(FILE *f, const struct plan *plan)
+{
+	static const struct {
+		enum ns_kind kind;
+		uint64_t flag;
+		const char *name;
+	} kinds[] = {
+		{ NS_USER, CLONE_NEWUSER, "user" },	  { NS_PID, CLONE_NEWPID, "pid" },
+		{ NS_NET, CLONE_NEWNET, "net" },	  { NS_MNT, CLONE_NEWNS, "mnt" },
+		{ NS_IPC, CLONE_NEWIPC, "ipc" },	  { NS_UTS, CLONE_NEWUTS, "uts" },
+		{ NS_CGROUP, CLONE_NEWCGROUP, "cgroup" }, { NS_TIME, CLONE_NEWTIME, "time" },
+	};
+	const uint64_t made = plan->namespaces | plan->namespaces_later;
+
+	fputs(",\n \"namespaces\": {", f);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct plan_namespace *ns = &plan->ns[kinds[i].kind];
+		const char *what = (made & kinds[i].flag) ? "new" : ns->use == NS_JOIN && ns->word ? ns->word : "host";
+
+		fprintf(f, "%s\"%s\": ", i ? ", " : "", kinds[i].name);
+		put_string(f, what);
+	}
+	fputc('}', f);
+}
+
+/* What a further process of the container is given. */
+static void put_workload(FILE *f, const struct plan *plan)
+{
+	fputs(",\n \"process\": {\"env\": ", f);
+	put_strv(f, plan->env, SIZE_MAX);
+	fputs(", \"cwd\": ", f);
+	put_string(f, plan->workdir ? plan->workdir : "/");
+	fputs(", \"user\": ", f);
+	put_string(f, plan->user ? plan->user : "0:0");
+	fputs(", \"groups\": ", f);
+	put_strv(f, plan->groups, SIZE_MAX);
+	fprintf(f, ", \"umask\": %u", plan->umask);
+	fprintf(f,
+		", \"caps\": {\"bounding\": \"0x%" PRIx64 "\", \"effective\": \"0x%" PRIx64
+		"\", \"permitted\": \"0x%" PRIx64 "\", \"inheritable\": \"0x%" PRIx64 "\", \"ambient\": \"0x%" PRIx64
+		"\"}",
+		plan->caps.bounding, plan->caps.effective, plan->caps.permitted, plan->caps.inheritable,
+		plan->caps.ambient);
+	fprintf(f, ", \"no_new_privs\": %s, \"seccomp\": ", plan->no_new_privs ? "true" : "false");
+	if (plan->seccomp)
+		put_string(f, plan->seccomp_name);
+	else
+		fputs("null", f);
+	fprintf(f, ", \"seccomp_flags\": %u, \"oom_score_adj\": ", plan->seccomp ? plan->seccomp->flags : 0);
+	if (plan->has_oom_score_adj)
+		fprintf(f, "%d}", plan->oom_score_adj);
+	else
+		fputs("null}", f);
+}
+
+static void put_life(FILE *f, const struct plan *plan)
+{
+	fprintf(f, ",\n \"terminal\": %s", plan->terminal ? "true" : "false");
+	fprintf(f, ",\n \"stop\": {\"signal\": %d, \"timeout\": %u}", plan->stop_signal, plan->stop_timeout);
+	fprintf(f, ",\n \"log\": {\"driver\": \"%s\", \"max_size\": %" PRIu64 ", \"max_file\": %u}",
+		plan->log.driver == LOG_FILE ? "file" : "none", plan->log.max_size, plan->log.max_file);
+}
+
+static void put_exit(FILE *f, bool ended, const struct state_exit *end)
+{
+	char now[STATE_TIME_SIZE];
+	struct timespec time;
+
+	if (!ended) {
+		fputs(",\n \"exit\": null", f);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &time);
+	state_format_time(&time, now);
+	if (!end) {
+		fprintf(f, ",\n \"exit\": {\"lost\": true, \"time\": \"%s\"}", now);
+		return;
+	}
+	fprintf(f, ",\n \"exit\": {\"status\": %d, \"signal\": %d, \"oom_kills\": %" PRIu64 ", \"time\": \"%s\"",
+		end->status, end->signal, end->oom_kills, now);
+	if (end->log_error) {
+		fputs(", \"log_error\": ", f);
+		put_string(f, end->log_error);
+	}
+	fputc('}', f);
+}
+
+static int put_state(FILE *f, const struct plan *plan, const struct reservation *reservation, bool ended,
+		     const struct state_exit *end, struct err *err)
+{
+	char created[STATE_TIME_SIZE], boot[BOOT_ID_SIZE];
+	int r;
+
+	state_format_time(&reservation->created, created);
+	fprintf(f, "{\"version\": 2");
+	put_optional(f, "id", plan->id);
+	put_optional(f, "name", plan->name);
+	fprintf(f, ",\n \"keep\": %s", plan->keep ? "true" : "false");
+	r = put_process(f, "owner", getpid(), err);
+	if (r < 0)
+		return r;
+	/* Start times count from boot: without this one, a record that survives a boot could name a stranger. */
+	put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
+	put_optional(f, "cgroup", plan->cgroup_path);
+	r = put_places(f, plan, err);
+	if (r < 0)
+		return r;
+	put_optional(f, "created", created);
+	put_optional(f, "rootfs", plan->rootfs.path ? plan->rootfs.path : plan->rootfs.source);
+	put_map(f, "uid_map", &plan->uids);
+	put_map(f, "gid_map", &plan->gids);
+	fputs(",\n \"argv\": ", f);
+	put_strv(f, plan->argv, ARGV_TEXT_MAX);
+	put_namespaces(f, plan);
+	put_workload(f, plan);
+	put_life(f, plan);
+	put_exit(f, ended, end);
+	fputs("}\n", f);
+	return 0;
+}
+
+static int write_state(int dir, const struct plan *plan, const struct reservation *reservation, bool ended,
+		       const struct state_exit *end, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *f;
+	int r;
+
+	f = open_memstream(&text, &size);
+	if (!f)
+		return err_oom(err);
+	r = put_state(f, plan, reservation, ended, end, err);
+	if (fclose(f) != 0 && r == 0)
+		r = err_oom(err);
+	return r < 0 ? r : file_replace_at(dir, "state.json", 0600, text, size, err);
+}
+
+int state_record(const struct plan *plan, const struct reservation *reservation, struct err *err)
+{
+	_cleanup_close_ int dir = FD_NONE;
+	int r;
+
+	dir = open(reservation->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = dir < 0 ? err_system(err, "%s", reservation->dir) : 0;
+	/* A shipped profile is found again by its name; a file may have changed by the time somebody joins the container. */
+	if (r == 0 && plan->seccomp && !builtin_profile_find(plan->seccomp_name))
+		r = file_replace_at(dir, "filter.bpf", 0600, plan->seccomp->insns,
+				    plan->seccomp->len * sizeof(*plan->seccomp->insns), err);
+	return r < 0 ? r : write_state(dir, plan, reservation, false, NULL, err);
+}
+
+int state_record_init(const struct reservation *reservation, pid_t init, struct err *err)
+{
+	uint64_t start;
+	char text[48];
+	int n, r;
+
+	r = state_start_time(init, &start, err);
+	if (r < 0)
+		return r;
+	n = snprintf(text, sizeof(text), "%d %" PRIu64 "\n", (int)init, start);
+	if (pwrite(reservation->lock_fd, text, (size_t)n, 0) != n)
+		return err_system(err, "lock of a container's state directory: init");
+	return 0;
+}
+
+int state_record_end(int dir_fd, const struct plan *plan, const struct reservation *reservation,
+		     const struct state_exit *end, struct err *err)
+{
+	return write_state(dir_fd, plan, reservation, true, end, err);
+}
+
+int state_record_lost(int dir_fd, json_t *state, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char now[STATE_TIME_SIZE];
+	struct timespec time;
+
+	if (json_is_object(json_object_get(state, "exit")))
+		return 0; /* its end was known; what it had could not be undone then */
+	clock_gettime(CLOCK_REALTIME, &time);
+	state_format_time(&time, now);
+	if (json_object_set_new(state, "exit", json_pack("{s:b, s:s}", "lost", 1, "time", now)) < 0)
+		return err_oom(err);
+	text = json_dumps(state, JSON_INDENT(1));
+	if (!text)
+		return err_oom(err);
+	return file_replace_at(dir_fd, "state.json", 0600, text, strlen(text), err);
+}
+
+void state_end_files(int dir_fd)
+{
+	unlinkat(dir_fd, "control", 0);
+	unlinkat(dir_fd, "filter.bpf", 0);
+	unlinkat(dir_fd, "lock", 0);
+}
