@@ -10,7 +10,7 @@
 #include <nsrun/launch/channel.h>
 #include <nsrun/launch/step.h>
 
-#include <sched.h>
+#include <linux/sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -93,9 +93,16 @@ static struct plan shape(unsigned bits)
 	}
 	if ((bits & 1) && !(bits & 1024))
 		plan.rootfs.view = VIEW_IDMAPPED;
+	plan.performer[WORK_VIEWS] = (bits & 1024) ? BY_NOBODY : BY_RUNTIME;
+	if (bits & 4096) {
+		plan.ns[NS_PID].use = plan.ns[NS_IPC].use = NS_HOST;
+		plan.ns[NS_NET].use = plan.ns[NS_UTS].use = NS_JOIN;
+		plan.namespaces_later |= CLONE_NEWTIME;
+		plan.boottime.seconds = 1;
+	}
 	return plan;
 }
-#define SHAPES 4096
+#define SHAPES 8192
 
 static enum role process(const struct plan *plan, enum role role)
 {
