@@ -547,6 +547,32 @@ def test_ids_outside_of_the_ranges():
     remove_user("few")
 
 
+@test(root=True)
+def test_confinement():
+    """What runs in the map writes in its one directory, has no network, no way to the host's processes, and ends with its caller."""
+    place_of, open_to_all = tmp("place"), tmp("open", 0o777)
+    who = ranger()
+    os.chown(place_of, 300000, 300000)
+    rows = ["--uid", "0:300000:65536", "--gid", "0:300000:65536"]
+    own = tmp("own", 0o700, who)
+    for user_of, ids, place_dir in ((None, rows, place_of),
+                                    (who, ["--uid", "0:%d:1" % who.uid, "--gid", "0:%d:1" % who.gid], own)):
+        script = """id -u; touch here && echo wrote; pwd | grep -q "^$TMPDIR" && echo tmp; cat /proc/net/dev | grep -c :
+            for name in %s/new /var/tmp/nsrun-new /tmp/nsrun-new /dev/shm/nsrun-new; do touch $name && echo "wrote $name"; done
+            mount -o remount,rw,bind / && touch %s/new && echo "wrote after a remount"; kill -0 %d && echo signalled
+            mknod device b 8 0 && echo device; exit 7""" % (open_to_all, open_to_all, os.getpid())
+        command = ["/usr/bin/python3", "-I", "-B", os.path.dirname(EXPORT) + "/lib/confine.py", *ids, "--place", place_dir, "--offline", "--"]
+        result = run([*command, "sh", "-c", script], user=user_of).check(7)
+        equal(result.stdout.split(), ["0", "wrote", "tmp", "1"], "what it could do")
+        equal((beside(open_to_all), beside(place_dir)), ([], ["here"]), "files")
+        process = subprocess.Popen([*command, "sh", "-c", "sleep 60 & sleep 60"], env=environment(user_of), **run_as(user_of))
+        wait_for(lambda: len(descendants(process.pid)) >= 3, "its processes")
+        inside = descendants(process.pid)
+        process.kill()
+        process.wait()
+        wait_for(lambda: not any(alive(pid) for pid in inside), "the end of its processes")
+
+
 @test(needs=["unshare"])
 def test_without_user_namespaces():
     """Where there may be no more of them the message says so, and nothing is left."""
