@@ -4,7 +4,8 @@
 confine.py --uid INSIDE:HOST:COUNT... --gid INSIDE:HOST:COUNT... --place DIR [--offline] [--prog PROG] -- COMMAND [ARG...]
 
 What unpacks an archive, or runs the scripts of packages, does not get the rights of the caller: its capabilities end at the user
-namespace, every mount is read-only for it but DIR, which is its working directory, TMPDIR and HOME; --offline leaves it no network.
+namespace, every mount is read-only for it but DIR, which is its working directory, TMPDIR and HOME; it has no devices but those like
+/dev/null, and no sockets of /run; --offline leaves it no network.
 DIR appears at a place that every id can reach, since the caller's path to it may lead through directories that are closed to the
 ids of the namespace. A process namespace makes sure that nothing of it outlives this process. Needs Linux 5.12.
 
@@ -22,9 +23,12 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x10000000,
 MS_SLAVE, MS_REC = 1 << 19, 16384
 OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442  # since Linux 5.1 numbers are the same on all architectures but alpha
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
-OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH, MOUNT_ATTR_RDONLY = 1, 4, 1
+OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH = 1, 4
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV = 1, 2, 4
+MS_NOSUID, MS_NODEV = 2, 4
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 PLACES = ("/boot", "/media", "/mnt", "/srv", "/opt", "/tmp")  # any directory that everybody may search and nothing here needs
+DEVICES = ["/dev/" + name for name in ("null", "zero", "full", "random", "urandom", "tty")]
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 
@@ -96,15 +100,45 @@ def enter_user_namespace(proc, uids, gids, prog):
     os.setresuid(0, 0, 0)
 
 
+def clone(path):
+    return call(path, "syscall", OPEN_TREE, AT_FDCWD, path.encode(), OPEN_TREE_CLONE | os.O_CLOEXEC)
+
+
+def attach(fd, path):
+    call(path, "syscall", MOVE_MOUNT, fd, b"", AT_FDCWD, path.encode(), MOVE_MOUNT_F_EMPTY_PATH)
+
+
+def hide_sockets():
+    """Where root keeps its ids it may connect to root's sockets, read-only mounts or not: /run has them. A name server may be there."""
+    resolver, data = os.path.realpath("/etc/resolv.conf"), None
+    if resolver.startswith("/run/"):
+        try:
+            with open(resolver, "rb") as file:
+                data = file.read()
+        except OSError:
+            pass
+    call("/run", "mount", b"tmpfs", b"/run", b"tmpfs", ctypes.c_ulong(MS_NOSUID | MS_NODEV), b"mode=0755,size=1m")
+    if data is not None:
+        os.makedirs(os.path.dirname(resolver), exist_ok=True)
+        with open(resolver, "wb") as file:
+            file.write(data)
+
+
 def read_only_but_here():
-    """The working directory as it was made before, since the ids of the namespace may not be able to reach it by its path."""
+    """Only harmless devices, since read-only mounts do not protect those. The working directory is taken as it is, not by its path,
+    which may be closed to the ids of the namespace."""
     place = next(path for path in PLACES if os.path.isdir(path) and os.access(path, os.X_OK))
     call("mounts cannot be detached", "mount", None, b"/", None, ctypes.c_ulong(MS_SLAVE | MS_REC), None)
-    fd = call("the working directory", "syscall", OPEN_TREE, AT_FDCWD, b".", OPEN_TREE_CLONE | os.O_CLOEXEC)
+    fd = clone(".")
+    devices = [(clone(path), path) for path in DEVICES if os.path.exists(path)]
     os.chdir("/")
-    attributes = struct.pack("QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)
+    attributes = struct.pack("QQQQ", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, 0, 0)
     call("mounts cannot be made read-only", "syscall", MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, attributes, len(attributes))
-    call(place, "syscall", MOVE_MOUNT, fd, b"", AT_FDCWD, place.encode(), MOVE_MOUNT_F_EMPTY_PATH)
+    for device, path in devices:
+        attach(device, path)
+        os.close(device)
+    hide_sockets()
+    attach(fd, place)
     os.fchdir(fd)
     os.close(fd)
     return place

@@ -550,18 +550,23 @@ def test_ids_outside_of_the_ranges():
 @test(root=True)
 def test_confinement():
     """What runs in the map writes in its one directory, has no network, no way to the host's processes, and ends with its caller."""
-    place_of, open_to_all = tmp("place"), tmp("open", 0o777)
-    who = ranger()
-    os.chown(place_of, 300000, 300000)
-    rows = ["--uid", "0:300000:65536", "--gid", "0:300000:65536"]
-    own = tmp("own", 0o700, who)
-    for user_of, ids, place_dir in ((None, rows, place_of),
-                                    (who, ["--uid", "0:%d:1" % who.uid, "--gid", "0:%d:1" % who.gid], own)):
-        script = """id -u; touch here && echo wrote; pwd | grep -q "^$TMPDIR" && echo tmp; cat /proc/net/dev | grep -c :
+    open_to_all, node, who = tmp("open", 0o777), os.path.join(tmp(), "node"), ranger()
+    os.mknod(node, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # zeroes, as /dev/zero has them, of root alone
+
+    def ids(first_uid, first_gid, count):
+        return ["--uid", "0:%d:%d" % (first_uid, count), "--gid", "0:%d:%d" % (first_gid, count)]
+    # In the second case the ids of the map are the host's own, and root's files are its files.
+    for user_of, rows, place_dir in ((None, ids(300000, 300000, 65536), tmp("ranges", 0o755, (300000, 300000))),
+                                     (None, ids(0, 0, 65536), tmp("same")), (who, ids(who.uid, who.gid, 1), tmp("own", 0o700, who))):
+        script = """ls -A /run | grep -vx systemd; id -u; touch here && echo wrote; pwd | grep -q "^$TMPDIR" && echo tmp
+            grep -c : /proc/net/dev
             for name in %s/new /var/tmp/nsrun-new /tmp/nsrun-new /dev/shm/nsrun-new; do touch $name && echo "wrote $name"; done
             mount -o remount,rw,bind / && touch %s/new && echo "wrote after a remount"; kill -0 %d && echo signalled
-            mknod device b 8 0 && echo device; exit 7""" % (open_to_all, open_to_all, os.getpid())
-        command = ["/usr/bin/python3", "-I", "-B", os.path.dirname(EXPORT) + "/lib/confine.py", *ids, "--place", place_dir, "--offline", "--"]
+            mknod device b 8 0 && echo device; dd if=%s bs=1 count=1 | wc -c | grep -qx 1 && echo read
+            echo x >/proc/sys/kernel/domainname && echo sysctl
+            echo x >/dev/null && exit 7""" % (open_to_all, open_to_all, os.getpid(), node)
+        command = ["/usr/bin/python3", "-I", "-B", os.path.dirname(EXPORT) + "/lib/confine.py", *rows, "--place", place_dir,
+                   "--offline", "--"]
         result = run([*command, "sh", "-c", script], user=user_of).check(7)
         equal(result.stdout.split(), ["0", "wrote", "tmp", "1"], "what it could do")
         equal((beside(open_to_all), beside(place_dir)), ([], ["here"]), "files")
