@@ -5,7 +5,6 @@
 #include <nsrun/plan/seccomp_profile.h>
 
 #include <linux/capability.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -90,7 +89,7 @@ static int resolve_caps(struct plan *plan, const struct plan_request *request, s
 			return r;
 	}
 
-	if (!(plan->namespaces & CLONE_NEWUSER)) {
+	if (!plan_has_userns(plan)) {
 		/* A new user namespace comes with every capability; the initial one with what the caller has. */
 		struct cap_sets own;
 
@@ -129,9 +128,10 @@ static int apply_security_opt(struct plan *plan, const char *text, const char **
 	snprintf(name, sizeof(name), "%.*s", (int)(n < sizeof(name) ? n : sizeof(name) - 1), text);
 	if (streq(name, "seccomp")) {
 		if (!value || !*value)
-			return err_input(err,
-					 "--security-opt %s: seccomp=default, strict, docker, unconfined or a file is wanted",
-					 text);
+			return err_input(
+				err,
+				"--security-opt %s: seccomp=default, strict, docker, unconfined or a file is wanted",
+				text);
 		*seccomp = value;
 		return 0;
 	}
