@@ -3,6 +3,7 @@
 
 #define REQUEST(field) offsetof(struct command_line, request.field)
 #define LINE(field) offsetof(struct command_line, field)
+#define NAMESPACES WORDS("private", "host", "ns:", "container:")
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* Built: group, name, letter, argument, kind, where it goes, help, example, and .values where they are counted. */
@@ -136,16 +137,24 @@ const struct option_row option_rows[] = {
 	PLANNED(CONFINEMENT, "device-cgroup-rule", 0, "RULE", "devices that may be used"),
 	PLANNED(CONFINEMENT, "masked-path", 0, "PATH", "hide a path"),
 	PLANNED(CONFINEMENT, "landlock", 0, "RULE", "file access rules (landlock(7))"),
-	PLANNED(CONFINEMENT, "pid", 0, "NAMESPACE", "PID namespace to use"),
-	PLANNED(CONFINEMENT, "ipc", 0, "NAMESPACE", "IPC namespace to use"),
-	PLANNED(CONFINEMENT, "uts", 0, "NAMESPACE", "UTS namespace to use"),
-	PLANNED(CONFINEMENT, "cgroupns", 0, "NAMESPACE", "cgroup namespace to use"),
-	PLANNED(CONFINEMENT, "time", 0, "NAMESPACE", "time namespace to use"),
-	PLANNED(CONFINEMENT, "time-offset", 0, "CLOCK=SECONDS", "shift a clock"),
+	BUILT(CONFINEMENT, "pid", 0, "NAMESPACE", STRING, REQUEST(pid),
+	      "processes seen: private (default), host, ns:PATH, container:NAME", "--pid host", .values = NAMESPACES),
+	BUILT(CONFINEMENT, "ipc", 0, "NAMESPACE", STRING, REQUEST(ipc), "IPC objects and /dev/shm: the same words",
+	      "--ipc container:db", .values = NAMESPACES),
+	BUILT(CONFINEMENT, "uts", 0, "NAMESPACE", STRING, REQUEST(uts), "host name: the same words", "--uts host",
+	      .values = NAMESPACES),
+	BUILT(CONFINEMENT, "cgroupns", 0, "NAMESPACE", STRING, REQUEST(cgroupns),
+	      "root of the control groups seen: the same words", "--cgroupns host", .values = NAMESPACES),
+	BUILT(CONFINEMENT, "time", 0, "NAMESPACE", STRING, REQUEST(time),
+	      "clocks since boot: the same words, host by default", "--time private", .values = NAMESPACES),
+	BUILT(CONFINEMENT, "time-offset", 0, "CLOCK=SECONDS", LIST, REQUEST(time_offsets),
+	      "shift monotonic or boottime in a new time namespace", "--time-offset boottime=86400",
+	      .values = WORDS("monotonic=", "boottime=")),
 
-	BUILT(NETWORK, "network", 0, "none", STRING, LINE(network),
-	      "its own network namespace with loopback alone (default)", "--network none", .values = WORDS("none"),
-	      .planned_values = WORDS("host", "bridge", "pasta", "container:", "ns:")),
+	BUILT(NETWORK, "network", 0, "NETWORK", STRING, REQUEST(network),
+	      "none (default: loopback alone), host, ns:PATH, container:NAME", "--network host",
+	      .values = WORDS("none", "private", "host", "ns:", "container:"),
+	      .planned_values = WORDS("bridge", "pasta")),
 	PLANNED(NETWORK, "publish", 'p', "HOST:CONTAINER", "forward a port of the host"),
 	PLANNED(NETWORK, "ip", 0, "ADDRESS", "address inside"),
 	PLANNED(NETWORK, "mac-address", 0, "ADDRESS", "hardware address inside"),

@@ -157,6 +157,11 @@ static void launch_end(struct launch *launch)
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		closep(fds[i]);
+	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++) {
+		closep(&launch->joined[kind]);
+		closep(&launch->provided[kind]);
+	}
+	closep(&launch->userns_fd);
 	pidref_close(&launch->runtime);
 	pidref_close(&launch->init);
 	for (size_t i = 0; launch->volume_mounts && i < launch->plan->n_volumes; i++)
@@ -173,6 +178,8 @@ static int launch_begin(struct launch *launch, struct err *err)
 		return err_oom(err);
 	for (size_t i = 0; i < plan->n_volumes; i++)
 		launch->volume_mounts[i] = FD_NONE;
+	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++)
+		launch->joined[kind] = launch->provided[kind] = FD_NONE;
 	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
 		launch->wanted[id] = score_wants(plan, id);
 	/* Inherited by init, which watches it: end of file alone would not tell a runtime whose channel somebody else holds. */
@@ -193,6 +200,7 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.runtime = PIDREF_NONE,
 		.init = PIDREF_NONE,
 		.cgroup_fd = FD_NONE,
+		.userns_fd = FD_NONE,
 		.rootfs_mount = FD_NONE,
 		.root_fd = FD_NONE,
 		.proc_fd = FD_NONE,

@@ -4,7 +4,7 @@
 
 #include <nsrun/base/strings.h>
 
-#include <sched.h>
+#include <linux/sched.h>
 
 #define NEEDS(...)          \
 	{                   \
@@ -127,14 +127,67 @@ bool wants_cgroup_delegate(const struct plan *plan)
 	return plan->privileged && wants_userns(plan) && wants_cgroup_mount(plan) && plan->caller_uid == 0;
 }
 
+static bool provided(const struct plan *plan, enum ns_kind kind)
+{
+	return plan->ns[kind].use == NS_HOST && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED;
+}
+
+bool wants_proc_provided(const struct plan *plan)
+{
+	return provided(plan, NS_PID);
+}
+
+bool wants_sys_provided(const struct plan *plan)
+{
+	return provided(plan, NS_NET);
+}
+
+bool wants_mqueue_provided(const struct plan *plan)
+{
+	return provided(plan, NS_IPC);
+}
+
+bool wants_cgroup_provided(const struct plan *plan)
+{
+	return wants_cgroup_mount(plan) && provided(plan, NS_CGROUP);
+}
+
 bool wants_userns(const struct plan *plan)
+{
+	return plan_has_userns(plan);
+}
+
+/* A joined one has them. */
+bool wants_maps(const struct plan *plan)
 {
 	return plan->namespaces & CLONE_NEWUSER;
 }
 
+bool wants_time(const struct plan *plan)
+{
+	return plan->namespaces_later & CLONE_NEWTIME;
+}
+
+bool wants_time_offsets(const struct plan *plan)
+{
+	const struct time_offset *a = &plan->monotonic, *b = &plan->boottime;
+
+	return wants_time(plan) && (a->seconds || a->nanoseconds || b->seconds || b->nanoseconds);
+}
+
+bool wants_hostname(const struct plan *plan)
+{
+	return plan_owns_ns(plan, NS_UTS);
+}
+
+bool wants_loopback(const struct plan *plan)
+{
+	return plan_owns_ns(plan, NS_NET);
+}
+
 bool wants_setgroups_denied(const struct plan *plan)
 {
-	return plan->deny_setgroups && wants_userns(plan); /* otherwise it is so already */
+	return plan->deny_setgroups && wants_maps(plan); /* otherwise it is so already */
 }
 
 bool runtime_opens(const struct plan *plan)
@@ -220,10 +273,10 @@ bool wants_reaper(const struct plan *plan)
 	return plan->reaper;
 }
 
-/* Under a reaper the kernel ends the workload with PID 1; the parent-death signal is init's alone. */
+/* Under a reaper the kernel ends the workload with PID 1, unless the reaper is none; the parent-death signal is otherwise init's alone. */
 bool wants_direct_workload(const struct plan *plan)
 {
-	return !plan->reaper;
+	return !plan->reaper || !plan_owns_ns(plan, NS_PID);
 }
 
 bool wants_oom_score(const struct plan *plan)
@@ -234,6 +287,16 @@ bool wants_oom_score(const struct plan *plan)
 bool wants_etc(const struct plan *plan)
 {
 	return plan->etc_wanted;
+}
+
+bool wants_readonly_paths(const struct plan *plan)
+{
+	return plan->readonly_paths && *plan->readonly_paths;
+}
+
+bool wants_masks(const struct plan *plan)
+{
+	return plan->masked_paths && *plan->masked_paths;
 }
 
 bool wants_sysctls(const struct plan *plan)

@@ -9,12 +9,13 @@
 #include <nsrun/kernel/root.h>
 
 #include <fcntl.h>
-#include <sched.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #define ATTR_NO_TRICKS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
@@ -56,7 +57,7 @@ int init_root_overlay(struct launch *launch, struct err *err)
 		launch_note(
 			launch,
 			"this kernel's tmpfs has no user.* attributes (6.6 has): directories of the rootfs cannot be removed");
-	const int r = overlay_new(launch->root_fd, plan->namespaces & CLONE_NEWUSER, attr, &overlay, err);
+	const int r = overlay_new(launch->root_fd, plan_has_userns(plan), attr, &overlay, err);
 	if (r < 0)
 		return r;
 	closep(&launch->root_fd);
@@ -80,12 +81,44 @@ static int attach_at(struct launch *launch, const char *path, int mount_fd, int 
 	return 0;
 }
 
+/* The host's, as it is mounted there: with what is mounted below it, since the kernel keeps that together for a less privileged mount
+ * namespace (EINVAL without, mount_namespaces(7)). */
+static int bind_of_host(struct launch *launch, const char *path, uint64_t attr, int *ret_mount, struct err *err)
+{
+	_cleanup_close_ int mount = FD_NONE;
+
+	int r = mount_clone_tree(AT_FDCWD, path, true, &mount, err);
+	if (r == 0)
+		r = mount_set_attr(mount, "", ATTR_NO_TRICKS | attr, 0, MS_PRIVATE, true, path, err);
+	if (r < 0)
+		return r;
+	*ret_mount = TAKE_FD(mount);
+	launch_note(launch, "%s of the host%s", path, attr & MOUNT_ATTR_RDONLY ? ", read-only" : "");
+	return 0;
+}
+
+/* What shows a namespace: a new mount of `type`, the one that was provided, or the host's at `path`. */
+static int open_view(struct launch *launch, enum ns_kind kind, const char *type, const char *path, uint64_t attr,
+		     int *ret_mount, struct err *err)
+{
+	switch (plan_ns_view(launch->plan, kind)) {
+	case NS_VIEW_MOUNTED:
+		return mount_new_fs(type, type, NULL, ATTR_NO_TRICKS | attr, ret_mount, err);
+	case NS_VIEW_PROVIDED:
+		*ret_mount = TAKE_FD(launch->provided[kind]);
+		return 0;
+	case NS_VIEW_BOUND:
+		return bind_of_host(launch, path, kind == NS_IPC ? attr : attr | MOUNT_ATTR_RDONLY, ret_mount, err);
+	}
+	return 0;
+}
+
 int init_proc_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 	struct err refused = ERR_INIT;
 
-	const int r = mount_new_fs("proc", "proc", NULL, ATTR_NO_TRICKS, &mount, &refused);
+	const int r = open_view(launch, NS_PID, "proc", "/proc", 0, &mount, &refused);
 	if (r < 0) {
 		if (refused.errnum == EPERM && probe_proc_overmounted())
 			refused.id = ERR_ID_PROC_OVERMOUNTED;
@@ -99,8 +132,8 @@ int init_sys_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const uint64_t attr = ATTR_NO_TRICKS | (launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY);
-	const int r = mount_new_fs("sysfs", "sysfs", NULL, attr, &mount, err);
+	const uint64_t attr = launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY;
+	const int r = open_view(launch, NS_NET, "sysfs", "/sys", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys", mount, &launch->sys_fd, err);
 }
 
@@ -108,8 +141,8 @@ int init_cgroup_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const uint64_t attr = ATTR_NO_TRICKS | (launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY);
-	const int r = mount_new_fs("cgroup2", "cgroup2", NULL, attr, &mount, err);
+	const uint64_t attr = launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY;
+	const int r = open_view(launch, NS_CGROUP, "cgroup2", "/sys/fs/cgroup", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys/fs/cgroup", mount, NULL, err);
 }
 
@@ -179,14 +212,28 @@ int init_pts_mount(struct launch *launch, struct err *err)
 	return 0;
 }
 
+#define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c; not in magic.h */
+
+static bool host_has(const char *path, unsigned long magic)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == magic;
+}
+
 int init_shm_mount(struct launch *launch, struct err *err)
 {
 	const struct mount_option options[] = { { "mode", "1777" },
 						{ "size", launch->plan->shm_size },
 						{ NULL, NULL } };
 	_cleanup_close_ int mount = FD_NONE;
+	int r;
 
-	const int r = mount_new_fs("tmpfs", "shm", options, ATTR_NO_TRICKS, &mount, err);
+	/* shm_open(3) is a convention of the C library about this directory: sharing memory with the host takes the host's. */
+	if (launch->plan->ns[NS_IPC].use == NS_HOST && host_has("/dev/shm", TMPFS_MAGIC))
+		r = bind_of_host(launch, "/dev/shm", 0, &mount, err);
+	else
+		r = mount_new_fs("tmpfs", "shm", options, ATTR_NO_TRICKS, &mount, err);
 	return r < 0 ? r : attach_in_dev(launch, "shm", mount, err);
 }
 
@@ -194,7 +241,12 @@ int init_mqueue_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const int r = mount_new_fs("mqueue", "mqueue", NULL, ATTR_NO_TRICKS, &mount, err);
+	/* mq_open(2) needs no mount; there is just no list of the queues then. */
+	if (plan_ns_view(launch->plan, NS_IPC) == NS_VIEW_BOUND && !host_has("/dev/mqueue", MQUEUE_MAGIC)) {
+		launch_note(launch, "the host has no /dev/mqueue");
+		return 0;
+	}
+	const int r = open_view(launch, NS_IPC, "mqueue", "/dev/mqueue", 0, &mount, err);
 	return r < 0 ? r : attach_in_dev(launch, "mqueue", mount, err);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -29,7 +30,9 @@ int init_become_root(struct launch *launch, struct err *err)
 /* A change of ids clears dumpable and the parent-death signal (commit_creds in the kernel). */
 static int renew_bond(struct launch *launch, struct err *err)
 {
-	const int r = creds_set_dumpable(true, err);
+	/* Among the processes of a user namespace that was joined some may have CAP_SYS_PTRACE there, and this one has descriptors of the host
+	 * (CVE-2016-9962). What it opens of its own in /proc it may open all the same, but for timens_offsets. */
+	const int r = creds_set_dumpable(launch->plan->ns[NS_USER].use != NS_JOIN, err);
 
 	return r < 0 ? r : creds_die_with(&launch->runtime, err);
 }
@@ -212,6 +215,9 @@ int init_workload_fork(struct launch *launch, struct err *err)
 		r = creds_set_dumpable(false, err);
 	if (r < 0)
 		return r;
+	/* Where this is not PID 1, orphans would go to that one. */
+	if (!plan_owns_ns(launch->plan, NS_PID) && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return err_system(err, "becoming the reaper of the container");
 
 	const pid_t pid = fork();
 	if (pid < 0)

@@ -2,13 +2,13 @@
 /* Rows of the runtime: it keeps the caller's privileges. */
 #include <nsrun/launch/steps.h>
 
+#include <nsrun/kernel/creds.h>
+#include <nsrun/kernel/join.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/launch/channel.h>
 
 #include <linux/sched.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 /* How long the end of a container may take: everything in the group has been sent SIGKILL by then. */
 #define CGROUP_DESTROY_MS 10000
@@ -78,27 +78,52 @@ int runtime_channel_close(struct launch *launch, struct err *err)
 	return 0;
 }
 
+/* A user namespace comes first: what it owns can be entered from within it alone (check_owner in namespaces.c). */
+static struct join join_of(struct launch *launch)
+{
+	static const enum ns_kind order[] = { NS_USER, NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME };
+	struct join join = JOIN_NONE;
+
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		if (launch->plan->ns[order[i]].use == NS_JOIN) {
+			join.before[join.n_before].fd = launch->joined[order[i]];
+			join.before[join.n_before++].flag = plan_ns_flag(order[i]);
+		}
+	if (join.n_before) {
+		join.entered = provide_joined;
+		join.data = launch;
+	}
+	return join;
+}
+
 int runtime_init_clone(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
-	int pidfd = FD_NONE;
-	struct clone_args args = {
-		.flags = plan->namespaces | CLONE_PIDFD,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
+	struct clone_args args = { .flags = plan->namespaces };
+	const struct join join = join_of(launch);
 
 	if (launch->cgroup_fd >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)launch->cgroup_fd;
 	}
 
-	const long pid = syscall(SYS_clone3, &args, sizeof(args));
+	struct err refused = ERR_INIT;
+	/* Inherited by the helper and init: see renew_bond(). */
+	const bool hidden = plan->ns[NS_USER].use == NS_JOIN;
+	if (hidden && creds_set_dumpable(false, err) < 0)
+		return -err->errnum;
+	const long pid = join_clone3(&join, &args, &launch->init, &refused);
+	if (hidden && pid != 0)
+		(void)creds_set_dumpable(true, NULL);
+	if (pid < 0 && join.n_before) {
+		*err = refused;
+		return (int)pid;
+	}
 	if (pid < 0) {
-		const int errnum = errno;
-		const enum err_id id = (plan->namespaces & CLONE_NEWUSER) ? probe_userns_refusal(errnum) : ERR_ID_NONE;
+		const enum err_id id =
+			(plan->namespaces & CLONE_NEWUSER) ? probe_userns_refusal(refused.errnum) : ERR_ID_NONE;
 
-		return err_set(err, ERR_SYSTEM, id, errnum, "init: making its namespaces");
+		return err_set(err, ERR_SYSTEM, id, refused.errnum, "init: making its namespaces");
 	}
 	if (pid == 0) {
 		/* The group's directory is one of the host: nothing that leads there may be open when paths of the container are resolved. */
@@ -115,7 +140,6 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 	closep(&launch->channel_child);
 	launch->channel_child = FD_NONE;
 	launch_close_streams(launch, false, true);
-	launch->init = (struct pidref){ .pid = (pid_t)pid, .fd = pidfd };
 	return 0;
 }
 

@@ -5,7 +5,6 @@
 #include <nsrun/plan/seccomp_profile.h>
 
 #include <linux/capability.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -90,7 +89,7 @@ static int resolve_caps(struct plan *plan, const struct plan_request *request, s
 			return r;
 	}
 
-	if (!(plan->namespaces & CLONE_NEWUSER)) {
+	if (!plan_has_userns(plan)) {
 		/* A new user namespace comes with every capability; the initial one with what the caller has. */
 		struct cap_sets own;
 

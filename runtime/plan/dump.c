@@ -115,6 +115,24 @@ static const char *remap_text(enum remap_source remap)
 	return "unknown";
 }
 
+static void put_namespace(FILE *out, enum ns_kind kind, const struct plan_namespace *ns)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "ns.%s", plan_ns_name(kind));
+	put(out, key, ns->use == NS_JOIN ? ns->word : plan_ns_use_name(ns->use));
+	if (ns->use != NS_JOIN)
+		return;
+	fprintf(out, "%s.device: %u:%u\n%s.inode: %ju\n", key, major(ns->device), minor(ns->device), key,
+		(uintmax_t)ns->inode);
+}
+
+/* As timens_offsets has it: 1.5 seconds back are -2 and 500 million. */
+static void put_offset(FILE *out, const char *key, const struct time_offset *offset)
+{
+	fprintf(out, "%s: %" PRId64 " s %" PRIu32 " ns\n", key, offset->seconds, offset->nanoseconds);
+}
+
 static void put_identity(FILE *out, const struct plan *plan)
 {
 	const bool pending = plan->auto_pending;
@@ -125,6 +143,12 @@ static void put_identity(FILE *out, const struct plan *plan)
 		fprintf(out, "performer.%s: %s\n", work_name(work), performer_name(plan->performer[work]));
 	put_namespaces(out, "namespaces", plan->namespaces);
 	put_namespaces(out, "namespaces.later", plan->namespaces_later);
+	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++)
+		put_namespace(out, kind, &plan->ns[kind]);
+	if (plan->namespaces_later & CLONE_NEWTIME) {
+		put_offset(out, "time.monotonic", &plan->monotonic);
+		put_offset(out, "time.boottime", &plan->boottime);
+	}
 	put(out, "remap", remap_text(plan->remap));
 	put(out, "remap.word", plan->remap_word);
 	put_idmap(out, "uids", &plan->uids, pending);
@@ -274,7 +298,7 @@ static void put_process(FILE *out, const struct plan *plan)
 	put(out, "workdir", plan->workdir);
 	put(out, "user", plan->user);
 	/* Made of the id when nothing was said. */
-	put(out, "hostname", plan->hostname ? plan->hostname : "auto");
+	put(out, "hostname", plan->hostname ? plan->hostname : plan_owns_ns(plan, NS_UTS) ? "auto" : NULL);
 	put(out, "domainname", plan->domainname);
 	put_strv(out, "group", plan->groups);
 	fprintf(out, "umask: %04o\n", (unsigned)plan->umask);

@@ -6,12 +6,12 @@
 #include <nsrun/kernel/probe.h>
 #include <nsrun/plan/ids.h>
 #include <nsrun/plan/life.h>
+#include <nsrun/plan/namespaces.h>
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/tree.h>
 #include <nsrun/plan/volumes.h>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 
 void plan_free(struct plan *plan)
@@ -80,16 +80,6 @@ static int resolve_cgroup(struct plan *plan, const struct plan_request *request,
 	return 0;
 }
 
-static void resolve_namespaces(struct plan *plan)
-{
-	plan->namespaces |= CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
-	/* A cgroup namespace's root is the group at its making (cgroup_namespaces(7)): v1 groups are entered after the clone. */
-	if (plan->cgroup_v1)
-		plan->namespaces_later |= CLONE_NEWCGROUP;
-	else
-		plan->namespaces |= CLONE_NEWCGROUP;
-}
-
 static bool grants(const struct plan *plan, const struct idmap *map, uint32_t id)
 {
 	uint32_t inside;
@@ -99,7 +89,7 @@ static bool grants(const struct plan *plan, const struct idmap *map, uint32_t id
 
 bool plan_may_write(const struct plan *plan, const struct stat *file)
 {
-	if (!(plan->namespaces & CLONE_NEWUSER) || (file->st_mode & S_IWOTH))
+	if (!plan_has_userns(plan) || (file->st_mode & S_IWOTH))
 		return true;
 	return grants(plan, &plan->uids, file->st_uid) ||
 	       ((file->st_mode & S_IWGRP) && grants(plan, &plan->gids, file->st_gid));
@@ -118,6 +108,8 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	int r = plan_resolve_life(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_ids(plan, request, err);
+	if (r == 0) /* before all that asks whose a file will be: a joined user namespace brings its own maps */
+		r = plan_resolve_namespaces(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_process(plan, request, err);
 	if (r == 0) /* before the trees: what read-only is worth depends on the capabilities */
@@ -128,9 +120,10 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 		r = plan_resolve_volumes(plan, request, err);
 	if (r == 0)
 		r = resolve_cgroup(plan, request, err);
+	if (r == 0)
+		r = plan_settle_namespaces(plan, err);
 	if (r < 0)
 		return r;
-	resolve_namespaces(plan);
 	r = plan_resolve_sysctls(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_etc(plan, request, err);

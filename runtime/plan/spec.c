@@ -102,7 +102,7 @@ static json_t *process(const struct writer *w)
 	const struct plan *plan = w->plan;
 	const char *const shell[] = { *w->user.shell ? w->user.shell : "/bin/sh", NULL };
 	json_t *user = json_pack("{s:I, s:I, s:i}", "uid", (json_int_t)w->user.creds.uid, "gid",
-				 (json_int_t)w->user.creds.gid, "umask", 022);
+				 (json_int_t)w->user.creds.gid, "umask", (int)plan->umask);
 
 	if (!plan->deny_setgroups) {
 		json_t *groups = json_array();
@@ -119,6 +119,8 @@ static json_t *process(const struct writer *w)
 			  "capabilities", capabilities(w), "noNewPrivileges", plan->no_new_privs);
 	if (plan->n_rlimits)
 		json_object_set_new(object, "rlimits", rlimits(plan));
+	if (plan->has_oom_score_adj)
+		json_object_set_new(object, "oomScoreAdj", json_integer(plan->oom_score_adj));
 	return object;
 }
 
@@ -151,10 +153,20 @@ static void put_own_mounts(const struct writer *w, json_t *mounts)
 	char shm[64];
 	uint32_t outside;
 
-	put_mount(mounts, "/proc", "proc", "proc", OPTIONS("nosuid", "noexec", "nodev"));
-	put_mount(mounts, "/sys", "sysfs", "sysfs", OPTIONS("nosuid", "noexec", "nodev", "ro"));
-	if (plan->cgroup_path && plan->cgroup_host->v2_controller[CGROUP_MEMORY])
-		put_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", OPTIONS("nosuid", "noexec", "nodev", "ro"));
+	const char *access = plan->privileged ? "rw" : "ro";
+
+	/* Without the right to a new one an engine, too, can only bind what the host has. */
+	if (plan_ns_view(plan, NS_PID) == NS_VIEW_MOUNTED)
+		put_mount(mounts, "/proc", "proc", "proc", OPTIONS("nosuid", "noexec", "nodev"));
+	else
+		put_mount(mounts, "/proc", "none", "/proc", OPTIONS("rbind", "nosuid", "noexec", "nodev"));
+	if (plan_ns_view(plan, NS_NET) == NS_VIEW_MOUNTED)
+		put_mount(mounts, "/sys", "sysfs", "sysfs", OPTIONS("nosuid", "noexec", "nodev", access));
+	else
+		put_mount(mounts, "/sys", "none", "/sys", OPTIONS("rbind", "nosuid", "noexec", "nodev", "ro"));
+	if (plan->cgroup_path && *plan->cgroup_host->v2_mount &&
+	    (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->privileged))
+		put_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", OPTIONS("nosuid", "noexec", "nodev", access));
 	put_mount(mounts, "/dev", "tmpfs", "tmpfs", OPTIONS("nosuid", "noexec", "mode=755", "size=64k"));
 	if (idmap_to_outside(&plan->gids, 5, &outside))
 		put_mount(mounts, "/dev/pts", "devpts", "devpts",
@@ -201,19 +213,32 @@ static json_t *mounts_of(const struct writer *w)
 static json_t *namespaces(const struct plan *plan)
 {
 	static const struct {
+		enum ns_kind kind;
 		uint64_t flag;
 		const char *type;
 	} kinds[] = {
-		{ CLONE_NEWUSER, "user" },     { CLONE_NEWNS, "mount" },  { CLONE_NEWPID, "pid" },
-		{ CLONE_NEWNET, "network" },   { CLONE_NEWIPC, "ipc" },	  { CLONE_NEWUTS, "uts" },
-		{ CLONE_NEWCGROUP, "cgroup" }, { CLONE_NEWTIME, "time" },
+		{ NS_USER, CLONE_NEWUSER, "user" },	  { NS_MNT, CLONE_NEWNS, "mount" },
+		{ NS_PID, CLONE_NEWPID, "pid" },	  { NS_NET, CLONE_NEWNET, "network" },
+		{ NS_IPC, CLONE_NEWIPC, "ipc" },	  { NS_UTS, CLONE_NEWUTS, "uts" },
+		{ NS_CGROUP, CLONE_NEWCGROUP, "cgroup" }, { NS_TIME, CLONE_NEWTIME, "time" },
 	};
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct plan_namespace *ns = &plan->ns[kinds[i].kind];
+
 		if ((plan->namespaces | plan->namespaces_later) & kinds[i].flag)
 			json_array_append_new(array, json_pack("{s:s}", "type", kinds[i].type));
+		else if (ns->use == NS_JOIN && ns->path)
+			json_array_append_new(array, json_pack("{s:s, s:s}", "type", kinds[i].type, "path", ns->path));
+	}
 	return array;
+}
+
+static json_t *time_offset(const struct time_offset *offset)
+{
+	return json_pack("{s:I, s:I}", "secs", (json_int_t)offset->seconds, "nanosecs",
+			 (json_int_t)offset->nanoseconds);
 }
 
 static json_t *resources(const struct plan *plan)
@@ -241,10 +266,22 @@ static int linux_of(struct writer *w, json_t **ret, struct err *err)
 				   strings(plan->masked_paths), "readonlyPaths", strings(plan->readonly_paths),
 				   "resources", resources(plan), "rootfsPropagation", "private");
 
+	if (plan->n_sysctls) {
+		json_t *sysctls = json_object();
+
+		/* The form with "/" is unambiguous, and engines take it. */
+		for (size_t i = 0; i < plan->n_sysctls; i++)
+			json_object_set_new(sysctls, plan->sysctls[i].path, json_string(plan->sysctls[i].value));
+		json_object_set_new(object, "sysctl", sysctls);
+	}
 	if (plan->namespaces & CLONE_NEWUSER) {
 		json_object_set_new(object, "uidMappings", id_mappings(&plan->uids));
 		json_object_set_new(object, "gidMappings", id_mappings(&plan->gids));
 	}
+	if (plan->namespaces_later & CLONE_NEWTIME)
+		json_object_set_new(object, "timeOffsets",
+				    json_pack("{s:o, s:o}", "monotonic", time_offset(&plan->monotonic), "boottime",
+					      time_offset(&plan->boottime)));
 	if (plan->seccomp) {
 		struct seccomp_rules rules;
 
@@ -271,8 +308,12 @@ static void tell_missing(struct writer *w)
 			"the range (rootfs-scripts --owner)");
 	if (plan->root_nosuid)
 		missing(w, "the rootfs is nosuid and nodev");
+	if (plan->ns[NS_USER].use == NS_JOIN)
+		missing(w, "the user namespace that owns the joined ones is joined with them");
 	if (plan->ephemeral)
 		missing(w, "--ephemeral: writes go to the rootfs itself");
+	if (plan->hosts_required || plan->resolv_conf_required)
+		missing(w, "--add-host, --dns: /etc/hosts and /etc/resolv.conf are the rootfs' own");
 	if (plan->reaper)
 		missing(w, "--init: CMD is process 1");
 	if (plan->stdin_null)
@@ -285,7 +326,8 @@ static int resolve_user(struct writer *w, struct err *err)
 
 	if (root < 0)
 		return err_system(err, "%s", w->plan->rootfs.path);
-	return user_resolve(root, w->plan->user, &w->user, err);
+	const int r = user_resolve(root, w->plan->user, &w->user, err);
+	return r < 0 || !w->plan->groups ? r : user_add_groups(root, w->plan->groups, &w->user, err);
 }
 
 int plan_spec(const struct plan *plan, void (*on_missing)(const char *what, void *data), void *data, json_t **ret,
@@ -303,10 +345,15 @@ int plan_spec(const struct plan *plan, void (*on_missing)(const char *what, void
 		return r;
 	}
 	tell_missing(&w);
-	object = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process", process(&w),
-			   "root", "path", plan->rootfs.path, "readonly", plan->rootfs.readonly, "hostname",
-			   plan->hostname ? plan->hostname : "nsrun", "mounts", mounts_of(&w), "linux", linux_part);
+	object = json_pack("{s:s, s:o, s:{s:s, s:b}, s:o, s:o}", "ociVersion", "1.0.2", "process", process(&w), "root",
+			   "path", plan->rootfs.path, "readonly", plan->rootfs.readonly, "mounts", mounts_of(&w),
+			   "linux", linux_part);
+	/* Refused by engines without a uts namespace of the container's own. */
+	if (object && plan_owns_ns(plan, NS_UTS))
+		json_object_set_new(object, "hostname", json_string(plan->hostname ? plan->hostname : "nsrun"));
 	free(w.user.creds.groups);
+	if (object && plan->domainname)
+		json_object_set_new(object, "domainname", json_string(plan->domainname));
 	if (object && json_array_size(w.missing)) {
 		_cleanup_free_ char *text = json_dumps(w.missing, JSON_COMPACT);
 

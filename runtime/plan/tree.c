@@ -125,7 +125,7 @@ static int choose_view(const struct plan *plan, int fd, const struct stat *st, c
 		       struct plan_tree *tree, struct err *err)
 {
 	tree->view = VIEW_AS_IS;
-	if (!(plan->namespaces & CLONE_NEWUSER)) {
+	if (!plan_has_userns(plan)) {
 		tree->why = "the container has the host's ids";
 		return 0;
 	}

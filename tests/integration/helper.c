@@ -3,17 +3,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -251,6 +256,93 @@ static int create(const char *path)
 	return 0;
 }
 
+/* "monotonic SECONDS" and "boottime SECONDS", as this process has them, by the vDSO and by the system call. */
+static int clocks(void)
+{
+	static const struct {
+		clockid_t clock;
+		const char *name;
+	} all[] = { { CLOCK_MONOTONIC, "monotonic" },
+		    { CLOCK_BOOTTIME, "boottime" },
+		    { CLOCK_MONOTONIC_RAW, "monotonic_raw" } };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		struct timespec fast, slow;
+
+		clock_gettime(all[i].clock, &fast);
+		syscall(SYS_clock_gettime, all[i].clock, &slow);
+		printf("%s %.3f %.3f\n", all[i].name, (double)fast.tv_sec + (double)fast.tv_nsec / 1e9,
+		       (double)slow.tv_sec + (double)slow.tv_nsec / 1e9);
+	}
+	return 0;
+}
+
+static void tell(const char *what, bool done)
+{
+	printf("%s %s\n", what, done ? "DONE" : strerrorname_np(errno));
+}
+
+static void look(pid_t pid, const char *name, int flags)
+{
+	char path[64], what[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	snprintf(what, sizeof(what), "%s%s", name, flags & O_WRONLY ? "(write)" : "");
+	const int fd = open(path, flags | O_NONBLOCK);
+	char byte;
+	tell(what, fd >= 0 && ((flags & (O_DIRECTORY | O_WRONLY | O_PATH)) || read(fd, &byte, 1) >= 0));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What one process can do to another: each line is DONE or the errno. */
+static int attack(pid_t pid)
+{
+	char buffer[8];
+	struct iovec here = { buffer, sizeof(buffer) }, there = { (void *)0x400000, sizeof(buffer) };
+	const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	tell("kill", kill(pid, 0) == 0);
+	tell("ptrace", ptrace(PTRACE_SEIZE, pid, 0, 0) == 0);
+	tell("process_vm_readv", process_vm_readv(pid, &here, 1, &there, 1, 0) >= 0);
+	tell("pidfd_getfd", syscall(SYS_pidfd_getfd, pidfd, 0, 0) >= 0);
+	tell("setns", setns(pidfd, CLONE_NEWNS) == 0);
+	look(pid, "environ", O_RDONLY);
+	look(pid, "mem", O_RDONLY);
+	look(pid, "maps", O_RDONLY);
+	look(pid, "root/", O_RDONLY | O_DIRECTORY);
+	look(pid, "cwd/", O_RDONLY | O_DIRECTORY);
+	look(pid, "exe", O_RDONLY);
+	look(pid, "fd/0", O_RDONLY);
+	look(pid, "ns/mnt", O_RDONLY);
+	look(pid, "oom_score_adj", O_WRONLY);
+	look(pid, "comm", O_WRONLY);
+	tell("setpriority", setpriority(PRIO_PROCESS, (id_t)pid, 5) == 0);
+	return 0;
+}
+
+/* Changes to the network that CAP_NET_ADMIN and CAP_NET_RAW over it would allow. */
+static int net_attack(const char *interface)
+{
+	struct ifreq request = { 0 };
+	const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	tell("flags(read)", ioctl(fd, SIOCGIFFLAGS, &request) == 0);
+	request.ifr_flags ^= IFF_PROMISC;
+	tell("flags", ioctl(fd, SIOCSIFFLAGS, &request) == 0);
+	request.ifr_mtu = 1400;
+	tell("mtu", ioctl(fd, SIOCSIFMTU, &request) == 0);
+	tell("packet", socket(AF_PACKET, SOCK_RAW, 0) >= 0);
+	tell("raw", socket(AF_INET, SOCK_RAW, 1) >= 0);
+	const int forward = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY);
+	tell("ip_forward", forward >= 0 && write(forward, "1", 1) == 1);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "nsrun-test0");
+	const int tun = open("/dev/net/tun", O_RDWR);
+	tell("tun", tun >= 0);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "euid";
@@ -274,6 +366,12 @@ int main(int argc, char **argv)
 		return orphans(atoi(arg));
 	if (strcmp(word, "stubborn") == 0)
 		stubborn();
+	if (strcmp(word, "clocks") == 0)
+		return clocks();
+	if (strcmp(word, "attack") == 0)
+		return attack(atoi(arg));
+	if (strcmp(word, "net-attack") == 0)
+		return net_attack(arg);
 	if (strcmp(word, "create") == 0)
 		return create(arg);
 	if (strcmp(word, "euid") == 0)

@@ -4,9 +4,10 @@ import collections
 import os
 import re
 import signal
+import subprocess
 import threading
 
-from harness import Pty, TOP, base, binary, descendants, dummy, fail, mountinfo, nsrun, ranger, rootfs, single, user
+from harness import Pty, TOP, base, binary, descendants, dummy, fail, mountinfo, nsrun, ranger, rootfs, single, user, wait_for
 
 ROLES = ("runtime", "init", "workload")
 MARK = "WORKLOAD-RAN"
@@ -125,6 +126,26 @@ def _user_volumes():
     return ["-v", _source("rangers", ranger()) + ":/srv/a"]
 
 
+_kept = {}
+
+
+def _kept_namespace(name, flag):
+    """A path of a namespace in which nobody is: held open by this process."""
+    if name not in _kept:
+        maker = subprocess.Popen(["unshare", flag, "sleep", "60"], stdin=subprocess.DEVNULL)
+        wait_for(lambda: os.readlink("/proc/%d/ns/%s" % (maker.pid, name)) != os.readlink("/proc/self/ns/" + name), "unshare")
+        _kept[name] = os.open("/proc/%d/ns/%s" % (maker.pid, name), os.O_RDONLY | os.O_CLOEXEC)
+        maker.kill()
+        maker.wait()
+    return "ns:/proc/%d/fd/%d" % (os.getpid(), _kept[name])
+
+
+def _joined():
+    return _remapped() + ["--network=" + _kept_namespace("net", "-n"), "--ipc=" + _kept_namespace("ipc", "-i"),
+                          "--uts=" + _kept_namespace("uts", "-u")]
+
+
+HOST = ["--pid=host", "--network=host", "--ipc=host", "--uts=host", "--cgroupns=host", "--time-offset=boottime=5"]
 LIMITS = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"]
 
 
@@ -141,9 +162,14 @@ def launches():
         Launch("terminal", lambda: _remapped() + ["-t"], _dummy_tree, terminal=True),
         Launch("volumes", lambda: _remapped() + _root_volumes(), _dummy_tree),
         Launch("ephemeral", lambda: _remapped() + ["--ephemeral", "-i=false"], _dummy_tree),
+        Launch("host-namespaces", lambda: _remapped() + HOST, _dummy_tree),
+        Launch("host-namespaces-init", lambda: _remapped() + HOST + ["--init"], _dummy_tree),
+        Launch("joined", _joined, _dummy_tree),
+        Launch("user-host-namespaces", HOST, lambda: _own(ranger()), ranger),
         Launch("process", lambda: _remapped() + ["--oom-score-adj", "100", "--umask", "077", "--domainname", "example.org", "--group-add", "5",
                                                   "--sysctl", "net.ipv4.ip_forward=1", "--add-host", "a:192.0.2.1"], _dummy_tree),
-        Launch("privileged", lambda: _remapped() + ["--privileged"], _dummy_tree),
+        Launch("privileged", lambda: _remapped() + ["--privileged", "--cap-drop", "SYS_TIME"], _dummy_tree),
+        Launch("privileged-cgroupns", lambda: _remapped() + ["--privileged", "--cgroupns=host"], _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
     ]
 
@@ -173,7 +199,7 @@ def impossible():
     unified = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
     controllers = open(os.path.join(unified[0], "cgroup.controllers")).read().split() if unified else []
     if not unified:
-        out["cgroup.create"] = out["cgroup.mount"] = out["cgroup.delegate"] = "a v2 hierarchy"
+        out["cgroup.create"] = out["cgroup.mount"] = out["cgroup.delegate"] = out["cgroup.provide"] = "a v2 hierarchy"
     if not os.path.isdir("/sys/fs/cgroup/memory") or "memory" in controllers:
         out["cgroup.attach"] = out["cgroupns.unshare"] = "controllers in v1 hierarchies"
     # Root's overlay is made where the kernel's tmpfs allows it.

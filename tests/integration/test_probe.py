@@ -46,6 +46,12 @@ KINDS = {
     "unconfined": dummy_launch("--security-opt", "seccomp=unconfined"),
     "terminal": dummy_launch("-t"),
     "no-stdin": dummy_launch("-i=false"),
+    "host-pid": dummy_launch("--pid=host"),
+    "host-network": dummy_launch("--network=host"),
+    "host-ipc": dummy_launch("--ipc=host"),
+    "user-host-pid": lambda: (ranger(), ["--pid=host", own_tree(ranger())]),
+    "user-host-network": lambda: (ranger(), ["--network=host", own_tree(ranger())]),
+    "user-host-ipc": lambda: (ranger(), ["--ipc=host", own_tree(ranger())]),
 }
 
 
@@ -133,9 +139,30 @@ def normalise(raw, who):
     out["fds"] = [dict(fd, target=re.sub(r":\[\d+\]", "", fd["target"])) for fd in raw["fds"]]
     out["environment"] = sorted(entry.replace(hostname, "ID") for entry in raw["environment"])
     mounts = [normalise_mount(line, hostname, raw["uid_map"], raw["gid_map"]) for line in raw["mountinfo"]]
+    if out["namespaces"]["pid"] == "the host's":
+        for name in ("pid", "ppid", "pgid", "sid"):
+            out[name] = "PID"
+        out["status"] = dict(out["status"], **{name: "PID" for name in out["status"] if name.startswith("NS")})
+    if out["namespaces"]["net"] == "the host's":
+        equal(out["net_dev"], sorted(set(os.listdir("/sys/class/net")) - TUNNELS), "interfaces")
+        out["net_dev"] = "the host's"
+    if out["namespaces"]["ipc"] == "the host's":
+        mounts = [re.sub(r"(?<=^/dev/shm tmpfs )(\S+): .*", r"\1: the host's", text) for text in mounts]
+    mounts = [text for text in mounts if not of_the_host(text, out["namespaces"])]
     # those of one target stay in their order: the last one is seen
     out["mountinfo"] = sorted(mounts, key=lambda text: text.split(" ")[0])
     return out
+
+
+def of_the_host(mount, namespaces):
+    """What the host has mounted below a /proc or /sys that is bound: it comes along, read-only."""
+    target, _, options = mount.split(" ")[:3]
+    top = "/" + target.split("/")[1] + "/"
+    bound = {"/proc/": "pid", "/sys/": "net"}.get(top)
+    if not bound or not target.startswith(top) or namespaces[bound] != "the host's" or target not in {entry[0] for entry in mountinfo()}:
+        return False
+    check(options.startswith("ro,nosuid,nodev,noexec"), "the host's mount can be written: %s" % mount)
+    return True
 
 
 def host_has(mount):

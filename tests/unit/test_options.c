@@ -266,8 +266,15 @@ static void test_values(void **state)
 	BAD(ERR_ID_OPTION_VALUE, "host", "--userns=none", "root");
 	BAD(ERR_ID_OPTION_VALUE, "'seccomp='", "--security-opt", "secomp=x", "root");
 	BAD(ERR_ID_NOT_BUILT, "apparmor=x", "--security-opt", "apparmor=x", "root");
-	BAD(ERR_ID_NOT_BUILT, "host", "--network", "host", "root");
-	BAD(ERR_ID_NOT_BUILT, "container:x", "--network=container:x", "root");
+	BAD(ERR_ID_NOT_BUILT, "bridge", "--network", "bridge", "root");
+	BAD(ERR_ID_OPTION_VALUE, "private, host", "--pid=hots", "root");
+	BAD(ERR_ID_OPTION_VALUE, "monotonic=", "--time-offset", "realtime=5", "root");
+	line = GOOD("--pid=host", "--network=container:x", "--time-offset", "boottime=5",
+		    "--time-offset=monotonic=-1.5", "root");
+	assert_string_equal(line.request.pid, "host");
+	assert_string_equal(line.request.network, "container:x");
+	assert_words(line.request.time_offsets, WORDS("boottime=5", "monotonic=-1.5"));
+	command_line_done(&line);
 
 	line = GOOD("--security-opt", "seccomp=./strict", "--security-opt=no-new-privileges", "root");
 	assert_words(line.request.security_opts, WORDS("seccomp=./strict", "no-new-privileges"));

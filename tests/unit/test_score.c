@@ -10,7 +10,7 @@
 #include <nsrun/launch/channel.h>
 #include <nsrun/launch/step.h>
 
-#include <sched.h>
+#include <linux/sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -58,6 +58,7 @@ static struct plan shape(unsigned bits)
 	static const struct rlimit_setting rlimit;
 	static struct plan_tree volumes[2] = { { .view = VIEW_IDMAPPED }, { .view = VIEW_OWNER_ONLY } };
 	static const struct cgroup_host host;
+	static const char *const paths[] = { "/proc/kcore", NULL };
 	struct plan plan = {
 		.limits = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 100000 },
 		.cgroup_host = &host,
@@ -79,6 +80,8 @@ static struct plan shape(unsigned bits)
 		.etc_wanted = bits & 512,
 		.domainname = (bits & 32) ? "x" : NULL,
 		.umask = (bits & 128) ? 077 : 022,
+		.masked_paths = (bits & 1024) ? NULL : paths,
+		.readonly_paths = (bits & 1024) ? NULL : paths,
 		.privileged = (bits & 8) && (bits & 512),
 	};
 	plan.performer[WORK_SOURCES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
@@ -90,9 +93,16 @@ static struct plan shape(unsigned bits)
 	}
 	if ((bits & 1) && !(bits & 1024))
 		plan.rootfs.view = VIEW_IDMAPPED;
+	plan.performer[WORK_VIEWS] = (bits & 1024) ? BY_NOBODY : BY_RUNTIME;
+	if (bits & 4096) {
+		plan.ns[NS_PID].use = plan.ns[NS_IPC].use = NS_HOST;
+		plan.ns[NS_NET].use = plan.ns[NS_UTS].use = NS_JOIN;
+		plan.namespaces_later |= CLONE_NEWTIME;
+		plan.boottime.seconds = 1;
+	}
 	return plan;
 }
-#define SHAPES 4096
+#define SHAPES 8192
 
 static enum role process(const struct plan *plan, enum role role)
 {

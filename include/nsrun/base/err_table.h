@@ -121,3 +121,8 @@ ERR_ID(OOM_SCORE_LOWER, "oom-score-lower",
 ERR_ID(IMAGE_CONFIG, "image-config",
        "it decides what runs, so it must be a file of the caller's or of root's that nobody else can write (chmod go-w, chown); --image-config FILE names "
        "another, --image-config none passes it over")
+ERR_ID(NAMESPACE_FOREIGN, "namespace-foreign",
+       "an ordinary user may enter the namespaces that belong to a user namespace of their own, such as those of their own containers, all of "
+       "one; any other takes root (setns(2)). Joining brings that user namespace's maps: leave --userns-remap, --uid-map and --gid-map away")
+ERR_ID(JOIN_DENIED, "join-denied",
+       "a namespace may be joined by root, and by who owns the user namespace that owns it (setns(2)): join one of your own containers, or run nsrun as root")

@@ -25,7 +25,6 @@
 /* What one command line says. Pointers go into argv; the vectors are malloc'd. */
 struct command_line {
 	struct plan_request request;
-	const char *network;	/* "none": the only one built */
 	const char *trace;	/* "text", "json"; NULL: none */
 	const char *trace_file; /* NULL: standard error */
 	enum tristate dry_run, spec;

@@ -27,8 +27,9 @@ struct join {
 	 * fail. FD_NONE: none. */
 	int process;
 	uint64_t mask;
-	/* Called in the helper after it has entered, before it clones: makes what the new process inherits by descriptor (procfs of
-	 * a pid namespace that it will not own). May be NULL. */
+	/* Called in the helper after it has entered, before it clones: makes what the new process inherits by descriptor. May be NULL.
+	 * A joined pid namespace has the helper's children in it and never the helper: a procfs of it, which a new process in a user
+	 * namespace of its own may not mount, comes from a child that shares the helper's descriptors (CLONE_FILES). */
 	int (*entered)(void *data, struct err *err);
 	void *data;
 };
@@ -40,7 +41,13 @@ int join_open(const char *path, uint64_t flag, int *ret_fd, struct err *err);
 
 /* clone3(args) by the helper. Returns as clone3: 0 in the new process, its pid in the caller, whose child it is, with *ret filled;
  * -errno with `err` filled, also when it was the helper that failed. The new process has a copy of the caller's descriptors as they were.
- * Without anything to join it is a plain clone3. `args` has no CLONE_PIDFD and no exit signal: both are set here. */
+ * Without anything to join it is a plain clone3. `args` has no CLONE_PIDFD and no exit signal: both are set here. SIGCHLD must not be ignored
+ * (signals_begin() sees to it): the new process is known by its number until this returns.
+ *
+ * Helper and new process inherit dumpable: a caller that enters a user or pid namespace whose processes it does not trust clears it
+ * before (PR_SET_DUMPABLE, prctl(2)), since some of them may have CAP_SYS_PTRACE there (CVE-2016-9962).
+ * CLONE_INTO_CGROUP is refused (ENOENT) once a cgroup namespace has been entered from whose root the caller's own group cannot be seen, where
+ * cgroup2 is mounted with nsdelegate (cgroups(7)): the new process enters a cgroup namespace itself then, after it is placed. */
 long join_clone3(const struct join *join, struct clone_args *args, struct pidref *ret, struct err *err);
 
 #endif

@@ -39,7 +39,11 @@ struct launch {
 
 	/* What the rows hand to each other */
 	int cgroup_fd;
-	int rootfs_mount;    /* detached */
+	int joined[NS_COUNT]; /* namespaces to enter */
+	int provided
+		[NS_COUNT]; /* detached mounts of what shows a namespace that init may not mount itself (enum ns_view) */
+	int userns_fd;	    /* of the container, held to end all that is in it */
+	int rootfs_mount;   /* detached */
 	int *volume_mounts;  /* plan->n_volumes of them, detached */
 	int root_fd;	     /* the container's "/", once attached */
 	int proc_fd, sys_fd; /* roots of its procfs and sysfs */

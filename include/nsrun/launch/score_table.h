@@ -35,6 +35,9 @@ STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits,
 STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
      NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
      "--privileged: container root may make groups below its own and move its processes there (delegation). The limits of the group itself stay the host's.")
+STEP(NAMESPACES_OPEN, "namespaces.open", ROLE_RUNTIME, 0, STEP_ACTION, plan_joins, runtime_namespaces_open, runtime_namespaces_close,
+     NEEDS(STEP_NONE), "openat ioctl", "ioctl_ns(2)",
+     "Namespaces to be joined are pinned as descriptors, each compared with the one that was checked: a number or path that means another one by now is noticed.")
 STEP(ROOTFS_OPEN, "rootfs.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens, runtime_rootfs_open, runtime_rootfs_close,
      NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
      "Clones the rootfs' mount with the caller's right to search the way to it; the clone crosses into init's namespaces, its path does not matter any more.")
@@ -47,12 +50,24 @@ STEP(VOLUMES_OPEN, "volumes.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens_v
 STEP(VOLUMES_OWNER, "volumes.owner", ROLE_RUNTIME, 0, STEP_ACTION, wants_owner_volumes, runtime_volumes_owner, NULL,
      NEEDS(STEP_VOLUMES_OPEN), "mount_setattr", "mount_setattr(2)",
      "An ordinary user's volume shows its owner as container root and grants no other id: its map is not the container's, so a user namespace of its own carries it.")
+STEP(PROC_PROVIDE, "proc.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_proc_provided, runtime_proc_provide, runtime_proc_drop,
+     NEEDS(STEP_NONE), "fsmount", "proc(5)",
+     "--pid=host under remapping: a procfs takes CAP_SYS_ADMIN over the pid namespace's owner, which init lacks; a detached mount crosses by inheritance. Of a joined namespace the process that enters it makes one: init.clone.")
+STEP(SYS_PROVIDE, "sys.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_sys_provided, runtime_sys_provide, runtime_sys_drop,
+     NEEDS(STEP_NONE), "fsmount", "sysfs(5)",
+     "--network=host under remapping: the same for sysfs and the owner of the network namespace.")
+STEP(MQUEUE_PROVIDE, "mqueue.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_mqueue_provided, runtime_mqueue_provide, runtime_mqueue_drop,
+     NEEDS(STEP_NONE), "fsmount", "mq_overview(7)",
+     "--ipc=host under remapping: the same for mqueue and the owner of the ipc namespace.")
+STEP(CGROUP_PROVIDE, "cgroup.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_provided, runtime_cgroup_provide, runtime_cgroup_drop,
+     NEEDS(STEP_NONE), "fsmount", "cgroup_namespaces(7)",
+     "--cgroupns=host under remapping: the same for cgroup2 and the owner of the cgroup namespace.")
 STEP(CHANNEL_OPEN, "channel.open", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_channel_open, runtime_channel_close,
      NEEDS(STEP_NONE), "socketpair", "unix(7)",
      "SOCK_SEQPACKET keeps messages whole and tells the death of the other side as end of file.")
 STEP(INIT_CLONE, "init.clone", ROLE_RUNTIME, ROLE_INIT, STEP_FORK, NULL, runtime_init_clone, runtime_init_kill,
-     NEEDS(STEP_CHANNEL_OPEN), "clone3", "clone(2)",
-     "All namespaces at once; the user namespace is made first and owns the others. The pidfd cannot be confused with a later process.")
+     NEEDS(STEP_CHANNEL_OPEN, STEP_NAMESPACES_OPEN), "clone3", "clone(2)",
+     "All namespaces at once; the user namespace is made first and owns the others. The pidfd cannot be confused with a later process. Joined ones are entered before, by a helper whose clone is the runtime's child (CLONE_PARENT): setns(2) into them is EPERM once inside the new user namespace.")
 /* ---- both go on from here; init waits at sync.placed for what only the runtime may do ---- */
 STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_init, NULL,
      NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "pwrite", "pwrite(2)",
@@ -60,13 +75,16 @@ STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state
 STEP(PID_WRITE, "pid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_pidfile, runtime_pid_write, runtime_pid_remove,
      NEEDS(STEP_INIT_CLONE), "rename", "rename(2)",
      "--pidfile: init's pid on the host, whole or not at all. Removed at the end: by then the number may be another process'.")
+STEP(PROCESSES_HOLD, "processes.hold", ROLE_RUNTIME, 0, STEP_ACTION, plan_ends_by_userns, runtime_processes_hold, runtime_processes_end,
+     NEEDS(STEP_INIT_CLONE), "openat", "user_namespaces(7)",
+     "--pid=host without a group of its own: no PID 1 takes the rest with it. Held, the user namespace tells at the end which processes are the container's: none can leave it.")
 STEP(IDS_SETGROUPS, "ids.setgroups", ROLE_RUNTIME, 0, STEP_ACTION, wants_setgroups_denied, runtime_ids_setgroups, NULL,
      NEEDS(STEP_INIT_CLONE), "openat write", "user_namespaces(7)",
      "An unprivileged gid_map is EPERM until setgroups is denied: a process could otherwise drop a group that a file denies access to.")
-STEP(IDS_UIDS, "ids.uids", ROLE_RUNTIME, 0, STEP_ACTION, wants_userns, runtime_ids_uids, NULL,
+STEP(IDS_UIDS, "ids.uids", ROLE_RUNTIME, 0, STEP_ACTION, wants_maps, runtime_ids_uids, NULL,
      NEEDS(STEP_INIT_CLONE), "openat write", "user_namespaces(7)",
      "uid_map is written once; by newuidmap where the caller is not privileged over the range.")
-STEP(IDS_GIDS, "ids.gids", ROLE_RUNTIME, 0, STEP_ACTION, wants_userns, runtime_ids_gids, NULL,
+STEP(IDS_GIDS, "ids.gids", ROLE_RUNTIME, 0, STEP_ACTION, wants_maps, runtime_ids_gids, NULL,
      NEEDS(STEP_INIT_CLONE), "openat write", "user_namespaces(7)",
      "gid_map likewise, by newgidmap.")
 STEP(ROOTFS_IDMAP, "rootfs.idmap", ROLE_RUNTIME, 0, STEP_ACTION, wants_rootfs_idmap, runtime_rootfs_idmap, NULL,
@@ -109,6 +127,15 @@ STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_n
 STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
      NEEDS(STEP_CGROUP_ATTACH), "unshare", "cgroup_namespaces(7)",
      "The namespace's root is the group at the moment of its making: on v1 that is final only after sync.placed.")
+STEP(TIME_NEW, "time.new", ROLE_INIT, 0, STEP_ACTION, wants_time, init_time_new, NULL, NEEDS(STEP_PARENT_REBIND),
+     "unshare", "time_namespaces(7)",
+     "Not by clone3(2): its first process would be in it at once, and then no offset can be written (EACCES).")
+STEP(TIME_OFFSETS, "time.offsets", ROLE_INIT, 0, STEP_ACTION, wants_time_offsets, init_time_offsets, NULL, NEEDS(STEP_TIME_NEW),
+     "openat write", "time_namespaces(7)",
+     "In one write(2), while nobody is in it, through the host's procfs, in which this process is itself.")
+STEP(TIME_ENTER, "time.enter", ROLE_INIT, 0, STEP_ACTION, wants_time, init_time_enter, NULL, NEEDS(STEP_TIME_NEW, STEP_TIME_OFFSETS),
+     "setns", "time_namespaces(7)",
+     "unshare(2) is for children, and since 6.1 for execve(2): setns(2) moves this process, which under --init never executes anything.")
 STEP(UMASK_SET, "umask.set", ROLE_INIT, 0, STEP_ACTION, NULL, init_umask_set, NULL, NEEDS(STEP_NONE),
      "umask", "umask(2)",
      "022: the caller's own would decide who may use /dev and what the workload's files look like.")
@@ -124,14 +151,14 @@ STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_atta
 STEP(ROOT_OVERLAY, "root.overlay", ROLE_INIT, 0, STEP_ACTION, wants_overlay, init_root_overlay, NULL,
      NEEDS(STEP_ROOT_ATTACH), "fsmount", "mount(2)",
      "--ephemeral: an overlay whose upper directory is a tmpfs takes every write; it needs its lower directory attached.")
-STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_proc_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
+STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_proc_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_PROC_PROVIDE),
      "fsmount", "proc(5)",
-     "A procfs of this pid namespace; while the host's is still visible, since the kernel compares with it (mount_too_revealing).")
-STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
+     "A procfs of this pid namespace; while the host's is still visible, since the kernel compares with it (mount_too_revealing). Where init may make none it attaches the one of proc.provide, or binds the host's, read-only.")
+STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_SYS_PROVIDE),
      "fsmount", "sysfs(5)",
-     "Of this network namespace; read-only but for --privileged.")
+     "Of this network namespace, in the same three ways; read-only but for --privileged.")
 STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
-     NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE), "fsmount", "cgroups(7)",
+     NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE, STEP_CGROUP_PROVIDE), "fsmount", "cgroups(7)",
      "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged, which may make groups below its own.")
 STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
      "fsmount", "tmpfs(5)",
@@ -142,9 +169,9 @@ STEP(DEV_NODES, "dev.nodes", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_nodes, NU
 STEP(DEV_LINKS, "dev.links", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_links, NULL, NEEDS(STEP_DEV_MOUNT),
      "symlinkat", "fd(4)",
      "The links that programs expect: fd, stdin, stdout, stderr, ptmx.")
-STEP(HOSTNAME_SET, "hostname.set", ROLE_INIT, 0, STEP_ACTION, NULL, init_hostname_set, NULL, NEEDS(STEP_INIT_CLONE),
+STEP(HOSTNAME_SET, "hostname.set", ROLE_INIT, 0, STEP_ACTION, wants_hostname, init_hostname_set, NULL, NEEDS(STEP_INIT_CLONE),
      "sethostname", "sethostname(2)",
-     "By the system call: no file of /proc is needed for it.")
+     "By the system call: no file of /proc is needed for it. Only in a namespace of its own: the name of a shared one is not this container's.")
 STEP(DOMAINNAME_SET, "domainname.set", ROLE_INIT, 0, STEP_ACTION, wants_domainname, init_domainname_set, NULL, NEEDS(STEP_INIT_CLONE),
      "setdomainname", "setdomainname(2)",
      "--domainname: the NIS domain name, the other name of the uts namespace.")
@@ -156,8 +183,8 @@ STEP(PTS_MOUNT, "pts.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_pts_mount, NU
      "A devpts instance of its own: the host's terminals are not in it.")
 STEP(SHM_MOUNT, "shm.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_shm_mount, NULL, NEEDS(STEP_DEV_MOUNT),
      "fsmount", "shm_overview(7)",
-     "POSIX shared memory.")
-STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_mount, NULL, NEEDS(STEP_DEV_MOUNT),
+     "POSIX shared memory: a tmpfs of its own, with --ipc=host the host's.")
+STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_mount, NULL, NEEDS(STEP_DEV_MOUNT, STEP_MQUEUE_PROVIDE),
      "fsmount", "mq_overview(7)",
      "POSIX message queues of this ipc namespace.")
 STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
@@ -166,13 +193,13 @@ STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, i
 STEP(SYSCTLS_WRITE, "sysctls.write", ROLE_INIT, 0, STEP_ACTION, wants_sysctls, init_sysctls_write, NULL, NEEDS(STEP_PROC_MOUNT),
      "openat2 write", "proc(5)",
      "--sysctl: through the procfs that was just mounted, as container root, whom the kernel lets write what its namespaces cover; before /proc/sys becomes read-only.")
-STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, NULL, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYSCTLS_WRITE),
+STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, wants_readonly_paths, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYSCTLS_WRITE),
      "mount_setattr", "mount_setattr(2)",
      "Kernel settings that are not namespaced stay readable and cannot be written.")
-STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, NULL, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT),
+STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT),
      "move_mount", "move_mount(2)",
      "What tells about the host's hardware, keys and timing is covered.")
-STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, NULL, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
+STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
      "ioctl", "netdevice(7)",
      "A new network namespace has a loopback device that is down.")
 STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT),
@@ -205,7 +232,7 @@ STEP(ARGV_RESOLVE, "argv.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_argv_re
      "CMD is looked up in the container's PATH; the shell of the user when there is none.")
 STEP(WORKLOAD_FORK, "workload.fork", ROLE_INIT, ROLE_WORKLOAD, STEP_FORK, wants_reaper, init_workload_fork, NULL,
      NEEDS(STEP_ARGV_RESOLVE), "clone", "pid_namespaces(7)",
-     "--init: this process stays PID 1, reaps orphans and forwards signals; it is made undumpable first, the workload must not look into it.")
+     "--init: this process stays PID 1, reaps orphans and forwards signals; it is made undumpable first, the workload must not look into it. In a shared pid namespace it becomes a subreaper for that.")
 /* ---- the workload gives up what it has ---- */
 STEP(TERMINAL_ATTACH, "terminal.attach", ROLE_WORKLOAD, 0, STEP_ACTION, wants_terminal, workload_terminal_attach, NULL,
      NEEDS(STEP_TERMINAL_OPEN, STEP_USER_RESOLVE), "ioctl", "ioctl_tty(2)",
@@ -236,7 +263,7 @@ STEP(CREDS_SET, "creds.set", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_creds
      "Groups before the user id, which takes away the right to set them.")
 STEP(PARENT_KEEP, "parent.keep", ROLE_WORKLOAD, 0, STEP_ACTION, wants_direct_workload, workload_parent_keep, NULL, NEEDS(STEP_CREDS_SET),
      "prctl", "prctl(2)",
-     "The change of ids cleared the bond to the runtime once more.")
+     "The change of ids cleared the bond to the runtime once more. Under --init PID 1 takes the workload with it; in a shared pid namespace its child needs the bond.")
 STEP(FDS_CLOSE, "fds.close", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_fds_close, NULL, NEEDS(STEP_PARENT_KEEP),
      "close_range", "close_range(2)",
      "Before the working directory and CMD are resolved: /proc/self/fd leads through every open directory to the host (CVE-2024-21626). Only the channel stays, which is no directory and closes at execve.")
@@ -256,7 +283,7 @@ STEP(CAPS_FINAL, "caps.final", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_final, 
      "capset", "capabilities(7)",
      "Gives up the CAP_SYS_ADMIN that loading the filter needed.")
 STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL,
-     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE),
+     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE, STEP_PROCESSES_HOLD),
      "execve", "execve(2)",
      "The close-on-exec channel ends, which tells the runtime that it succeeded.")
 /* clang-format on */

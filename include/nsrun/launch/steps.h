@@ -11,6 +11,15 @@ bool wants_limits(const struct plan *plan);
 bool wants_cgroup_v1(const struct plan *plan);
 bool wants_cgroupns_later(const struct plan *plan);
 bool wants_cgroup_mount(const struct plan *plan);
+bool wants_proc_provided(const struct plan *plan);
+bool wants_sys_provided(const struct plan *plan);
+bool wants_mqueue_provided(const struct plan *plan);
+bool wants_cgroup_provided(const struct plan *plan);
+bool wants_maps(const struct plan *plan);
+bool wants_time(const struct plan *plan);
+bool wants_time_offsets(const struct plan *plan);
+bool wants_hostname(const struct plan *plan);
+bool wants_loopback(const struct plan *plan);
 bool wants_cgroup_delegate(const struct plan *plan);
 bool wants_userns(const struct plan *plan);
 bool wants_setgroups_denied(const struct plan *plan);
@@ -38,6 +47,8 @@ bool wants_reaper(const struct plan *plan);
 bool wants_direct_workload(const struct plan *plan);
 bool wants_oom_score(const struct plan *plan);
 bool wants_etc(const struct plan *plan);
+bool wants_readonly_paths(const struct plan *plan);
+bool wants_masks(const struct plan *plan);
 bool wants_sysctls(const struct plan *plan);
 bool wants_domainname(const struct plan *plan);
 bool wants_umask(const struct plan *plan);
@@ -68,6 +79,25 @@ ROW(runtime_terminal_guard);
 ROW(runtime_terminal_unguard);
 ROW(runtime_terminal_raw);
 ROW(runtime_terminal_restore);
+
+/* steps_namespaces.c */
+ROW(runtime_namespaces_open);
+ROW(runtime_namespaces_close);
+ROW(runtime_proc_provide);
+ROW(runtime_proc_drop);
+ROW(runtime_sys_provide);
+ROW(runtime_sys_drop);
+ROW(runtime_mqueue_provide);
+ROW(runtime_mqueue_drop);
+ROW(runtime_cgroup_provide);
+ROW(runtime_cgroup_drop);
+ROW(runtime_processes_hold);
+ROW(runtime_processes_end);
+ROW(init_time_new);
+ROW(init_time_offsets);
+ROW(init_time_enter);
+/* What the process that has entered the joined namespaces makes for init, which may not. */
+int provide_joined(void *launch, struct err *err);
 
 /* steps_life.c: what a container has for those who look at it */
 ROW(runtime_cid_write);

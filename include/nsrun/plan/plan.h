@@ -47,13 +47,33 @@ struct plan_tree {
 /* What becomes of each kind of namespace. */
 enum ns_kind { NS_USER, NS_PID, NS_NET, NS_MNT, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME, NS_COUNT };
 enum ns_use { NS_NEW, NS_HOST, NS_JOIN };
+const char *plan_ns_name(enum ns_kind kind);   /* as in /proc/PID/ns: "user", "pid", ... */
+uint64_t plan_ns_flag(enum ns_kind kind);      /* CLONE_NEW* */
+const char *plan_ns_use_name(enum ns_use use); /* "new", "host", "join" */
 
 struct plan_namespace {
 	enum ns_use use;
 	const char *word; /* as it was said, for --dry-run and records: "ns:/run/netns/blue", "container:web" */
-	const char *path; /* NS_JOIN: the file to open; of another container /proc/PID/ns/NAME */
-	dev_t device;	  /* NS_JOIN: which namespace that was when it was checked; the row that opens it compares */
+	const char *
+		path; /* NS_JOIN: the file to open; of another container /proc/PID/ns/NAME. NULL for NS_USER: the owner of the others */
+	dev_t device; /* NS_JOIN: which namespace that was when it was checked; the row that opens it compares */
 	ino_t inode;
+};
+
+/*
+ * How the file system that shows a namespace gets inside: procfs of NS_PID, sysfs of NS_NET, mqueue of NS_IPC, cgroup2 of NS_CGROUP. A new mount
+ * of it takes CAP_SYS_ADMIN over the user namespace that owns that namespace.
+ */
+enum ns_view {
+	NS_VIEW_MOUNTED, /* init mounts it: the namespace belongs to the container's user namespace, or there is none */
+	NS_VIEW_PROVIDED, /* made outside, with the caller's privileges, and passed as a detached mount */
+	NS_VIEW_BOUND,	  /* what the host has mounted, read-only: nobody here may make another mount */
+};
+
+/* --time-offset, as timens_offsets takes it (time_namespaces(7)): 0 <= nanoseconds < 10^9 also when seconds is negative. */
+struct time_offset {
+	int64_t seconds;
+	uint32_t nanoseconds;
 };
 
 /* A kernel parameter below /proc/sys, which a namespace of the container covers. */
@@ -95,7 +115,8 @@ struct plan {
 	enum performer performer[WORK_COUNT];
 	struct plan_namespace ns[NS_COUNT];
 	uint64_t namespaces;	   /* CLONE_NEW* made by clone3(2) at once: the NS_NEW ones but namespaces_later */
-	uint64_t namespaces_later; /* CLONE_NEW* that init makes itself (cgroup on v1) */
+	uint64_t namespaces_later; /* CLONE_NEW* that init makes itself (cgroup on v1, time) */
+	struct time_offset monotonic, boottime; /* of the new time namespace */
 	enum remap_source remap;
 	const char *remap_word; /* for messages and --dry-run: "dummy", "auto", ... */
 	bool auto_pending; /* REMAP_AUTO: the range is not taken yet; REMAP_USER: `default`, and its user is not made yet */
@@ -181,6 +202,20 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 
 /* Phases 2 and 3: takes id, range and state directory under locks that die with this process, and freezes the plan. The
  * reservation is released by reservation_end(). See plan/reserve.h. */
+
+/* Is this namespace the container's own, made with it? Nothing of one that it shares with others may be changed for it: host name, loopback,
+ * sysctls. */
+static inline bool plan_owns_ns(const struct plan *plan, enum ns_kind kind)
+{
+	return plan->ns[kind].use == NS_NEW;
+}
+/* Is there a user namespace around it, a new one or another container's? */
+bool plan_has_userns(const struct plan *plan);
+enum ns_view plan_ns_view(const struct plan *plan, enum ns_kind kind);
+/* Does any namespace have to be entered? */
+bool plan_joins(const struct plan *plan);
+/* The container has no PID 1 with which the kernel would end it, and no control group: its user namespace tells which processes are its own. */
+bool plan_ends_by_userns(const struct plan *plan);
 
 /* Could a process of the container write this file of the host, if it got hold of it? By the ids that its map grants and the file's
  * owner, group and mode; an `auto` range that is not taken yet counts as any id but host root's. */

@@ -20,6 +20,7 @@ enum work {
 	WORK_SOURCES, /* open_tree(2) of rootfs and volumes */
 	WORK_IDMAP,   /* MOUNT_ATTR_IDMAP: needs CAP_SYS_ADMIN over the file system */
 	WORK_OVERLAY, /* an overlay that keeps its marks in trusted.* attributes; plan_resolve() says BY_INIT where user.* ones serve */
+	WORK_VIEWS, /* a new procfs, sysfs, mqueue or cgroup2 of a namespace that the host's user namespace owns */
 	WORK_COUNT,
 };
 
