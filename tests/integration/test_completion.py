@@ -130,6 +130,7 @@ def test_names_of_containers():
         offered("nsrun stop other ", "webserver")
         offered("nsrun stop w", "webserver", shell=fish)
         offered("nsrun stop ", "webserver", shell=zsh)
+        equal(bash("nsrun top other w"), set(), "top takes one name")
         equal(bash("nsrun gc w"), set(), "nsrun gc takes no names")
     finally:
         nsrun(["rm", "-f", "webserver"]).check(0)
