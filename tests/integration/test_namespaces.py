@@ -256,13 +256,13 @@ def host_ipc():
             made = run(["ipcmk", "-M", "4096", "-p", "0666"], user=who).check(0).stdout
             number = made.split()[-1]
             try:
-                result = sh(kind, ["--ipc=host"], "cat %s; cut -c12-21 /proc/sysvipc/shm; (echo 1 > /proc/sys/kernel/shmmax) 2>/dev/null && echo WROTE; "
+                result = sh(kind, ["--ipc=host"], "cat %s; awk '{print $2}' /proc/sysvipc/shm; (echo 1 > /proc/sys/kernel/shmmax) 2>/dev/null && echo WROTE; "
                             "cp /bin/true /dev/shm/x%d && /dev/shm/x%d; echo exec=$?; rm -f /dev/shm/x%d; true" % ((path,) + (os.getpid(),) * 3))
                 contains(result.check(0).stdout, "outside", "/dev/shm")
                 check(number in result.stdout.split(), "segment %s: %r" % (number, result))
                 check("WROTE" not in result.stdout, "a sysctl was written")
                 contains(result.stdout, "exec=126", "programs in /dev/shm")
-                private = sh(kind, [], "ls /dev/shm; cut -c12-21 /proc/sysvipc/shm").check(0).stdout
+                private = sh(kind, [], "ls /dev/shm; awk '{print $2}' /proc/sysvipc/shm").check(0).stdout
                 check(os.path.basename(path) not in private and number not in private.split(), "without the option: %r" % private)
             finally:
                 run(["ipcrm", "-m", number], user=who)
