@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Picks the face, nothing else. */
-#include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
+#include <nsrun/cli/help.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/probe.h>
 
@@ -50,9 +50,12 @@ int main(int argc, char **argv)
 
 	if (begin(&err) < 0)
 		return report_error(stderr, &err);
-	if (argc > 1)
-		for (const struct command_row *row = commands; row->name; row++)
-			if (streq(argv[1], row->name))
-				return row->run(argc - 1, argv + 1);
-	return command_run(argc, argv);
+
+	const struct command_row *command = argc > 1 ? command_find(argv[1]) : NULL;
+	if (!command)
+		return command_run(argc, argv);
+	if (!help_is_wanted(argc - 1, argv + 1))
+		return command->run(argc - 1, argv + 1);
+	help_command(stdout, command);
+	return report_flush(stdout, "standard output");
 }

@@ -3,74 +3,21 @@
  * Writes the manual page nsrun.1 (man(7) macros) to standard output, at build time: options, errors and steps come from
  * the tables that the tool itself runs on, so that the page cannot differ from it.
  */
+#include "roff.h"
+
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/launch/step.h>
 
+#include <ctype.h>
 #include <string.h>
-
-/* In roff a backslash begins an escape, "-" is a hyphen that cannot be pasted into a shell, and a dot or a quote at the
- * beginning of a line makes it a request. */
-static void put(const char *text)
-{
-	if (!text)
-		return;
-	if (*text == '.' || *text == '\'')
-		fputs("\\&", stdout);
-	for (; *text; text++)
-		switch (*text) {
-		case '\\':
-			fputs("\\e", stdout);
-			break;
-		case '-':
-			fputs("\\-", stdout);
-			break;
-		case '"':
-			fputs("\\(dq", stdout);
-			break;
-		case '\'':
-			fputs("\\(aq", stdout);
-			break;
-		case '`':
-			fputs("\\(ga", stdout);
-			break;
-		case '^':
-			fputs("\\(ha", stdout);
-			break;
-		case '~':
-			fputs("\\(ti", stdout);
-			break;
-		default:
-			putchar(*text);
-		}
-}
-
-static void put_line(const char *text)
-{
-	put(text);
-	putchar('\n');
-}
-
-static void put_bold(const char *text)
-{
-	fputs("\\fB", stdout);
-	put(text);
-	fputs("\\fR", stdout);
-}
-
-static void put_tag(const char *text)
-{
-	fputs(".TP\n", stdout);
-	put_bold(text);
-	putchar('\n');
-}
 
 static void put_words(const char *before, const char *const *words)
 {
-	put(before);
+	roff_put(before);
 	for (; *words; words++) {
-		put_bold(*words);
+		roff_bold(*words);
 		fputs(words[1] ? ", " : ".\n", stdout);
 	}
 }
@@ -80,14 +27,14 @@ static void put_option(const struct option_row *row)
 	char text[128];
 	const char *trimmed = help_option_text(row, text, sizeof(text));
 
-	put_tag(trimmed + strspn(trimmed, " "));
-	put(row->help);
+	roff_tag(trimmed + strspn(trimmed, " "));
+	roff_put(row->help);
 	fputs(".\n", stdout);
 	if (row->kind == OPTION_OPTIONAL)
 		put_words("The value is one of: ", row->values);
 	if (row->example) {
 		fputs("Example: ", stdout);
-		put_bold(row->example);
+		roff_bold(row->example);
 		fputs(".\n", stdout);
 	}
 	if (row->planned_values)
@@ -110,9 +57,9 @@ static void put_options(void)
 	      stdout);
 	for (enum option_group group = 0; group < GROUP_COUNT; group++) {
 		fputs(".SS ", stdout);
-		put_line(option_groups[group].title);
+		roff_line(option_groups[group].title);
 		fputs(".PP\n.RS 4\n", stdout);
-		put_bold(option_groups[group].example);
+		roff_bold(option_groups[group].example);
 		fputs("\n.RE\n", stdout);
 		for (size_t i = 0; i < option_rows_count; i++)
 			if (option_rows[i].group == group && option_rows[i].status == OPTION_BUILT)
@@ -123,22 +70,35 @@ static void put_options(void)
 		if (option_rows[i].status == OPTION_PLANNED) {
 			fputs(n++ ? ",\n" : "", stdout);
 			fputs("\\fB\\-\\-", stdout);
-			put(option_rows[i].name);
+			roff_put(option_rows[i].name);
 			fputs("\\fR", stdout);
 		}
+	fputs(".\n", stdout);
+}
+
+static void put_sentence(const char *text)
+{
+	putchar(toupper((unsigned char)*text));
+	roff_put(text + 1);
 	fputs(".\n", stdout);
 }
 
 static void put_commands(void)
 {
 	fputs(".SH COMMANDS\nThe first word is a command when it is the name of one; a rootfs of that name is "
-	      "\\fB./gc\\fR or \\fBgc/\\fR.\n",
+	      "\\fB./gc\\fR or \\fBgc/\\fR.\nEach knows \\fB\\-\\-help\\fR.\n",
 	      stdout);
 	for (const struct command_row *row = commands; row->name; row++) {
-		put_tag(row->name);
-		put(row->help);
-		put(": ");
-		put_line(row->details);
+		char usage[256];
+
+		fputs(".SS ", stdout);
+		roff_line(help_command_usage(row, usage, sizeof(usage)));
+		put_sentence(row->help);
+		if (row->details)
+			roff_line(row->details);
+		for (size_t i = 0; row->options && i < row->options->count; i++)
+			if (row->options->rows[i].status == OPTION_BUILT)
+				put_option(&row->options->rows[i]);
 	}
 }
 
@@ -153,13 +113,13 @@ static void put_steps(void)
 		if (!step->name)
 			continue;
 		fputs(".TP\n", stdout);
-		put_bold(step->name);
+		roff_bold(step->name);
 		fputs(" (", stdout);
-		put(role_name(step->role));
+		roff_put(role_name(step->role));
 		fputs(", ", stdout);
-		put(step->manual ? step->manual : "");
+		roff_put(step->manual ? step->manual : "");
 		fputs(")\n", stdout);
-		put_line(step->why ? step->why : "");
+		roff_line(step->why ? step->why : "");
 	}
 }
 
@@ -172,8 +132,8 @@ static void put_errors(void)
 	      "scripts:\n",
 	      stdout);
 	for (int id = ERR_ID_NONE + 1; id < ERR_ID_COUNT; id++) {
-		put_tag(err_id_word((enum err_id)id));
-		put(err_id_remedy((enum err_id)id));
+		roff_tag(err_id_word((enum err_id)id));
+		roff_put(err_id_remedy((enum err_id)id));
 		fputs(".\n", stdout);
 	}
 }
@@ -201,14 +161,16 @@ static void put_files(void)
 		const char *path, *meaning;
 	} rows[] = {
 		{ "/etc/subuid, /etc/subgid", "the ranges that users may map (subuid(5), subgid(5))" },
+		{ "/etc/nsrun/nsrun.json", "default options and forbidden ones on this host: nsrun.json(5)" },
+		{ "$XDG_CONFIG_HOME/nsrun/nsrun.json, ~/.config/nsrun/nsrun.json", "a user's own" },
 		{ "/run/nsrun", "state of containers that root started" },
 		{ "$XDG_RUNTIME_DIR/nsrun, /tmp/nsrun-UID", "state of containers of an ordinary user" },
 	};
 
 	fputs(".SH FILES\n", stdout);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		put_tag(rows[i].path);
-		put(rows[i].meaning);
+		roff_tag(rows[i].path);
+		roff_put(rows[i].meaning);
 		fputs(".\n", stdout);
 	}
 }
@@ -220,7 +182,7 @@ int main(void)
 	      ".SH NAME\nnsrun \\- run a command in a container of its own\n"
 	      ".SH SYNOPSIS\n"
 	      "\\fBnsrun\\fR [\\fIOPTIONS\\fR] \\fIROOTFS\\fR [\\fB\\-\\-\\fR] [\\fICMD\\fR [\\fIARG\\fR...]]\n.br\n"
-	      "\\fBnsrun gc\\fR\n"
+	      "\\fBnsrun\\fR \\fICOMMAND\\fR [\\fIARG\\fR...]\n"
 	      ".SH DESCRIPTION\n"
 	      "Runs \\fICMD\\fR, or the shell of the user, in new namespaces whose root directory is \\fIROOTFS\\fR, a "
 	      "directory of the host.\n"
@@ -239,7 +201,7 @@ int main(void)
 	put_errors();
 	put_steps();
 	put_files();
-	fputs(".SH SEE ALSO\n.BR namespaces (7),\n.BR user_namespaces (7),\n.BR capabilities (7),\n.BR cgroups "
+	fputs(".SH SEE ALSO\n.BR nsrun.json (5),\n.BR namespaces (7),\n.BR user_namespaces (7),\n.BR capabilities (7),\n.BR cgroups "
 	      "(7),\n.BR seccomp (2),\n"
 	      ".BR pivot_root (2),\n.BR subuid (5),\n.BR newuidmap (1)\n",
 	      stdout);

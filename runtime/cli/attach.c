@@ -303,15 +303,6 @@ int attach_terminal(int client, const char *keys, const char *id)
 
 /* ---- nsrun attach ---- */
 
-void print_command_help(const char *synopsis, const char *what, const struct option_table *table)
-{
-	char text[128];
-
-	printf("Usage: nsrun %s\n%s\n\n", synopsis, what);
-	for (size_t i = 0; i < table->count; i++)
-		printf("  %-26s%s\n", help_option_text(&table->rows[i], text, sizeof(text)), table->rows[i].help);
-}
-
 struct attach_options {
 	const char *keys;
 	enum tristate no_stdin, sig_proxy, help;
@@ -377,8 +368,7 @@ int command_attach(int argc, char *const *argv)
 	if (options_parse(&attach_table, argc, argv, &options, &at, &err) < 0) {
 		status = report_error(stderr, &err);
 	} else if (options.help == YES) {
-		print_command_help("attach [OPTIONS] NAME",
-				   "Shows a running container's output, and gives it this terminal.", &attach_table);
+		help_command(stdout, command_find("attach"));
 		status = report_flush(stdout, "standard output");
 	} else if (argc - at != 1) {
 		err_input(&err, "attach: the name or id of one container is wanted");

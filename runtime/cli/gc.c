@@ -7,14 +7,6 @@
 
 #include <limits.h>
 
-static void gc_usage(FILE *out)
-{
-	fputs("Usage: nsrun gc\n"
-	      "Removes what containers left whose nsrun was killed: processes, control groups, state, id ranges.\n"
-	      "One line for each: its id, and what was removed.\n",
-	      out);
-}
-
 /* Names come from files of the state root, which other programs may have written. */
 static void print_removed(const char *id, const char *what, void *data)
 {
@@ -34,10 +26,6 @@ int command_gc(int argc, char *const *argv)
 	unsigned count = 0;
 	int r, status;
 
-	if (argc == 2 && (streq(argv[1], "--help") || streq(argv[1], "-h"))) {
-		gc_usage(stdout);
-		return report_flush(stdout, "standard output");
-	}
 	if (argc > 1) {
 		err_set(&err, ERR_INPUT, ERR_ID_NONE, 0,
 			"gc: takes no arguments, but was given '%s'; a rootfs of that name is ./gc", argv[1]);

@@ -4,6 +4,7 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
+#include <nsrun/cli/help.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/launch/log_file.h>
 #include <nsrun/plan/container.h>
@@ -391,7 +392,7 @@ int command_logs(int argc, char *const *argv)
 
 	r = options_parse(&logs_table, argc, argv, &options, &at, &err);
 	if (r == 0 && options.help == YES) {
-		print_command_help("logs [OPTIONS] NAME", "Shows what a container has written.", &logs_table);
+		help_command(stdout, command_find("logs"));
 	} else if (r == 0 && argc - at != 1) {
 		r = err_input(&err, "logs: the name or id of one container is wanted");
 	} else if (r == 0) {

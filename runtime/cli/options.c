@@ -32,6 +32,11 @@ static const struct option_row *row_by_name(const struct option_table *table, co
 	return NULL;
 }
 
+const struct option_row *option_find(const struct option_table *table, const char *name)
+{
+	return row_by_name(table, name, strlen(name));
+}
+
 static const struct option_row *row_by_letter(const struct option_table *table, char letter)
 {
 	for (size_t i = 0; i < table->count; i++)
@@ -40,7 +45,7 @@ static const struct option_row *row_by_letter(const struct option_table *table, 
 	return NULL;
 }
 
-static bool is_switch(const struct option_row *row)
+bool option_is_switch(const struct option_row *row)
 {
 	return row->kind == OPTION_FLAG || row->kind == OPTION_TRISTATE;
 }
@@ -106,8 +111,14 @@ static int check_value(const struct option_row *row, const char *spelling, const
 		       known);
 }
 
-/* true, false and their like; UNSET when it is none of them. */
-static enum tristate parse_tristate(const char *value)
+int option_check(const struct option_row *row, const char *spelling, const char *value, struct err *err)
+{
+	const int r = check_planned(row, spelling, err);
+
+	return r < 0 ? r : check_value(row, spelling, value, err);
+}
+
+enum tristate option_tristate(const char *value)
 {
 	static const char *const yes[] = { "true", "yes", "on", "1", NULL };
 	static const char *const no[] = { "false", "no", "off", "0", NULL };
@@ -125,7 +136,7 @@ static int set_switch(struct parser *p, const struct option_row *row, const char
 	if (value && row->kind == OPTION_FLAG)
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_VALUE, 0, "%s: takes no value", spelling);
 	if (value)
-		said = parse_tristate(value);
+		said = option_tristate(value);
 	if (said == UNSET) {
 		near = nearest_word(value, known);
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_VALUE, 0, "%s=%s: the value is true or false%s%s%s",
@@ -178,7 +189,7 @@ static int apply(struct parser *p, const struct option_row *row, const char *spe
 
 	if (r < 0)
 		return r;
-	if (is_switch(row))
+	if (option_is_switch(row))
 		return set_switch(p, row, spelling, attached, err);
 	if (!attached && row->kind == OPTION_OPTIONAL)
 		attached = row->values[0];
@@ -191,25 +202,27 @@ static int apply(struct parser *p, const struct option_row *row, const char *spe
 	return set_value(p, row, spelling, attached, err);
 }
 
-static int unknown_long(const struct option_table *table, const char *name, size_t len, struct err *err)
+const char *option_nearest(const struct option_table *table, const char *name)
 {
 	const char *names[OPTION_ROWS_MAX + 1] = { NULL };
-	char word[64];
-	const char *near = NULL;
 
-	for (size_t i = 0; i < table->count; i++)
+	for (size_t i = 0; i < table->count && i < OPTION_ROWS_MAX; i++)
 		names[i] = table->rows[i].name;
+	return nearest_word(name, names);
+}
+
+static int unknown_long(const struct option_table *table, const char *name, size_t len, struct err *err)
+{
+	char word[64], hint[160] = "";
+
 	/* No option is that long, so a longer word has no neighbour. */
 	if (len < sizeof(word)) {
 		memcpy(word, name, len);
 		word[len] = '\0';
-		near = nearest_word(word, names);
+		(void)option_hint(table, word, hint, sizeof(hint));
 	}
-	if (near)
-		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "--%.*s: unknown option: did you mean --%s?",
-			       (int)(len < SPELLING_MAX ? len : SPELLING_MAX), name, near);
-	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "--%.*s: unknown option",
-		       (int)(len < SPELLING_MAX ? len : SPELLING_MAX), name);
+	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "--%.*s: unknown option%s",
+		       (int)(len < SPELLING_MAX ? len : SPELLING_MAX), name, hint);
 }
 
 static int parse_long(struct parser *p, const char *word, struct err *err)
@@ -224,8 +237,41 @@ static int parse_long(struct parser *p, const char *word, struct err *err)
 	return apply(p, row, spelling, word[len] == '=' ? word + len + 1 : NULL, err);
 }
 
+/* "-network host", "-env A=B": two dashes were meant, though the second is a good -e with the value "nv". */
+static int check_one_dash(const struct option_table *table, const char *letters, struct err *err)
+{
+	const size_t len = strcspn(letters, "=");
+	const struct option_row *row = len > 2 ? row_by_name(table, letters, len) : NULL;
+
+	if (!row)
+		return 0;
+	if (row_by_letter(table, letters[0]) && !option_is_switch(row_by_letter(table, letters[0])))
+		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0,
+			       "-%s: a long option has two dashes: did you mean --%s? A value would be -%c=%s", letters,
+			       row->name, letters[0], letters + 1);
+	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0,
+		       "-%s: a long option has two dashes: did you mean --%s?", letters, row->name);
+}
+
+static int unknown_letter(const struct option_table *table, const char *letters, char letter, struct err *err)
+{
+	const size_t len = strcspn(letters, "=");
+	char word[64], hint[160] = "";
+
+	if (letter_hint(table, letter, hint, sizeof(hint)) < 0 && len > 3 && len < sizeof(word)) {
+		memcpy(word, letters, len);
+		word[len] = '\0';
+		(void)option_hint(table, word, hint, sizeof(hint));
+	}
+	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "-%s: unknown option -%c%s", letters, letter, hint);
+}
+
 static int parse_cluster(struct parser *p, const char *letters, struct err *err)
 {
+	int checked = check_one_dash(p->table, letters, err);
+
+	if (checked < 0)
+		return checked;
 	for (const char *c = letters; *c; c++) {
 		const struct option_row *row = row_by_letter(p->table, *c);
 		char spelling[SPELLING_MAX];
@@ -233,12 +279,11 @@ static int parse_cluster(struct parser *p, const char *letters, struct err *err)
 		int r;
 
 		if (!row)
-			return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "-%s: unknown option -%c", letters,
-				       *c);
+			return unknown_letter(p->table, letters, *c, err);
 		snprintf(spelling, sizeof(spelling), "-%c (--%s)", row->letter, row->name);
 		if (c[1] == '=')
 			attached = c + 2;
-		else if (c[1] != '\0' && !is_switch(row))
+		else if (c[1] != '\0' && !option_is_switch(row))
 			attached = c + 1;
 		r = apply(p, row, spelling, attached, err);
 		if (r < 0 || attached)

@@ -6,6 +6,7 @@
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/options.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/cli/site.h>
 #include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/self.h>
 #include <nsrun/launch/container.h>
@@ -17,12 +18,24 @@
 #include <signal.h>
 
 const struct command_row commands[] = {
+	{ .name = "attach",
+	  .run = command_attach,
+	  .help = "show a running container's output, and type into it",
+	  .details = "The keys ctrl-p,ctrl-q leave its terminal; the exit status is the container's when it ends.",
+	  .arguments = "NAME",
+	  .options = &attach_table },
 	{ .name = "gc",
 	  .run = command_gc,
 	  .help = "remove what dead containers left",
 	  .details =
 		  "Processes, control groups, state and id ranges of containers whose nsrun was killed; of those with a name or --detach the "
 		  "record and the output stay, as lost, until nsrun rm. Later launches do the same for up to eight others each." },
+	{ .name = "help",
+	  .run = command_help,
+	  .arguments = "[WORD...]",
+	  .help = "explain a command, an option, or a group of options",
+	  .details =
+		  "Without a word the same as nsrun --help. Groups are named by the first words of their titles there: nsrun help files." },
 	{ .name = "inspect",
 	  .run = command_inspect,
 	  .help = "show all that is known of containers",
@@ -39,6 +52,12 @@ const struct command_row commands[] = {
 		  "neither handles nor blocks, SIGKILL and SIGSTOP apart (pid_namespaces(7)); nsrun says so then.",
 	  .arguments = "NAME...",
 	  .options = &kill_options },
+	{ .name = "logs",
+	  .run = command_logs,
+	  .help = "show what a container has written",
+	  .details = "Of containers that were detached or started with --log-driver file, until nsrun rm.",
+	  .arguments = "NAME",
+	  .options = &logs_table },
 	{ .name = "ls",
 	  .run = command_ls,
 	  .help = "list the containers of this user",
@@ -71,6 +90,7 @@ const struct command_row commands[] = {
 		  "say themselves.",
 	  .arguments = "NAME",
 	  .options = &top_options },
+	{ .name = "version", .run = command_version, .help = "print the version" },
 	{ .name = "wait",
 	  .run = command_wait,
 	  .help = "wait for the end of containers and print their exit statuses",
@@ -78,18 +98,6 @@ const struct command_row commands[] = {
 		  "One line each, in the order of the names: the status as a shell has it. Of one that has ended it is in the record.",
 	  .arguments = "NAME...",
 	  .options = &wait_options },
-	{ .name = "attach",
-	  .run = command_attach,
-	  .help = "show a running container's output, and type into it",
-	  .details = "ctrl-p,ctrl-q leaves its terminal; the exit status is the container's when it ends.",
-	  .arguments = "NAME",
-	  .options = &attach_table },
-	{ .name = "logs",
-	  .run = command_logs,
-	  .help = "show what a container has written",
-	  .details = "of containers that were detached or started with --log-driver file, until nsrun rm.",
-	  .arguments = "NAME",
-	  .options = &logs_table },
 	{ .name = NULL },
 };
 
@@ -127,9 +135,10 @@ static enum trace_format trace_format_of(const struct command_line *line)
 	return line->trace_file ? TRACE_TEXT : TRACE_NONE;
 }
 
-static int dry_run(const struct plan *plan)
+static int dry_run(const struct plan *plan, const struct site *site)
 {
 	if (plan_dump(plan, stdout) == 0) {
+		site_print_said(site, stdout);
 		fputs("\n", stdout);
 		trace_print_plan(plan, stdout);
 	}
@@ -142,8 +151,34 @@ static void print_missing(const char *what, void *data)
 	fprintf(stderr, "nsrun: --spec: config.json has no words for this: %s\n", what);
 }
 
+/* "org.nsrun.option.memory": "512m (/etc/nsrun/nsrun.json:3)": what the command line does not show. */
+static int annotate_said(json_t *spec, const struct site *site, struct err *err)
+{
+	json_t *annotations = json_object_get(spec, "annotations");
+	size_t index = 0;
+
+	for (size_t i = 0; i < site->n_said; i++) {
+		const struct option_said *said = &site->said[i];
+		char key[96];
+
+		index = i && site->said[i - 1].row == said->row ? index + 1 : 0;
+		if (!said->file)
+			continue;
+		if (said->row->kind == OPTION_LIST)
+			snprintf(key, sizeof(key), "org.nsrun.option.%s.%zu", said->row->name, index);
+		else
+			snprintf(key, sizeof(key), "org.nsrun.option.%s", said->row->name);
+		if (!annotations && json_object_set_new(spec, "annotations", json_object()) == 0)
+			annotations = json_object_get(spec, "annotations");
+		if (json_object_set_new(annotations, key,
+					json_sprintf("%s (%s:%zu)", said->value, said->file, said->line)) < 0)
+			return err_oom(err);
+	}
+	return 0;
+}
+
 /* The ids of an `auto` range are exact once it is taken: for as long as this lasts. */
-static int print_spec(struct plan *plan, struct err *err)
+static int print_spec(struct plan *plan, const struct site *site, struct err *err)
 {
 	struct reservation reservation = RESERVATION_NONE;
 	json_t *spec = NULL;
@@ -151,6 +186,8 @@ static int print_spec(struct plan *plan, struct err *err)
 	int r = plan->auto_pending ? plan_reserve(plan, &reservation, err) : 0;
 	if (r == 0)
 		r = plan_spec(plan, print_missing, NULL, &spec, err);
+	if (r == 0)
+		r = annotate_said(spec, site, err);
 	if (r == 0 && (json_dumpf(spec, stdout, JSON_INDENT(2)) < 0 || puts("") < 0))
 		r = err_system(err, "standard output");
 	json_decref(spec);
@@ -280,19 +317,42 @@ static int protect_self(const struct plan *plan, char *const *argv, struct err *
 	return self_reexecute_sealed(argv, err);
 }
 
-static int run_line(const struct command_line *line, char *const *argv)
+static int resolve(struct command_line *line, struct site *site, struct plan **ret, struct err *err)
 {
+	const struct option_table table = { .rows = option_rows, .count = option_rows_count };
+	int r = rootfs_word_check(line->request.rootfs, err);
+
+	if (r < 0)
+		return r;
+	r = site_load(&table, site, err);
+	if (r < 0)
+		return r;
+	/* Where no file says anything, who said what is of interest to --dry-run and --spec alone. */
+	if (site->n_files || line->dry_run == YES || line->spec == YES) {
+		r = site_apply(site, &table, line, line->request.rootfs, err);
+		if (r < 0)
+			return r;
+	}
+	r = plan_resolve(&line->request, ret, err);
+	if (r < 0)
+		site_explain(site, err);
+	return r;
+}
+
+static int run_line(struct command_line *line, char *const *argv)
+{
+	_cleanup_(site_done) struct site site = { 0 };
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 	_cleanup_fclose_ FILE *trace = NULL;
 	struct err err = ERR_INIT;
 
-	if (rootfs_word_check(line->request.rootfs, &err) < 0 || plan_resolve(&line->request, &plan, &err) < 0)
+	if (resolve(line, &site, &plan, &err) < 0)
 		return report_error(stderr, &err);
 	if (line->dry_run == YES)
-		return dry_run(plan);
+		return dry_run(plan, &site);
 	if (line->spec == YES)
-		return print_spec(plan, &err) < 0 ? report_error(stderr, &err)
-						  : report_flush(stdout, "standard output");
+		return print_spec(plan, &site, &err) < 0 ? report_error(stderr, &err)
+							 : report_flush(stdout, "standard output");
 	if (protect_self(plan, argv, &err) < 0)
 		return report_error(stderr, &err);
 	/* Opened before anything is made, so that a wrong name costs nothing. */

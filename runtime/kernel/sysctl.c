@@ -95,8 +95,8 @@ int sysctl_write(int proc_fd, const char *path, const char *value, struct err *e
 		return err_system_id(err, errno == EACCES || errno == EPERM ? ERR_ID_SYSCTL_REFUSED : ERR_ID_NONE,
 				     "/proc/sys/%s: writing '%s'", path, value);
 	if ((size_t)n != strlen(value))
-		return err_set(err, ERR_SYSTEM, ERR_ID_SYSCTL_NOT_KEPT, EIO, "/proc/sys/%s: only %zd bytes of '%s' taken",
-			       path, n, value);
+		return err_set(err, ERR_SYSTEM, ERR_ID_SYSCTL_NOT_KEPT, EIO,
+			       "/proc/sys/%s: only %zd bytes of '%s' taken", path, n, value);
 
 	_cleanup_close_ int read_fd = open_parameter(proc_fd, path, O_RDONLY);
 	if (read_fd < 0 && errno == EACCES)
@@ -108,8 +108,8 @@ int sysctl_write(int proc_fd, const char *path, const char *value, struct err *e
 		return r;
 	if (!sysctl_same(kept, value)) {
 		kept[strcspn(kept, "\n")] = '\0';
-		return err_set(err, ERR_SYSTEM, ERR_ID_SYSCTL_NOT_KEPT, 0, "/proc/sys/%s: '%s' was written, and it is '%s'",
-			       path, value, kept);
+		return err_set(err, ERR_SYSTEM, ERR_ID_SYSCTL_NOT_KEPT, 0,
+			       "/proc/sys/%s: '%s' was written, and it is '%s'", path, value, kept);
 	}
 	return 0;
 }

@@ -289,6 +289,16 @@ bool wants_etc(const struct plan *plan)
 	return plan->etc_wanted;
 }
 
+bool wants_readonly_paths(const struct plan *plan)
+{
+	return plan->readonly_paths && *plan->readonly_paths;
+}
+
+bool wants_masks(const struct plan *plan)
+{
+	return plan->masked_paths && *plan->masked_paths;
+}
+
 bool wants_sysctls(const struct plan *plan)
 {
 	return plan->n_sysctls > 0;

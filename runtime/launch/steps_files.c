@@ -155,7 +155,8 @@ int init_dev_mount(struct launch *launch, struct err *err)
 	_cleanup_close_ int mount = FD_NONE;
 
 	/* etc.mount keeps its files there. */
-	const size_t files = !plan->etc_wanted ? 0 : strlen(plan->hosts) + (plan->resolv_conf ? strlen(plan->resolv_conf) : 0);
+	const size_t files =
+		!plan->etc_wanted ? 0 : strlen(plan->hosts) + (plan->resolv_conf ? strlen(plan->resolv_conf) : 0);
 	snprintf(size, sizeof(size), "%zuk", 64 + files / 1024);
 	int r = mount_new_fs("tmpfs", "tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &mount, err);
 	if (r == 0)

@@ -128,9 +128,10 @@ static int apply_security_opt(struct plan *plan, const char *text, const char **
 	snprintf(name, sizeof(name), "%.*s", (int)(n < sizeof(name) ? n : sizeof(name) - 1), text);
 	if (streq(name, "seccomp")) {
 		if (!value || !*value)
-			return err_input(err,
-					 "--security-opt %s: seccomp=default, strict, docker, unconfined or a file is wanted",
-					 text);
+			return err_input(
+				err,
+				"--security-opt %s: seccomp=default, strict, docker, unconfined or a file is wanted",
+				text);
 		*seccomp = value;
 		return 0;
 	}

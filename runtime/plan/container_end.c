@@ -15,6 +15,7 @@
 /* A lock has no event to wait for that would not take it; an owner is done within milliseconds. */
 #define NAP_MS_MIN 1
 #define NAP_MS_MAX 20
+#define STOPPED_MS 500 /* one that is stopped for so long waits for somebody to continue it */
 
 struct place {
 	char root[PATH_MAX];
@@ -86,11 +87,17 @@ static int take_turn(const struct container *c, const struct place *place, enum 
 	}
 }
 
-static int late(const struct container *c, int errnum, unsigned timeout_ms, struct err *err)
+/* By job control: a shell's foreground job that was suspended. */
+static bool owner_is_stopped(const struct container *c)
 {
 	struct procstat stat;
 
-	if (c->owner > 0 && procstat_read(c->owner, &stat, NULL) == 0 && stat.state == 'T')
+	return c->owner > 0 && procstat_read(c->owner, &stat, NULL) == 0 && stat.state == 'T';
+}
+
+static int late(const struct container *c, int errnum, unsigned timeout_ms, struct err *err)
+{
+	if (owner_is_stopped(c))
 		return err_set(
 			err, ERR_SYSTEM, ERR_ID_NONE, errnum,
 			"%s: its nsrun, process %d, is stopped and cannot tidy up: continue it (fg, or kill -CONT %d)",
@@ -102,7 +109,7 @@ static int late(const struct container *c, int errnum, unsigned timeout_ms, stru
 int container_settle(const struct container *container, unsigned timeout_ms, struct err *err)
 {
 	_cleanup_(place_close) struct place place = { .root_fd = FD_NONE };
-	const uint64_t deadline = now_ms() + timeout_ms;
+	const uint64_t begin = now_ms(), deadline = begin + timeout_ms;
 	unsigned ms = NAP_MS_MIN;
 	enum turn turn;
 	int r;
@@ -112,7 +119,7 @@ int container_settle(const struct container *container, unsigned timeout_ms, str
 		r = take_turn(container, &place, &turn, err);
 		if (r < 0 || turn != TURN_WAIT)
 			return r;
-		if (now_ms() >= deadline)
+		if (now_ms() >= deadline || (now_ms() >= begin + STOPPED_MS && owner_is_stopped(container)))
 			return late(container, ETIMEDOUT, timeout_ms, err);
 		nap(&ms);
 	}

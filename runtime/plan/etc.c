@@ -75,9 +75,10 @@ static int add_host_line(struct plan *plan, const char *text, char **line, struc
 		length -= 2;
 	}
 	if (streq(said, "host-gateway"))
-		return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, 0, "--add-host %s: there is no gateway without a bridge",
-			       text);
-	snprintf(address, sizeof(address), "%.*s", (int)(length < sizeof(address) ? length : sizeof(address) - 1), said);
+		return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, 0,
+			       "--add-host %s: there is no gateway without a bridge", text);
+	snprintf(address, sizeof(address), "%.*s", (int)(length < sizeof(address) ? length : sizeof(address) - 1),
+		 said);
 	if (length >= sizeof(address) || !is_address(address))
 		return err_input(err, "--add-host %s: an IPv4 or IPv6 address is wanted behind the name", text);
 	*line = arena_printf(plan->arena, "%s\t%.*s\n", address, (int)n, text);
@@ -124,7 +125,8 @@ static int replace_servers(struct plan *plan, const char *const *dns, const char
 	size_t size = (host ? strlen(host) : 0) + 1, n = count(dns);
 
 	if (n > NAME_SERVERS_MAX)
-		return err_input(err, "--dns %s: more than %d name servers, of which programs ask no more (resolv.conf(5))",
+		return err_input(err,
+				 "--dns %s: more than %d name servers, of which programs ask no more (resolv.conf(5))",
 				 dns[NAME_SERVERS_MAX], NAME_SERVERS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		if (!is_address(dns[i]))

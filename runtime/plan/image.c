@@ -88,7 +88,8 @@ static int read_list(const struct reader *reader, const json_t *object, const ch
 }
 
 /* The names of an object's members; with their values, which must be strings, where `values` is set. */
-static int read_names(const struct reader *reader, json_t *object, const char *key, bool values, const char *const **ret)
+static int read_names(const struct reader *reader, json_t *object, const char *key, bool values,
+		      const char *const **ret)
 {
 	json_t *members = json_object_get(object, key), *value;
 	const char *name;
@@ -104,7 +105,8 @@ static int read_names(const struct reader *reader, json_t *object, const char *k
 	const char **list = arena_array(reader->arena, json_object_size(members) + 1, sizeof(*list));
 	if (!list)
 		return err_oom(reader->err);
-	json_object_foreach (members, name, value) {
+	json_object_foreach(members, name, value)
+	{
 		snprintf(where, sizeof(where), "%s.%s", key, name);
 		if (values ? !json_is_string(value) : !json_is_object(value) && !json_is_null(value))
 			return wrong_type(reader, where, values ? "a string" : "an empty object");
@@ -120,7 +122,7 @@ static int read_names(const struct reader *reader, json_t *object, const char *k
 /* The object that has User, Env and the others, wherever this form of the file has it. */
 static json_t *find_config(json_t *root, struct reader *reader)
 {
-	static const char *const members[] = { "User",	     "Env",    "Entrypoint", "Cmd",	     "WorkingDir",
+	static const char *const members[] = { "User",	     "Env",    "Entrypoint", "Cmd",	    "WorkingDir",
 					       "StopSignal", "Labels", "Volumes",    "ExposedPorts" };
 	static const char *const holders[] = { "config", "Config" };
 
@@ -147,9 +149,10 @@ static json_t *find_config(json_t *root, struct reader *reader)
 	for (size_t i = 0; json_is_object(root) && i < ARRAY_LEN(members); i++)
 		if (json_object_get(root, members[i]))
 			return root;
-	(void)err_input(reader->err,
-			"%s: no image configuration: an object with \"config\" or \"Config\", or an array of one, is wanted",
-			reader->name);
+	(void)err_input(
+		reader->err,
+		"%s: no image configuration: an object with \"config\" or \"Config\", or an array of one, is wanted",
+		reader->name);
 	return NULL;
 }
 
@@ -204,8 +207,9 @@ static int read_trusted(const struct plan *plan, int fd, const char *path, struc
 		return err_input(err, "%s: not a regular file", path);
 	/* It decides what runs, and as whom. */
 	if ((st.st_uid != 0 && st.st_uid != plan->caller_uid) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return err_refused(err, ERR_ID_IMAGE_CONFIG, "%s: another user could have written it (owner %u, mode %04o)",
-				   path, st.st_uid, st.st_mode & 07777);
+		return err_refused(err, ERR_ID_IMAGE_CONFIG,
+				   "%s: another user could have written it (owner %u, mode %04o)", path, st.st_uid,
+				   st.st_mode & 07777);
 	const int r = file_read_fd(fd, path, (size_t)st.st_size, IMAGE_CONFIG_MAX, &text, &size, err);
 	return r < 0 ? r : image_config_parse(text, size, path, plan->arena, ret, err);
 }

@@ -169,9 +169,8 @@ static int resolve_stop(struct plan *plan, const struct plan_request *request, c
 	plan->stop_timeout = STOP_TIMEOUT_DEFAULT;
 	plan->image.stop_signal = request->stop_signal ? ORIGIN_OPTION : signal ? ORIGIN_IMAGE : ORIGIN_DEFAULT;
 	if (signal) {
-		const char *what = request->stop_signal
-					   ? "--stop-signal"
-					   : arena_printf(plan->arena, "%s: StopSignal", image->path);
+		const char *what = request->stop_signal ? "--stop-signal"
+							: arena_printf(plan->arena, "%s: StopSignal", image->path);
 		const int r = what ? signal_parse(signal, what, &plan->stop_signal, err) : err_oom(err);
 
 		if (r < 0)
@@ -207,8 +206,8 @@ static int resolve_argv(struct plan *plan, const struct plan_request *request, c
 	const bool said = words(request->argv) > 0;
 	const char *const *cmd = said ? request->argv : request->entrypoint ? NULL : image->cmd;
 	const size_t n = words(entrypoint), m = words(cmd);
-	const bool option = request->entrypoint || said, from_image = (entrypoint == image->entrypoint ? n : 0) ||
-								       (cmd == image->cmd ? m : 0);
+	const bool option = request->entrypoint || said,
+		   from_image = (entrypoint == image->entrypoint ? n : 0) || (cmd == image->cmd ? m : 0);
 
 	plan->image.argv = option && from_image ? ORIGIN_BOTH
 			   : option		? ORIGIN_OPTION

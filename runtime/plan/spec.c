@@ -102,7 +102,7 @@ static json_t *process(const struct writer *w)
 	const struct plan *plan = w->plan;
 	const char *const shell[] = { *w->user.shell ? w->user.shell : "/bin/sh", NULL };
 	json_t *user = json_pack("{s:I, s:I, s:i}", "uid", (json_int_t)w->user.creds.uid, "gid",
-				 (json_int_t)w->user.creds.gid, "umask", 022);
+				 (json_int_t)w->user.creds.gid, "umask", (int)plan->umask);
 
 	if (!plan->deny_setgroups) {
 		json_t *groups = json_array();
@@ -119,6 +119,8 @@ static json_t *process(const struct writer *w)
 			  "capabilities", capabilities(w), "noNewPrivileges", plan->no_new_privs);
 	if (plan->n_rlimits)
 		json_object_set_new(object, "rlimits", rlimits(plan));
+	if (plan->has_oom_score_adj)
+		json_object_set_new(object, "oomScoreAdj", json_integer(plan->oom_score_adj));
 	return object;
 }
 
@@ -151,17 +153,20 @@ static void put_own_mounts(const struct writer *w, json_t *mounts)
 	char shm[64];
 	uint32_t outside;
 
+	const char *access = plan->privileged ? "rw" : "ro";
+
 	/* Without the right to a new one an engine, too, can only bind what the host has. */
 	if (plan_ns_view(plan, NS_PID) == NS_VIEW_MOUNTED)
 		put_mount(mounts, "/proc", "proc", "proc", OPTIONS("nosuid", "noexec", "nodev"));
 	else
 		put_mount(mounts, "/proc", "none", "/proc", OPTIONS("rbind", "nosuid", "noexec", "nodev"));
 	if (plan_ns_view(plan, NS_NET) == NS_VIEW_MOUNTED)
-		put_mount(mounts, "/sys", "sysfs", "sysfs", OPTIONS("nosuid", "noexec", "nodev", "ro"));
+		put_mount(mounts, "/sys", "sysfs", "sysfs", OPTIONS("nosuid", "noexec", "nodev", access));
 	else
 		put_mount(mounts, "/sys", "none", "/sys", OPTIONS("rbind", "nosuid", "noexec", "nodev", "ro"));
-	if (plan->cgroup_path && plan->cgroup_host->v2_controller[CGROUP_MEMORY])
-		put_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", OPTIONS("nosuid", "noexec", "nodev", "ro"));
+	if (plan->cgroup_path && *plan->cgroup_host->v2_mount &&
+	    (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->privileged))
+		put_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", OPTIONS("nosuid", "noexec", "nodev", access));
 	put_mount(mounts, "/dev", "tmpfs", "tmpfs", OPTIONS("nosuid", "noexec", "mode=755", "size=64k"));
 	if (idmap_to_outside(&plan->gids, 5, &outside))
 		put_mount(mounts, "/dev/pts", "devpts", "devpts",
@@ -261,6 +266,14 @@ static int linux_of(struct writer *w, json_t **ret, struct err *err)
 				   strings(plan->masked_paths), "readonlyPaths", strings(plan->readonly_paths),
 				   "resources", resources(plan), "rootfsPropagation", "private");
 
+	if (plan->n_sysctls) {
+		json_t *sysctls = json_object();
+
+		/* The form with "/" is unambiguous, and engines take it. */
+		for (size_t i = 0; i < plan->n_sysctls; i++)
+			json_object_set_new(sysctls, plan->sysctls[i].path, json_string(plan->sysctls[i].value));
+		json_object_set_new(object, "sysctl", sysctls);
+	}
 	if (plan->namespaces & CLONE_NEWUSER) {
 		json_object_set_new(object, "uidMappings", id_mappings(&plan->uids));
 		json_object_set_new(object, "gidMappings", id_mappings(&plan->gids));
@@ -299,6 +312,8 @@ static void tell_missing(struct writer *w)
 		missing(w, "the user namespace that owns the joined ones is joined with them");
 	if (plan->ephemeral)
 		missing(w, "--ephemeral: writes go to the rootfs itself");
+	if (plan->hosts_required || plan->resolv_conf_required)
+		missing(w, "--add-host, --dns: /etc/hosts and /etc/resolv.conf are the rootfs' own");
 	if (plan->reaper)
 		missing(w, "--init: CMD is process 1");
 	if (plan->stdin_null)
@@ -311,7 +326,8 @@ static int resolve_user(struct writer *w, struct err *err)
 
 	if (root < 0)
 		return err_system(err, "%s", w->plan->rootfs.path);
-	return user_resolve(root, w->plan->user, &w->user, err);
+	const int r = user_resolve(root, w->plan->user, &w->user, err);
+	return r < 0 || !w->plan->groups ? r : user_add_groups(root, w->plan->groups, &w->user, err);
 }
 
 int plan_spec(const struct plan *plan, void (*on_missing)(const char *what, void *data), void *data, json_t **ret,
@@ -336,6 +352,8 @@ int plan_spec(const struct plan *plan, void (*on_missing)(const char *what, void
 	if (object && plan_owns_ns(plan, NS_UTS))
 		json_object_set_new(object, "hostname", json_string(plan->hostname ? plan->hostname : "nsrun"));
 	free(w.user.creds.groups);
+	if (object && plan->domainname)
+		json_object_set_new(object, "domainname", json_string(plan->domainname));
 	if (object && json_array_size(w.missing)) {
 		_cleanup_free_ char *text = json_dumps(w.missing, JSON_COMPACT);
 

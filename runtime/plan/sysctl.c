@@ -46,7 +46,8 @@ static int path_of_key(const char *key, size_t n, const char *text, char path[KE
 		const char c = key[i];
 
 		if (!isascii(c) || !(isalnum((unsigned char)c) || strchr("./_-:@", c)))
-			return err_input(err, "--sysctl %s: the key has a character that no kernel parameter has", text);
+			return err_input(err, "--sysctl %s: the key has a character that no kernel parameter has",
+					 text);
 		path[i] = !dots ? c : c == '.' ? '/' : c == '/' ? '.' : c;
 	}
 	path[n] = '\0';

@@ -168,7 +168,7 @@ def launches():
         Launch("user-host-namespaces", HOST, lambda: _own(ranger()), ranger),
         Launch("process", lambda: _remapped() + ["--oom-score-adj", "100", "--umask", "077", "--domainname", "example.org", "--group-add", "5",
                                                   "--sysctl", "net.ipv4.ip_forward=1", "--add-host", "a:192.0.2.1"], _dummy_tree),
-        Launch("privileged", lambda: _remapped() + ["--privileged"], _dummy_tree),
+        Launch("privileged", lambda: _remapped() + ["--privileged", "--cap-drop", "SYS_TIME"], _dummy_tree),
         Launch("privileged-cgroupns", lambda: _remapped() + ["--privileged", "--cgroupns=host"], _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
     ]

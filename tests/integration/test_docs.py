@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import shutil
 import subprocess
 
 from harness import *
@@ -41,6 +42,63 @@ def test_score_table_names_every_row():
     check(len(names) > 40, "only %d rows were found in score_table.h" % len(names))
     for name in names:
         contains(table, "| %s |" % name, "print-score")
+
+
+def commands():
+    return nsrun(["--help"]).check(0).stdout.split("nsrun COMMAND [--help] [ARG...]")[1].split("Identity")[0].split()
+
+
+@test()
+def test_readme_lists_what_is_planned():
+    """The options between README's marks are those that the table has as planned, and --help does not know them."""
+    part = read("README.md").split("<!-- planned options")[1].split("<!-- end of planned options")[0]
+    listed = re.findall(r"`--([a-z-]+)`", part)
+    table = re.findall(r'\bPLANNED\(\w+,\s*"([a-z0-9-]+)"', read("runtime/cli/option_table.c"))
+    equal(listed, table, "planned options of README.md")
+    built_ = re.findall(r"--([a-z-]+)", nsrun(["--help"]).check(0).stdout)
+    equal(sorted(set(listed) & set(built_)), [], "options that README.md has as planned and --help as built")
+
+
+@test()
+def test_manual_page_has_every_command():
+    page = open(os.path.join(build(), "docs/man/nsrun.1"), encoding="utf-8").read().replace("\\-", "-")
+    for name in commands():
+        usage = nsrun([name, "--help"]).check(0).stdout.splitlines()[0].replace("Usage: ", "")
+        contains(page, ".SS %s\n" % usage, "nsrun.1")
+
+
+@test()
+def test_site_page_has_every_key():
+    page = open(os.path.join(build(), "docs/man/nsrun.json.5"), encoding="utf-8").read().replace("\\-", "-")
+    options = set(re.findall(r"^ .{5}--([a-z-]+)", nsrun(["--help"]).check(0).stdout, re.M)) - {"help", "version"}
+    equal(set(re.findall(r"^\.TP\n\\fB([a-z-]+)\\fR$", page.split(".SH KEYS")[1], re.M)), options, "keys of nsrun.json.5")
+
+
+@test(needs=["man"])
+def test_manual_pages_are_good_roff():
+    for name in ("nsrun.1", "nsrun.json.5"):
+        result = run(["man", "--warnings", "-l", os.path.join(build(), "docs/man", name)]).check(0)
+        equal(result.stderr, "", "warnings for %s" % name)
+
+
+@test()
+def test_example_of_readme_is_a_good_site_file():
+    """What README.md and nsrun.json(5) show is accepted."""
+    needs_root()
+    pages = [read("README.md"), run(["man", "-l", os.path.join(build(), "docs/man/nsrun.json.5")], env={"MANWIDTH": "200"}).stdout
+             if shutil.which("man") else ""]
+    for text in pages:
+        if not text:
+            continue
+        example = re.search(r'\{\s*"defaults":.*?"forbid":.*?\]\s*\}', text, re.S).group(0)
+        os.makedirs("/etc/nsrun", exist_ok=True)
+        try:
+            with open("/etc/nsrun/nsrun.json", "w") as file:
+                file.write(example)
+            plan = nsrun(["--dry-run", "--userns-remap", dummy().name, rootfs(owner=dummy())]).check(0).stdout
+            contains(plan, "option.memory: 512m (/etc/nsrun/nsrun.json:")
+        finally:
+            shutil.rmtree("/etc/nsrun")
 
 
 @test()
@@ -82,7 +140,9 @@ def test_options_in_messages_exist():
     planned = set(re.findall(r'\bPLANNED\(\w+,\s*"([a-z0-9-]+)"', table))
     for path in glob.glob(os.path.join(TOP, "runtime/cli/*.c")):  # those of other commands
         built_ |= set(re.findall(r'\bCOMMAND_OPTION\(struct \w+, \w+,\s*"([a-z0-9-]+)"', read(os.path.relpath(path, TOP))))
-    check(len(built_) > 20 and len(planned) > 20, "the table was not understood: %s, %s" % (sorted(built_), sorted(planned)))
+    for name in commands():
+        built_ |= set(re.findall(r"^ .{5}--([a-z-]+)", nsrun([name, "--help"]).check(0).stdout, re.M))
+    check(len(built_) > 20 and len(planned) > 5, "the table was not understood: %s, %s" % (sorted(built_), sorted(planned)))
     words = words_of_messages()
     check(len({word for word, _, _ in words}) > 20, "hardly a message names an option: %s" % sorted(words)[:5])
     bad = []

@@ -270,9 +270,9 @@ def test_hosts_leave_the_rootfs_alone():
     equal(open(root + "/etc/hosts").read(), before, "the rootfs' own file")
     # --read-only has it, too, and is read-only there as well
     run = nsrun(["--userns-remap", dummy().name, "--read-only", "--add-host", "db:192.0.2.7", root, "/bin/sh", "-c",
-                 "grep -c db /etc/hosts; echo x >> /etc/hosts"])
+                 "grep -c 192.0.2.7 /etc/hosts; echo x >> /etc/hosts"])
     equal((run.stdout, run.status != 0), ("1\n", True), "read-only")
-    nsrun(["--userns-remap", dummy().name, "--ephemeral", "--add-host", "db:192.0.2.7", root, "/bin/grep", "-c", "db", "/etc/hosts"]).check(0, "1")
+    nsrun(["--userns-remap", dummy().name, "--ephemeral", "--add-host", "db:192.0.2.7", root, "/bin/grep", "-c", "192.0.2.7", "/etc/hosts"]).check(0, "1")
 
 
 def test_hosts_where_there_are_none():
@@ -333,6 +333,35 @@ def test_hostname_file():
 def test_dns():
     run = remapped("--dns 192.0.2.53 --dns 2001:db8::53", "/bin/cat", "/etc/resolv.conf").check()
     equal(run.stdout, "nameserver 192.0.2.53\nnameserver 2001:db8::53\n", "/etc/resolv.conf")
+
+
+@generate(root=True)
+def names_of_the_hosts_network():
+    """In the host's network its names mean the same: /etc/hosts and /etc/resolv.conf are the host's, as they were at the launch."""
+    def one(inside, _):
+        old = {name: open("/etc/" + name).read() for name in ("hosts", "resolv.conf")}  # of the private /etc of these tests
+        try:
+            with open("/etc/hosts", "w") as file:
+                file.write("127.0.0.1 localhost\n192.0.2.9 of-the-host")  # no newline at its end
+            with open("/etc/resolv.conf", "w") as file:
+                file.write("# comment\nnameserver 192.0.2.1\nsearch example.org\n")
+            run = inside(["--network", "host"], "cat /etc/hosts; echo ---; cat /etc/resolv.conf")
+            if run.status == 125 and "[not-built]" in run.stderr:
+                skip("--network host is not built")
+            hosts, resolv = run.check().stdout.split("---\n")
+            check(hosts.startswith("127.0.0.1 localhost\n192.0.2.9 of-the-host\n127.0.1.1\t"), "/etc/hosts: %r" % hosts)
+            equal(resolv, "# comment\nnameserver 192.0.2.1\nsearch example.org\n", "/etc/resolv.conf")
+            run = inside(["--network", "host", "--dns", "192.0.2.2"], "cat /etc/resolv.conf").check()
+            equal(run.stdout, "nameserver 192.0.2.2\n# comment\nsearch example.org\n", "/etc/resolv.conf with --dns")
+            os.remove("/etc/resolv.conf")
+            inside(["--network", "host"], "true").check()
+        finally:
+            for name, text in old.items():
+                with open("/etc/" + name, "w") as file:
+                    file.write(text)
+        # without it both are the rootfs' own business
+        check("192.0.2.9" not in inside([], "cat /etc/hosts /etc/resolv.conf").stdout, "names of the host in a network of its own")
+    yield from for_all(one)
 
 
 @generate

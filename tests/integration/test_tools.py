@@ -388,6 +388,18 @@ def test_rm_and_stop_by_several():
     assert_clean(before)
 
 
+def test_owner_is_stopped():
+    """A suspended nsrun cannot tidy up: said at once, and nothing waits for it for long."""
+    with Foreground(POLITE) as c:
+        os.kill(c.process.pid, signal.SIGSTOP)
+        run = nsrun(["stop", c.id]).check(125, "", "is stopped")
+        check(run.duration < 5 * SLOW, "%r" % run)
+        nsrun(["rm", "-f", c.id]).check(125, "", "is stopped")
+        os.kill(c.process.pid, signal.SIGCONT)
+        equal(c.wait(), 3, "status")
+        nsrun(["inspect", c.id]).check(125, stderr="no container")
+
+
 # ---- wait ----
 
 def test_wait_foreground():

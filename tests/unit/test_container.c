@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/container.h>
 #include <nsrun/plan/container_record.h>
+#include <nsrun/plan/container_show.h>
 #include <nsrun/plan/state.h>
 
 #include <nsrun/base/procstat.h>
@@ -422,6 +423,7 @@ static void fuzz(void **state)
 		char text[sizeof(good)];
 		struct container c;
 		struct err err = ERR_INIT;
+		char *json;
 
 		memcpy(text, good, sizeof(good));
 		for (int k = 0; k < 1 + i % 4; k++)
@@ -433,6 +435,17 @@ static void fuzz(void **state)
 
 			container_exit(&c, &end);
 			free(container_command(&c));
+			if (container_list_json(&c, 1, &json, &err) < 0)
+				fail_msg("%s", text);
+			free(json);
+			if (i % 8 == 0) { /* these look at the host, too */
+				if (container_inspect_json(&c, 1, &json, &err) < 0)
+					fail_msg("%s", text);
+				free(json);
+				if (container_inspect_text(&c, &json, &err) < 0)
+					fail_msg("%s", text);
+				free(json);
+			}
 			container_done(&c);
 		} else {
 			assert_true(err_is_set(&err));

@@ -145,9 +145,28 @@ static void sysctl_keys(void **state)
 		{ "user.max_user_namespaces=0", "user/max_user_namespaces" },
 	};
 	static const char *const bad[] = {
-		"", "=", "net", "net=1", ".net.x=1", "net..x=1", "net.x.=1", "net/../x=1", "net/./x=1", "net//x=1", "net.x",
-		"net.x=", "net.x=a\nb", "net.x y=1", "kernel.shmmaxx=1", "kernel.sem.x=1", "kernel.hostname=x",
-		"kernel.domainname=x", "kernel.panic=1", "vm.swappiness=1", "fs.mqueue=1", "net.\xc3\xa4=1",
+		"",
+		"=",
+		"net",
+		"net=1",
+		".net.x=1",
+		"net..x=1",
+		"net.x.=1",
+		"net/../x=1",
+		"net/./x=1",
+		"net//x=1",
+		"net.x",
+		"net.x=",
+		"net.x=a\nb",
+		"net.x y=1",
+		"kernel.shmmaxx=1",
+		"kernel.sem.x=1",
+		"kernel.hostname=x",
+		"kernel.domainname=x",
+		"kernel.panic=1",
+		"vm.swappiness=1",
+		"fs.mqueue=1",
+		"net.\xc3\xa4=1",
 	};
 	struct fixture *f = *state;
 	struct err err;
@@ -301,8 +320,9 @@ static int etc(struct fixture *f, const char *host, const char *dns, struct err 
 
 static void hosts_and_servers(void **state)
 {
-	static const char *const bad_hosts[] = { "",	 "a",	    ":1.2.3.4", "a:",	      "a:1.2.3",     "a b:1.2.3.4",
-						 "a:::x", "-a:::1", "a:[::1",	"a:1.2.3.4x", "a\n:1.2.3.4", "a:host-gateway" };
+	static const char *const bad_hosts[] = { "",	    "a",	   ":1.2.3.4",	  "a:",
+						 "a:1.2.3", "a b:1.2.3.4", "a:::x",	  "-a:::1",
+						 "a:[::1",  "a:1.2.3.4x",  "a\n:1.2.3.4", "a:host-gateway" };
 	static const char *const bad_servers[] = { "", "x", "1.2.3", "::g", "1.2.3.4 5.6.7.8", "1.2.3.4\nsearch x" };
 	struct fixture *f = *state;
 	struct err err;

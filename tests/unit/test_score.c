@@ -58,6 +58,7 @@ static struct plan shape(unsigned bits)
 	static const struct rlimit_setting rlimit;
 	static struct plan_tree volumes[2] = { { .view = VIEW_IDMAPPED }, { .view = VIEW_OWNER_ONLY } };
 	static const struct cgroup_host host;
+	static const char *const paths[] = { "/proc/kcore", NULL };
 	struct plan plan = {
 		.limits = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 100000 },
 		.cgroup_host = &host,
@@ -79,6 +80,8 @@ static struct plan shape(unsigned bits)
 		.etc_wanted = bits & 512,
 		.domainname = (bits & 32) ? "x" : NULL,
 		.umask = (bits & 128) ? 077 : 022,
+		.masked_paths = (bits & 1024) ? NULL : paths,
+		.readonly_paths = (bits & 1024) ? NULL : paths,
 		.privileged = (bits & 8) && (bits & 512),
 	};
 	plan.performer[WORK_SOURCES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;

@@ -311,8 +311,9 @@ static void absent_files(void **state)
 
 static void added_groups(void **state)
 {
-	static const char *const good[] = { "audio", "4321", "audio", NULL }, *const unknown[] = { "4321", "nosuch", NULL },
-				 *const damaged[] = { "bad", NULL }, *const none[] = { NULL };
+	static const char *const good[] = { "audio", "4321", "audio", NULL },
+				 *const unknown[] = { "4321", "nosuch", NULL }, *const damaged[] = { "bad", NULL },
+				 *const none[] = { NULL };
 	struct tree *t = *state;
 	struct err err = ERR_INIT;
 	struct user_entry e = resolve(t, "alice");

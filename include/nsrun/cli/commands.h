@@ -21,6 +21,7 @@ extern const struct command_row commands[];
 int command_run(int argc, char *const *argv);
 /* nsrun NAME ...; alphabetical, as commands[] */
 int command_gc(int argc, char *const *argv);
+int command_help(int argc, char *const *argv); /* [COMMAND|OPTION|GROUP] */
 int command_inspect(int argc, char *const *argv);
 int command_kill(int argc, char *const *argv);
 int command_ls(int argc, char *const *argv);
@@ -28,9 +29,12 @@ int command_rm(int argc, char *const *argv);
 int command_stop(int argc, char *const *argv);
 int command_top(int argc, char *const *argv);
 int command_wait(int argc, char *const *argv);
+int command_version(int argc, char *const *argv);
 
 /* NULL when it is no command. */
 const struct command_row *command_find(const char *word);
+/* The command that was probably meant; NULL. */
+const char *command_nearest(const char *word);
 
 /* Their options. */
 extern const struct option_table inspect_options, kill_options, ls_options, rm_options, stop_options, top_options,

@@ -89,11 +89,26 @@ extern const struct option_group_row option_groups[GROUP_COUNT];
  * *ret_at becomes the index of the next word. On failure `into` is to be given to options_done() all the same. */
 int options_parse(const struct option_table *table, int argc, char *const *argv, void *into, int *ret_at,
 		  struct err *err);
+/* For those who take values from elsewhere than a command line. NULL when there is no such option. */
+const struct option_row *option_find(const struct option_table *table, const char *name);
+/* The option that was probably meant; NULL. */
+const char *option_nearest(const struct option_table *table, const char *name);
+/* Is it built, and is this one of its values? `spelling` begins the message. Not for switches. */
+int option_check(const struct option_row *row, const char *spelling, const char *value, struct err *err);
+bool option_is_switch(const struct option_row *row);
+/* true, yes, on, 1 and false, no, off, 0; UNSET for anything else. */
+enum tristate option_tristate(const char *value);
 /* Frees the lists in it. */
 void options_done(const struct option_table *table, void *into);
 /* argv[0] is the program. Time and memory grow with argc, not with its square. On failure *ret is untouched. */
 int command_line_parse(int argc, char *const *argv, struct command_line *ret, struct err *err);
 void command_line_done(struct command_line *line);
+
+/* What to do here instead of an option that is unknown: ": did you mean --network?" for "net". -ENOENT when there is nothing to say. */
+int option_hint(const struct option_table *table, const char *word, char *buf, size_t size);
+int letter_hint(const struct option_table *table, char letter, char *buf, size_t size);
+/* For tests: the i-th option that a hint can name; NULL behind the last. */
+const char *option_spelling(size_t i);
 
 /* ROOTFS is no existing directory and is the word of a planned command, of docker or of an image: says what to do
  * instead. 0 when there is nothing to say. */

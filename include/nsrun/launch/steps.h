@@ -47,6 +47,8 @@ bool wants_reaper(const struct plan *plan);
 bool wants_direct_workload(const struct plan *plan);
 bool wants_oom_score(const struct plan *plan);
 bool wants_etc(const struct plan *plan);
+bool wants_readonly_paths(const struct plan *plan);
+bool wants_masks(const struct plan *plan);
 bool wants_sysctls(const struct plan *plan);
 bool wants_domainname(const struct plan *plan);
 bool wants_umask(const struct plan *plan);

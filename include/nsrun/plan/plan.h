@@ -87,7 +87,7 @@ enum origin { ORIGIN_DEFAULT, ORIGIN_OPTION, ORIGIN_IMAGE, ORIGIN_BOTH };
 
 /* The image configuration that is kept beside the rootfs, and what it says that nsrun does not act on. */
 struct plan_image {
-	const char *path;		     /* NULL: none */
+	const char *path;					   /* NULL: none */
 	const char *const *volumes, *const *ports, *const *labels; /* for --dry-run alone; labels as NAME=VALUE */
 	enum origin user, env, argv, workdir, stop_signal;
 };
@@ -148,12 +148,12 @@ struct plan {
 	const char *workdir;
 	const char *user; /* "0:0" */
 	const char *hostname;
-	const char *domainname;		    /* NULL: the kernel's "(none)" */
-	const char *const *groups;	    /* --group-add: names or numbers of the container; NULL: none */
-	mode_t umask;			    /* of the workload */
-	int stop_signal;		    /* what asks the workload to end */
-	unsigned stop_timeout;		    /* seconds from it to SIGKILL */
-	int oom_score_adj;		    /* with has_oom_score_adj */
+	const char *domainname;	   /* NULL: the kernel's "(none)" */
+	const char *const *groups; /* --group-add: names or numbers of the container; NULL: none */
+	mode_t umask;		   /* of the workload */
+	int stop_signal;	   /* what asks the workload to end */
+	unsigned stop_timeout;	   /* seconds from it to SIGKILL */
+	int oom_score_adj;	   /* with has_oom_score_adj */
 	bool has_oom_score_adj;
 	size_t n_sysctls;
 	const struct plan_sysctl *sysctls;
