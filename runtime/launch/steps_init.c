@@ -86,8 +86,16 @@ int init_sysctls_write(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
+	/* A bound procfs is read-only; what it shows of /proc/sys depends on the process that looks, and the host's is still there. */
+	_cleanup_close_ int bound = FD_NONE;
+	if (plan_ns_view(plan, NS_PID) == NS_VIEW_BOUND) {
+		bound = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (bound < 0)
+			return err_system(err, "/proc of the host");
+	}
 	for (size_t i = 0; i < plan->n_sysctls; i++) {
-		const int r = sysctl_write(launch->proc_fd, plan->sysctls[i].path, plan->sysctls[i].value, err);
+		const int r = sysctl_write(bound >= 0 ? bound : launch->proc_fd, plan->sysctls[i].path,
+					   plan->sysctls[i].value, err);
 
 		if (r < 0)
 			return r;

@@ -115,6 +115,13 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 	const long pid = join_clone3(&join, &args, &launch->init, &refused);
 	if (hidden && pid != 0)
 		(void)creds_set_dumpable(true, NULL);
+	/* cgroups(7), nsdelegate: from within a cgroup namespace nothing can be placed outside of it. */
+	if (pid == -ENOENT && launch->cgroup_fd >= 0 && plan->ns[NS_CGROUP].use == NS_JOIN)
+		return err_set(
+			err, ERR_SYSTEM, ERR_ID_NONE, ENOENT,
+			"--cgroupns %s: the container's own group lies outside of that namespace, and cgroup2 is mounted "
+			"with nsdelegate",
+			plan->ns[NS_CGROUP].word);
 	if (pid < 0 && join.n_before) {
 		*err = refused;
 		return (int)pid;

@@ -143,6 +143,22 @@ def host_pid_shows_and_hides():
 
 
 @generate(root=True)
+def sysctls_beside_host_pid():
+    """What its own namespaces cover is set, whoever made the procfs; what is the host's is refused."""
+    for kind in CALLERS:
+        def case(kind=kind):
+            before = [open("/proc/sys/" + path).read() for path in ("net/ipv4/ip_default_ttl", "kernel/shm_rmid_forced")]
+            result = sh(kind, ["--pid=host", "--sysctl=net.ipv4.ip_default_ttl=77", "--sysctl=kernel.shm_rmid_forced=1"],
+                        "cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shm_rmid_forced; (echo 5 > /proc/sys/net/ipv4/ip_default_ttl) && echo WROTE")
+            equal(result.stdout, "77\n1\n", "parameters inside: %r" % result)
+            after = [open("/proc/sys/" + path).read() for path in ("net/ipv4/ip_default_ttl", "kernel/shm_rmid_forced")]
+            equal(after, before, "the host's")
+            for option, word in (("network", "net.ipv4.ip_forward=1"), ("ipc", "kernel.shm_rmid_forced=1")):
+                refused(sh(kind, ["--%s=host" % option, "--sysctl=" + word], "true"), "sysctl-namespace")
+        yield kind, case
+
+
+@generate(root=True)
 def procfs_of_the_host_without_its_masks():
     """A container that may unmount the masks: behind them the kernel still asks for the host's root."""
     def case():
@@ -155,6 +171,11 @@ def procfs_of_the_host_without_its_masks():
         equal(result.stdout.split("\n")[0], "0", "the masks are off: %r" % result)
         for word in ("WROTE", "ROOT", "FDS"):
             check(word not in result.stdout, "%s: %r" % (word, result))
+        for kind in ("root-dummy", "root-auto", "ranges", "single"):
+            result = sh(kind, ["--pid=host", "--network=host", "--privileged"], script + "; for f in /sys/kernel/uevent_seqnum /sys/module/*/parameters/*; "
+                        "do (echo 1 > $f) 2>/dev/null && echo WROTE $f; done; true")
+            for word in ("WROTE", "ROOT", "FDS"):
+                check(word not in result.stdout, "%s: %r" % (word, result))
     yield "root-dummy", case
 
 
@@ -162,7 +183,7 @@ def procfs_of_the_host_without_its_masks():
 def host_pid_attacks():
     """Against a process of the host's root, one of the ids that the container has, and one of the caller."""
     for kind, options in (("root-dummy", []), ("root-auto", []), ("root-dummy", ["--cap-add=ALL", "--security-opt", "seccomp=unconfined"]),
-                          ("ranges", []), ("single", []), ("ranges", ["--cap-add=ALL", "--security-opt", "seccomp=unconfined"])):
+                          ("root-dummy", ["--privileged"]), ("ranges", ["--privileged"]), ("ranges", []), ("single", []), ("ranges", ["--cap-add=ALL", "--security-opt", "seccomp=unconfined"])):
         def case(kind=kind, options=options):
             who = CALLERS[kind]()[0]
             victims = {"root": subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL)}
@@ -256,13 +277,13 @@ def host_ipc():
             made = run(["ipcmk", "-M", "4096", "-p", "0666"], user=who).check(0).stdout
             number = made.split()[-1]
             try:
-                result = sh(kind, ["--ipc=host"], "cat %s; cut -c12-21 /proc/sysvipc/shm; (echo 1 > /proc/sys/kernel/shmmax) 2>/dev/null && echo WROTE; "
+                result = sh(kind, ["--ipc=host"], "cat %s; awk '{print $2}' /proc/sysvipc/shm; (echo 1 > /proc/sys/kernel/shmmax) 2>/dev/null && echo WROTE; "
                             "cp /bin/true /dev/shm/x%d && /dev/shm/x%d; echo exec=$?; rm -f /dev/shm/x%d; true" % ((path,) + (os.getpid(),) * 3))
                 contains(result.check(0).stdout, "outside", "/dev/shm")
                 check(number in result.stdout.split(), "segment %s: %r" % (number, result))
                 check("WROTE" not in result.stdout, "a sysctl was written")
                 contains(result.stdout, "exec=126", "programs in /dev/shm")
-                private = sh(kind, [], "ls /dev/shm; cut -c12-21 /proc/sysvipc/shm").check(0).stdout
+                private = sh(kind, [], "ls /dev/shm; awk '{print $2}' /proc/sysvipc/shm").check(0).stdout
                 check(os.path.basename(path) not in private and number not in private.split(), "without the option: %r" % private)
             finally:
                 run(["ipcrm", "-m", number], user=who)

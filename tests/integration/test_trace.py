@@ -92,7 +92,9 @@ def made_by(calls, pid, names, flag=None):
 def streams(calls, rows):
     """{role: [Call]}: init's, the workload's, and the runtime's with the helpers that it runs."""
     runtime = calls[0].pid
-    init = made_by(calls, runtime, ("clone3", "clone"), "CLONE_NEWNS")
+    # where namespaces are joined, by the helper that enters them
+    helpers = [call.pid for call in calls if call.name == "clone3" and "CLONE_PARENT|" in call.line and "CLONE_NEWNS" in call.line]
+    init = made_by(calls, helpers[0] if helpers else runtime, ("clone3", "clone"), "CLONE_NEWNS")
     check(init, "strace shows no clone of init")
     workload = init
     if any(row["step"] == "workload.fork" for row in rows):
