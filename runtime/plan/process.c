@@ -196,6 +196,16 @@ static size_t words(const char *const *v)
 	return n;
 }
 
+static bool append_words(struct plan *plan, const char **argv, size_t *at, const char *const *v)
+{
+	for (; v && *v; v++) {
+		argv[*at] = arena_strdup(plan->arena, *v);
+		if (!argv[(*at)++])
+			return false;
+	}
+	return true;
+}
+
 /* As docker run has it: CMD takes the place of the image's Cmd; --entrypoint that of its Entrypoint, and then its Cmd, which was made for
  * that one, is not used either. */
 static int resolve_argv(struct plan *plan, const struct plan_request *request, const struct image_config *image,
@@ -218,11 +228,9 @@ static int resolve_argv(struct plan *plan, const struct plan_request *request, c
 	const char **argv = arena_array(plan->arena, n + m + 1, sizeof(*argv));
 	if (!argv)
 		return err_oom(err);
-	for (size_t i = 0; i < n + m; i++) {
-		argv[i] = arena_strdup(plan->arena, i < n ? entrypoint[i] : cmd[i - n]);
-		if (!argv[i])
-			return err_oom(err);
-	}
+	size_t at = 0;
+	if (!append_words(plan, argv, &at, entrypoint) || !append_words(plan, argv, &at, cmd))
+		return err_oom(err);
 	if (!*argv[0])
 		return err_set(err, ERR_NOT_FOUND, ERR_ID_CMD_NOT_FOUND, ENOENT, "CMD is an empty word");
 	plan->argv = argv;
