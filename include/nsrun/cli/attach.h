@@ -9,7 +9,6 @@
 int attach_terminal(int client, const char *keys, const char *id);
 
 extern const struct option_table attach_table, logs_table;
-void print_command_help(const char *synopsis, const char *what, const struct option_table *table);
 
 /* nsrun attach, nsrun logs */
 int command_attach(int argc, char *const *argv);
