@@ -154,7 +154,7 @@ def test_readline():
              cwd=here) as terminal:
         terminal.expect("ready> ")
         terminal.write("bind 'set enable-bracketed-paste off'; source %s\n" % completion("nsrun"))
-        for typed, wanted in (("nsrun --network=n", "nsrun --network=none "), ("nsrun --trace-f", "nsrun --trace-file="),
+        for typed, wanted in (("nsrun --network=no", "nsrun --network=none "), ("nsrun --trace-f", "nsrun --trace-file="),
                               ("nsrun --security-opt seccomp=un", "nsrun --security-opt seccomp=unconfined "),
                               ("nsrun --cap-dr", "nsrun --cap-drop="), ("nsrun rootf", "nsrun rootfs/"), ("nsrun hel", "nsrun help "),
                               ("nsrun rootfs/ /etc/pa", "nsrun rootfs/ /etc/passwd ")):
