@@ -360,13 +360,14 @@ def arch_of_host():
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine)
 
 
-def checked_tree(tree, owner, second):
+def checked_tree(tree, owner, second, user_of="1000:1000"):
     equal(os.lstat(tree).st_uid, owner, "owner of the tree")
     equal(os.lstat(tree + "/home/second").st_uid, second, "owner of user 1000's file")
     check(not os.path.lexists(tree + "/etc/kept") and os.path.lexists(tree + "/etc/kept-too"), "the layers' whiteouts")
     equal(beside(tree + "/home"), ["second"], "an opaque directory")
     with open(tree + ".image.json") as file:
-        equal(json.load(file)["config"], IMAGE_CONFIG, "configuration")
+        equal(json.load(file)["config"], dict(IMAGE_CONFIG, User=user_of) if user_of else {
+            key: value for key, value in IMAGE_CONFIG.items() if key != "User"}, "configuration")
 
 
 @test(root=True, needs=["umoci"])
@@ -388,9 +389,13 @@ def test_oci_ordinary_users():
     made = image(arch=arch_of_host())
     for who, second in ((ranger(), 300999), (single(), single().uid)):
         tree = os.path.join(place(who), "tree")
-        oci(made.path, tree, user=who).check(0)
-        checked_tree(tree, who.uid, second)
-        nsrun([tree, "/bin/sh", "-c", "cat /home/second"], user=who).check(0, "second")
+        said = oci(made.path, tree, user=who).check(0)
+        one = who is single()
+        equal("became root: only one id is mapped" in said.stderr, one, "a note about the image's user")
+        checked_tree(tree, who.uid, second, None if one else "1000:1000")
+        # what the image says of itself is honoured
+        script = "echo $(busybox id -u) $GREETING $PWD $(busybox cat second)"
+        nsrun([tree, "/bin/sh", "-c", script], user=who).check(0, "%d hello /home second" % (0 if one else 1000))
         equal([name for name in os.listxattr(tree + "/home/second") if name != "security.selinux"], [], "marks of another owner")
 
 
