@@ -113,11 +113,14 @@ int cgroup_open_v2(const struct cgroup_host *host, const char *path, int *ret_fd
 
 int cgroup_is_frozen(int group_fd, bool *ret, struct err *err)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *events = NULL, *asked = NULL;
 
-	const int r = file_read_virtual_at(group_fd, "cgroup.events", EVENTS_MAX, &text, NULL, err);
+	/* "frozen" comes when the last process has stopped; what is asked for counts already. */
+	int r = file_read_virtual_at(group_fd, "cgroup.events", EVENTS_MAX, &events, NULL, err);
 	if (r == 0)
-		*ret = keyed_value(text, "frozen") == 1;
+		r = file_read_virtual_at(group_fd, "cgroup.freeze", EVENTS_MAX, &asked, NULL, err);
+	if (r == 0)
+		*ret = keyed_value(events, "frozen") == 1 || asked[0] == '1';
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include <nsrun/kernel/join.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -64,6 +65,32 @@ int runtime_container_close(struct launch *launch, struct err *err)
 		*fds[i] = FD_NONE;
 	}
 	return 0;
+}
+
+/* What the rows up to caps.set need. */
+#define CAPS_NEEDED (CAP_MASK(CAP_SETUID) | CAP_MASK(CAP_SETGID) | CAP_MASK(CAP_SETPCAP) | CAP_MASK(CAP_CHOWN))
+
+/*
+ * --userns=host: undumpable keeps nobody away who has CAP_SYS_PTRACE in the initial user namespace, as such a container may (ptrace(2)). So the new
+ * process has no more than the container when it appears in the pid namespace, but for what changing ids takes.
+ */
+int shed_caps(void *launch, struct err *err)
+{
+	const struct plan *plan = ((struct launch *)launch)->plan;
+	uint64_t kept = plan->caps.permitted | CAPS_NEEDED;
+	struct cap_sets own;
+
+	if (wants_caps_final(plan))
+		kept |= CAP_MASK(CAP_SYS_ADMIN);
+	int r = caps_get(&own, err);
+	if (r == 0)
+		r = caps_limit_bounding(plan->caps.bounding, err);
+	if (r < 0)
+		return r;
+	kept &= own.permitted;
+	const struct cap_sets sets = { .bounding = plan->caps.bounding, .effective = kept, .permitted = kept };
+
+	return caps_set(&sets, 0, err);
 }
 
 int init_cgroupns_enter(struct launch *launch, struct err *err)

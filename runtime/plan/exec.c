@@ -99,8 +99,11 @@ static int resolve_namespaces(struct plan *plan, struct plan_enter *enter, struc
 				       "%s: %s namespace", enter->label, plan_ns_name(kind));
 		const bool differs = own.st_dev != other.st_dev || own.st_ino != other.st_ino;
 
+		if (kind == NS_USER)
+			enter->sheds = !differs;
+
 		plan->ns[kind] = (struct plan_namespace){ .use = differs ? NS_JOIN : NS_HOST, .word = enter->label };
-		if (differs && kind == NS_CGROUP)
+		if (differs && kind == NS_CGROUP && !enter->sheds)
 			enter->cgroupns = true;
 		else if (differs)
 			enter->mask |= plan_ns_flag(kind);

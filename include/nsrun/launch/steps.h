@@ -168,6 +168,7 @@ ROW(init_argv_resolve);
 ROW(init_workload_fork);
 
 /* steps_enter.c: nsrun exec */
+int shed_caps(void *launch, struct err *err); /* struct join, entered */
 ROW(runtime_container_open);
 ROW(runtime_container_close);
 ROW(init_cgroupns_enter);

@@ -109,6 +109,7 @@ struct plan_enter {
 	const char *label;	      /* the container's name, or its id */
 	const struct pidref *process; /* the one in it whose namespaces are joined; borrowed */
 	uint64_t mask; /* CLONE_NEW*: where it is in another one than the caller, but the cgroup namespace */
+	bool sheds; /* no user namespace is entered: root of the host gives up beforehand what the container does not have */
 	bool raises_score; /* an ordinary user's: nsrun takes the container's out-of-memory score itself, and the new process inherits it */
 	bool cgroupns; /* that is another one, too; entered last, by the new process, once that is in its group */
 };
