@@ -359,17 +359,19 @@ static bool is_called(const char *pid, const char *name)
 
 static void spy_caps(const char *pid, const char *name)
 {
-	static char last[256]; /* said once, or nobody would read it all */
-	char path[300], line[256];
+	static char told[16][64]; /* each once, or nobody would read it all */
+	char path[300], line[64];
 
 	snprintf(path, sizeof(path), "/proc/%s/status", pid);
 	FILE *file = fopen(path, "re");
 
 	while (file && fgets(line, sizeof(line), file))
-		if (strncmp(line, "CapPrm:", 7) == 0 && strcmp(line, last) != 0 && is_called(pid, name)) {
-			strcpy(last, line);
-			printf("caps %s", line + 8);
-		}
+		for (int i = 0; i < 16 && strncmp(line, "CapPrm:", 7) == 0 && strcmp(line, told[i]) != 0; i++)
+			if (!told[i][0] && is_called(pid, name)) {
+				strcpy(told[i], line);
+				printf("caps %s", line + 8);
+				break;
+			}
 	if (file)
 		fclose(file);
 }
@@ -407,10 +409,12 @@ static void spy_one(const char *pid, const char *name)
 	for (size_t i = 0; i < k; i++)
 		if (reached[i])
 			printf("%s of %s\n",
-			       i < sizeof(links) / sizeof(*links) ? links[i] : files[i - sizeof(links) / sizeof(*links)], name);
+			       i < sizeof(links) / sizeof(*links) ? links[i]
+								  : files[i - sizeof(links) / sizeof(*links)],
+			       name);
 }
 
-static int spy(const char *name, int seconds)
+static int spy(const char *name, int seconds, bool touch)
 {
 	unsigned seen = 0;
 
@@ -423,7 +427,8 @@ static int spy(const char *name, int seconds)
 			if (atoi(d->d_name) > 1 && atoi(d->d_name) != getpid() && is_called(d->d_name, name)) {
 				seen++;
 				spy_caps(d->d_name, name);
-				spy_one(d->d_name, name);
+				if (touch)
+					spy_one(d->d_name, name);
 			}
 		closedir(dir);
 	}
@@ -462,7 +467,9 @@ int main(int argc, char **argv)
 		return net_attack(arg);
 
 	if (strcmp(word, "spy") == 0 && argc > 3)
-		return spy(arg, atoi(argv[3]));
+		return spy(arg, atoi(argv[3]), true);
+	if (strcmp(word, "spy-caps") == 0 && argc > 3)
+		return spy(arg, atoi(argv[3]), false);
 	if (strcmp(word, "create") == 0)
 		return create(arg);
 	if (strcmp(word, "euid") == 0)

@@ -556,10 +556,10 @@ def spied_without_a_user_namespace():
             name = file.read().strip()
         launcher.terminate()
         launcher.communicate(timeout=10)
-        spy = c.start("/helper", "spy", name, "5")
+        spy = c.start("/helper", "spy-caps", name, "5")
         joined = 0
         while spy.poll() is None and joined < 5000:
-            c.exec("/bin/true")
+            c.exec("/bin/true").check()
             joined += 1
         words = {word for word in spy.stdout.read().decode().splitlines() if word.startswith("caps ")}
         check(joined > 10 and words, "%d joined, %r were seen" % (joined, words))
