@@ -266,30 +266,27 @@ static int resolve_workdir(struct plan *plan, const struct plan_request *request
 	return plan_container_path(plan->arena, what, workdir ?: "/", &plan->workdir, err);
 }
 
-static int resolve_from_image(struct plan *plan, const struct plan_request *request, struct err *err)
+static int resolve_from_image(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			      struct err *err)
 {
-	struct image_config image;
-
-	int r = image_config_load(plan, request, &image, err);
-	if (r < 0)
-		return r;
-	plan->image.path = image.path;
-	plan->image.volumes = image.volumes;
-	plan->image.ports = image.ports;
-	plan->image.labels = image.labels;
-	r = plan_resolve_env(plan, request, &image, err);
+	plan->image.path = image->path;
+	plan->image.volumes = image->volumes;
+	plan->image.ports = image->ports;
+	plan->image.labels = image->labels;
+	int r = plan_resolve_env(plan, request, image, err);
 	if (r == 0)
-		r = resolve_user(plan, request, &image, err);
+		r = resolve_user(plan, request, image, err);
 	if (r == 0)
-		r = resolve_workdir(plan, request, &image, err);
+		r = resolve_workdir(plan, request, image, err);
 	if (r == 0)
-		r = resolve_argv(plan, request, &image, err);
+		r = resolve_argv(plan, request, image, err);
 	if (r == 0)
-		r = resolve_stop(plan, request, &image, err);
+		r = resolve_stop(plan, request, image, err);
 	return r;
 }
 
-int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err)
+int plan_resolve_process_of(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			    struct err *err)
 {
 	int r = plan->detached ? 0 : check_standard_fds(request, err);
 
@@ -298,7 +295,7 @@ int plan_resolve_process(struct plan *plan, const struct plan_request *request, 
 	if (r == 0)
 		r = resolve_streams(plan, request, err);
 	if (r == 0)
-		r = resolve_from_image(plan, request, err);
+		r = resolve_from_image(plan, request, image, err);
 	if (r == 0)
 		r = resolve_groups(plan, request, err);
 	if (r == 0)
@@ -313,4 +310,12 @@ int plan_resolve_process(struct plan *plan, const struct plan_request *request, 
 		r = resolve_rlimits(plan, request, err);
 	plan->reaper = request->init == YES;
 	return r;
+}
+
+int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	struct image_config image;
+
+	const int r = image_config_load(plan, request, &image, err);
+	return r < 0 ? r : plan_resolve_process_of(plan, request, &image, err);
 }

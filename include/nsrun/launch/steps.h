@@ -55,6 +55,9 @@ bool wants_umask(const struct plan *plan);
 bool wants_no_new_privs(const struct plan *plan);
 bool wants_seccomp(const struct plan *plan);
 bool wants_caps_final(const struct plan *plan);
+bool enters_container(const struct plan *plan);
+bool wants_cgroupns_entered(const struct plan *plan);
+bool wants_release(const struct plan *plan);
 
 #define ROW(name) int name(struct launch *launch, struct err *err)
 
@@ -163,6 +166,14 @@ ROW(init_terminal_open);
 ROW(init_user_resolve);
 ROW(init_argv_resolve);
 ROW(init_workload_fork);
+
+/* steps_enter.c: nsrun exec */
+int shed_caps(void *launch, struct err *err); /* struct join, entered */
+ROW(runtime_container_open);
+ROW(runtime_container_close);
+ROW(init_cgroupns_enter);
+ROW(init_container_enter);
+ROW(workload_parent_release);
 
 /* steps_workload.c */
 ROW(workload_terminal_attach);
