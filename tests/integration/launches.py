@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launches that the tests of the score walk through: together they run every row of it."""
 import collections
+import itertools
 import os
 import re
 import signal
@@ -125,6 +126,16 @@ def _user_volumes():
     return ["-v", _source("rangers", ranger()) + ":/srv/a"]
 
 
+_names = itertools.count()
+
+
+def _looked_at():
+    """All that others may look at. Another file each time: --cidfile refuses one that is there."""
+    path = os.path.join(base(), "looked-%d" % next(_names))
+    return _remapped() + ["--name", "looked-at-%d" % os.getpid(), "--rm", "--log-driver", "file", "--cidfile", path + ".cid", "--pidfile",
+                          path + ".pid"]
+
+
 LIMITS = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"]
 
 
@@ -141,6 +152,7 @@ def launches():
         Launch("terminal", lambda: _remapped() + ["-t"], _dummy_tree, terminal=True),
         Launch("volumes", lambda: _remapped() + _root_volumes(), _dummy_tree),
         Launch("ephemeral", lambda: _remapped() + ["--ephemeral", "-i=false"], _dummy_tree),
+        Launch("looked-at", _looked_at, _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
     ]
 
@@ -166,7 +178,7 @@ def chosen(rows_of):
 
 def impossible():
     """{row: what it needs} of rows that no launch on this host can have."""
-    out = {}
+    out = {"terminal.take": "a keeper, whose faults test_life.py has"}
     unified = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
     controllers = open(os.path.join(unified[0], "cgroup.controllers")).read().split() if unified else []
     if "memory" not in controllers:
