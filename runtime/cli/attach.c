@@ -98,7 +98,7 @@ static void read_input(struct session *s)
 	}
 	/* The container's own standard input stays open for the next one. A terminal that is gone attaches nobody. */
 	s->input = false;
-	s->detached = s->raw;
+	s->detached |= s->raw;
 }
 
 static int send_pending(struct session *s, struct err *err)

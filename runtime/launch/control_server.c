@@ -76,7 +76,15 @@ static int add(struct control_server *s, int fd, bool patient)
 			continue;
 		if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 			return -errno;
-		*c = (struct client){ .fd = fd, .patient = patient, .watched = event.events };
+		/* The caller is attached from the start: it misses nothing. */
+		*c = (struct client){
+			.fd = fd,
+			.patient = patient,
+			.output = patient,
+			.input = patient,
+			.wait = patient,
+			.watched = event.events,
+		};
 		return 0;
 	}
 	return -EMFILE;

@@ -18,7 +18,7 @@ def open_files(pid):
 
 def status_of(pid):
     with open("/proc/%d/status" % pid) as file:
-        return dict(line.strip().split(":\t", 1) for line in file if ":\t" in line)
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
 
 
 @generate
@@ -61,7 +61,7 @@ def test_keeper_holds_nothing_of_the_caller():
             files = open_files(keeper)
             equal([files[fd] for fd in range(3)], ["/dev/null"] * 3, "standard descriptors of the keeper")
             for fd, target in files.items():
-                check(re.match(r"/dev/null|socket:|pipe:|anon_inode:|/run/nsrun/|/sys/fs/cgroup", target),
+                check(re.match(r"/dev/null|socket:|pipe:|anon_inode:|/run/nsrun/|/sys/fs/cgroup|/$", target),
                       "descriptor %d of the keeper is %s" % (fd, target))
             equal(os.readlink("/proc/%d/cwd" % keeper), "/", "working directory of the keeper")
             equal(os.getsid(keeper), keeper, "session of the keeper")

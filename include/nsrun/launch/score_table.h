@@ -220,6 +220,9 @@ STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, in
 STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "Carries the pty's master to the runtime.")
+STEP(TERMINAL_TAKE, "terminal.take", ROLE_RUNTIME, 0, STEP_ACTION, wants_kept_terminal, runtime_terminal_take, NULL,
+     NEEDS(STEP_TERMINAL_OPEN), "fcntl", "fcntl(2)",
+     "A keeper has the pty's master and no terminal of its own: it must never wait for either side (O_NONBLOCK).")
 STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_terminal, runtime_terminal_guard, runtime_terminal_unguard,
      NEEDS(STEP_NONE), "clone", "termios(3)",
      "A process that restores the terminal if the runtime is killed: it must exist before the terminal is changed.")

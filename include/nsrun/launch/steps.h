@@ -40,6 +40,7 @@ bool wants_log(const struct plan *plan);
 bool wants_control(const struct plan *plan);
 bool wants_output_pipes(const struct plan *plan);
 bool wants_user_terminal(const struct plan *plan);
+bool wants_kept_terminal(const struct plan *plan);
 bool wants_terminal(const struct plan *plan);
 bool wants_no_terminal(const struct plan *plan);
 bool wants_stdin_null(const struct plan *plan);
@@ -113,6 +114,7 @@ ROW(runtime_output_open);
 ROW(runtime_output_close);
 ROW(runtime_pid_write);
 ROW(runtime_pid_remove);
+ROW(runtime_terminal_take);
 ROW(workload_output_attach);
 
 /* steps_sources.c: rootfs and volumes on their way into the container */
