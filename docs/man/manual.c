@@ -103,7 +103,9 @@ static void put_mount_words(void)
 		if (row->value == VALUE_TEXT && !strchr(row->word, '='))
 			roff_put("=VALUE");
 		else if (row->value != VALUE_NONE)
-			roff_put(row->value == VALUE_BOOL ? "[=true|false]" : row->value == VALUE_WORD ? "=WORD" : "VALUE");
+			roff_put(row->value == VALUE_BOOL   ? "[=true|false]"
+				 : row->value == VALUE_WORD ? "=WORD"
+							    : "VALUE");
 		for (enum mount_kind kind = 0; kind < MOUNT_KIND_COUNT; kind++)
 			if (row->kinds & (1U << kind)) {
 				roff_put(before);

@@ -98,8 +98,7 @@ static int make_overlay(struct launch *launch, const struct plan_mount *mount, i
 			launch,
 			"this kernel's tmpfs has no user.* attributes (6.6 has): directories of %s cannot be removed",
 			mount->target);
-	return overlay_new_of(&layers, launch->proc_fd, plan_has_userns(launch->plan), mount->attr_set,
-			      ret_fd, err);
+	return overlay_new_of(&layers, launch->proc_fd, plan_has_userns(launch->plan), mount->attr_set, ret_fd, err);
 }
 
 static int mount_one(struct launch *launch, const struct plan_mount *mount, struct err *err)

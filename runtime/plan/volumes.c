@@ -248,8 +248,6 @@ static int resolve_shm(struct plan *plan, const struct plan_request *request, st
 
 	if (!request->shm_size)
 		return 0;
-	if (plan->ns[NS_IPC].use == NS_HOST)
-		return err_input(err, "--shm-size: /dev/shm is the host's with --ipc=host");
 	/* 0 would be no limit at all (tmpfs(5)). */
 	if (parse_size(request->shm_size, &size) < 0 || size == 0 || size > INT64_MAX)
 		return err_input(err, "--shm-size %s: bytes from 1 with an optional suffix b, k, m, g, t are wanted",

@@ -471,7 +471,7 @@ def shm_size():
 
 
 def test_shm_size_of_the_host():
-    refused(root_caller().run("true", "--ipc=host", "--shm-size", "1m"), "--shm-size", "--ipc=host")
+    refused(root_caller().run("true", "--ipc=host", "--shm-size", "1m"), "--shm-size", "--ipc host")
 
 
 def test_shm_counts_as_memory():
