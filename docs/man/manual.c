@@ -9,6 +9,7 @@
 #include <nsrun/cli/commands.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/launch/step.h>
+#include <nsrun/plan/mount_options.h>
 
 #include <ctype.h>
 #include <string.h>
@@ -81,6 +82,41 @@ static void put_sentence(const char *text)
 	putchar(toupper((unsigned char)*text));
 	roff_put(text + 1);
 	fputs(".\n", stdout);
+}
+
+static void put_mount_words(void)
+{
+	fputs(".SH MOUNTS\n"
+	      "\\fB\\-\\-volume\\fR \\fISRC:DST\\fR[:\\fIWORD\\fR,...], \\fB\\-\\-tmpfs\\fR \\fIDST\\fR[:\\fIWORD\\fR,...] and "
+	      "\\fB\\-\\-mount type=\\fITYPE\\fR,\\fIWORD\\fR,... take these words. In \\fB\\-\\-mount\\fR a field with a comma in\n"
+	      "it stands in double quotes, as in CSV (\\fB\\(aqtype=bind,\\(dqsrc=/a,b\\(dq,dst=/v\\(aq\\fR). What may be written "
+	      "to follows the rule \\(lqWho owns what on\ndisk\\(rq of README.md. A source must exist; mount points are made in the "
+	      "rootfs where they are missing, empty and owned by the\ncontainer\\(aqs root, and stay. Nothing can be mounted over the "
+	      "rootfs itself, /proc, /sys and what nsrun makes in /dev.\n",
+	      stdout);
+	for (size_t i = 0; i < mount_words_count; i++) {
+		const struct mount_word *row = &mount_words[i];
+		const char *before = " (";
+
+		fputs(".TP\n", stdout);
+		roff_bold(row->word);
+		if (row->value == VALUE_TEXT && !strchr(row->word, '='))
+			roff_put("=VALUE");
+		else if (row->value != VALUE_NONE)
+			roff_put(row->value == VALUE_BOOL   ? "[=true|false]"
+				 : row->value == VALUE_WORD ? "=WORD"
+							    : "VALUE");
+		for (enum mount_kind kind = 0; kind < MOUNT_KIND_COUNT; kind++)
+			if (row->kinds & (1U << kind)) {
+				roff_put(before);
+				roff_put(mount_kind_name(kind));
+				before = ", ";
+			}
+		roff_put(row->only_mount ? "; --mount alone)" : ")");
+		putchar('\n');
+		roff_put(row->meaning);
+		fputs(".\n", stdout);
+	}
 }
 
 static void put_commands(void)
@@ -196,6 +232,7 @@ int main(void)
 	      "no_new_privs. When it ends, everything ends and is removed.\n",
 	      stdout);
 	put_options();
+	put_mount_words();
 	put_commands();
 	put_exit_status();
 	put_errors();

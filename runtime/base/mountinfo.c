@@ -40,6 +40,12 @@ bool mountinfo_parse(char *line, struct mountinfo *ret)
 		if (!field[i])
 			return false;
 	}
+	bool shared = false, slave = false;
+	(void)strtok_r(NULL, " ", &save); /* options */
+	for (const char *optional; (optional = strtok_r(NULL, " ", &save));) {
+		shared |= strncmp(optional, "shared:", 7) == 0;
+		slave |= strncmp(optional, "master:", 7) == 0;
+	}
 	decode_octal(field[3]);
 	decode_octal(field[4]);
 	*ret = (struct mountinfo){
@@ -49,6 +55,8 @@ bool mountinfo_parse(char *line, struct mountinfo *ret)
 		.target = field[4],
 		.type = type,
 		.super_options = options ? options : "",
+		.shared = shared,
+		.slave = slave,
 	};
 	return true;
 }

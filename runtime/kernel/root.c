@@ -233,7 +233,8 @@ static int empty_directory(int attached, int *ret_fd, struct err *err)
 			    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, ret_fd, err);
 }
 
-int root_mask_paths(const struct root_base *bases, const char *const *paths, int null_fd, struct err *err)
+int root_mask_paths(const struct root_base *bases, const char *const *paths, bool must_exist, int null_fd,
+		    struct err *err)
 {
 	_cleanup_close_ int empty = FD_NONE;
 
@@ -244,6 +245,9 @@ int root_mask_paths(const struct root_base *bases, const char *const *paths, int
 		int r = open_if_exists(bases, *paths, &target, err);
 		if (r < 0)
 			return r;
+		if (target < 0 && must_exist)
+			return err_set(err, ERR_INPUT, ERR_ID_MASK_MISSING, ENOENT, "%s in the container: masking it",
+				       *paths);
 		if (target < 0)
 			continue;
 		if (fstat(target, &st) < 0)

@@ -127,7 +127,10 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		child_ends(launch, r, err);
 	/* When init has ended, that is the cause, whatever the runtime's own row met because of it. The kernel closes the channel of
 	 * a dying process before its pidfd becomes readable, so the channel's end is waited upon, too. */
-	if (r < 0 && launch->init.fd >= 0 && (err->kind == ERR_PEER || pidref_ended(&launch->init)))
+	/* A child that failed and is about to end has said so on the tape: its files in /proc are closed to the runtime by then (EACCES). */
+	if (r < 0 && launch->init.fd >= 0 &&
+	    (err->kind == ERR_PEER || pidref_ended(&launch->init) ||
+	     atomic_load_explicit(&launch->tape->child_failed, memory_order_acquire)))
 		r = explain_end_of_child(launch, err);
 	if (r == 0)
 		r = await_exec(launch, err);
@@ -190,20 +193,20 @@ static void launch_end(struct launch *launch)
 	closep(&launch->userns_fd);
 	pidref_close(&launch->runtime);
 	pidref_close(&launch->init);
-	for (size_t i = 0; launch->volume_mounts && i < launch->plan->n_volumes; i++)
-		closep(&launch->volume_mounts[i]);
-	free(launch->volume_mounts);
+	for (size_t i = 0; launch->source_mounts && i < launch->plan->n_sources; i++)
+		closep(&launch->source_mounts[i]);
+	free(launch->source_mounts);
 }
 
 static int launch_begin(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
-	launch->volume_mounts = calloc(plan->n_volumes + 1, sizeof(int));
-	if (!launch->volume_mounts)
+	launch->source_mounts = calloc(plan->n_sources + 1, sizeof(int));
+	if (!launch->source_mounts)
 		return err_oom(err);
-	for (size_t i = 0; i < plan->n_volumes; i++)
-		launch->volume_mounts[i] = FD_NONE;
+	for (size_t i = 0; i < plan->n_sources; i++)
+		launch->source_mounts[i] = FD_NONE;
 	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++)
 		launch->joined[kind] = launch->provided[kind] = FD_NONE;
 	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)

@@ -247,7 +247,7 @@ bool runtime_opens(const struct plan *plan)
 
 bool runtime_opens_volumes(const struct plan *plan)
 {
-	return runtime_opens(plan) && plan->n_volumes;
+	return runtime_opens(plan) && plan->n_sources;
 }
 
 bool init_opens(const struct plan *plan)
@@ -257,7 +257,7 @@ bool init_opens(const struct plan *plan)
 
 bool init_opens_volumes(const struct plan *plan)
 {
-	return init_opens(plan) && plan->n_volumes;
+	return init_opens(plan) && plan->n_sources;
 }
 
 bool wants_rootfs_idmap(const struct plan *plan)
@@ -267,13 +267,13 @@ bool wants_rootfs_idmap(const struct plan *plan)
 
 bool wants_volumes(const struct plan *plan)
 {
-	return plan->n_volumes > 0;
+	return plan->n_mounts > 0;
 }
 
 static bool any_volume(const struct plan *plan, enum tree_view view)
 {
-	for (size_t i = 0; i < plan->n_volumes; i++)
-		if (plan->volumes[i].view == view)
+	for (size_t i = 0; i < plan->n_sources; i++)
+		if (plan->sources[i].view == view)
 			return true;
 	return false;
 }
@@ -346,7 +346,7 @@ bool wants_readonly_paths(const struct plan *plan)
 
 bool wants_masks(const struct plan *plan)
 {
-	return plan->masked_paths && *plan->masked_paths;
+	return plan->asked_masks || (plan->masked_paths && *plan->masked_paths);
 }
 
 bool wants_sysctls(const struct plan *plan)

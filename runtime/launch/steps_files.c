@@ -250,29 +250,6 @@ int init_mqueue_mount(struct launch *launch, struct err *err)
 	return r < 0 ? r : attach_in_dev(launch, "mqueue", mount, err);
 }
 
-int init_volumes_mount(struct launch *launch, struct err *err)
-{
-	const struct plan *plan = launch->plan;
-
-	for (size_t i = 0; i < plan->n_volumes; i++) {
-		const struct plan_tree *volume = &plan->volumes[i];
-		const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (volume->readonly ? MOUNT_ATTR_RDONLY : 0);
-		const int mount = launch->volume_mounts[i];
-		_cleanup_close_ int target = FD_NONE;
-
-		int r = mount_set_attr(mount, "", attr, 0, 0, true, volume->source, err);
-		if (r == 0)
-			r = root_mount_point(launch->root_fd, volume->target,
-					     volume->is_directory ? ROOT_DIRECTORY : ROOT_FILE,
-					     volume->is_directory ? 0755 : 0644, &target, err);
-		if (r == 0)
-			r = mount_attach(mount, target, volume->target, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 int init_paths_readonly(struct launch *launch, struct err *err)
 {
 	const struct root_base bases[] = { { "/proc", launch->proc_fd },
@@ -294,7 +271,12 @@ int init_paths_mask(struct launch *launch, struct err *err)
 		return err_system(err, "/dev/null in the container");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return err_bug(err, "/dev/null in the container is not the character device 1:3");
-	return root_mask_paths(bases, launch->plan->masked_paths, null, err);
+	int r = root_mask_paths(bases, launch->plan->masked_paths, false, null, err);
+	/* What the caller named is looked for in the whole container, volumes and rootfs, after everything is mounted. */
+	const struct root_base whole[] = { bases[0], bases[1], { "", launch->root_fd }, { NULL, FD_NONE } };
+	if (r == 0 && launch->plan->asked_masks)
+		r = root_mask_paths(whole, launch->plan->asked_masks, true, null, err);
+	return r;
 }
 
 int init_console_bind(struct launch *launch, struct err *err)

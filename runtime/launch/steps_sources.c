@@ -25,13 +25,20 @@ static int open_tree_of(const struct plan_tree *tree, int *ret_mount, struct err
 		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE,
 			       "%s: was exchanged for another file after it was checked", tree->source);
 	_cleanup_close_ int mount = FD_NONE;
-	/* What is mounted below comes along only where nobody's ids are changed: the ownership rule looked at this tree, and what lies
-	 * below it may be reachable for others by another path. */
-	int r = mount_clone_tree(fd, "", tree->view == VIEW_AS_IS, &mount, err);
+	struct err refused = ERR_INIT;
+	int r = mount_clone_tree(fd, "", tree->recursive, &mount, &refused);
+	if (r == -EINVAL && !tree->recursive)
+		return err_set(
+			err, ERR_SYSTEM, ERR_ID_NONE, EINVAL,
+			"%s: showing it without what is mounted below, which would uncover what those mounts hide "
+			"(mount_namespaces(7))",
+			tree->source);
+	if (r < 0)
+		*err = refused;
 	/* A clone of a shared mount, which every mount is where systemd runs, is its peer: what is mounted below it in the container would
 	 * appear on the host too, and pivot_root(2) refuses it as the new root. */
-	if (r == 0)
-		r = mount_set_attr(mount, "", 0, 0, MS_PRIVATE, true, tree->source, err);
+	if (r == 0 && tree->propagation != MS_SHARED)
+		r = mount_set_attr(mount, "", 0, 0, tree->propagation, true, tree->source, err);
 	if (r < 0)
 		return r;
 	*ret_mount = TAKE_FD(mount);
@@ -47,8 +54,8 @@ static int open_volumes(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
-	for (size_t i = 0; i < plan->n_volumes; i++) {
-		const int r = open_tree_of(&plan->volumes[i], &launch->volume_mounts[i], err);
+	for (size_t i = 0; i < plan->n_sources; i++) {
+		const int r = open_tree_of(&plan->sources[i], &launch->source_mounts[i], err);
 
 		if (r < 0)
 			return r;
@@ -143,9 +150,9 @@ int runtime_rootfs_overlay(struct launch *launch, struct err *err)
 int runtime_volumes_close(struct launch *launch, struct err *err)
 {
 	(void)err;
-	for (size_t i = 0; i < launch->plan->n_volumes; i++) {
-		closep(&launch->volume_mounts[i]);
-		launch->volume_mounts[i] = FD_NONE;
+	for (size_t i = 0; i < launch->plan->n_sources; i++) {
+		closep(&launch->source_mounts[i]);
+		launch->source_mounts[i] = FD_NONE;
 	}
 	return 0;
 }
@@ -154,15 +161,15 @@ int runtime_volumes_owner(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
-	for (size_t i = 0; i < plan->n_volumes; i++) {
-		const struct plan_tree *volume = &plan->volumes[i];
+	for (size_t i = 0; i < plan->n_sources; i++) {
+		const struct plan_tree *volume = &plan->sources[i];
 		_cleanup_close_ int userns = FD_NONE;
 
 		if (volume->view != VIEW_OWNER_ONLY)
 			continue;
 		int r = idmap_make_userns(&volume->owner_uids, &volume->owner_gids, &userns, err);
 		if (r == 0)
-			r = mount_idmap(launch->volume_mounts[i], userns, true, volume->source, err);
+			r = mount_idmap(launch->source_mounts[i], userns, true, volume->source, err);
 		if (r < 0)
 			return r;
 	}
@@ -198,8 +205,8 @@ int runtime_volumes_idmap(struct launch *launch, struct err *err)
 	_cleanup_close_ int userns = FD_NONE;
 	int r = open_userns(launch, &userns, err);
 
-	for (size_t i = 0; r == 0 && i < plan->n_volumes; i++)
-		if (plan->volumes[i].view == VIEW_IDMAPPED)
-			r = mount_idmap(launch->volume_mounts[i], userns, true, plan->volumes[i].source, err);
+	for (size_t i = 0; r == 0 && i < plan->n_sources; i++)
+		if (plan->sources[i].view == VIEW_IDMAPPED)
+			r = mount_idmap(launch->source_mounts[i], userns, true, plan->sources[i].source, err);
 	return r;
 }

@@ -17,35 +17,6 @@ static const uint64_t default_caps = CAP_MASK(CAP_CHOWN) | CAP_MASK(CAP_DAC_OVER
 				     CAP_MASK(CAP_SETGID) | CAP_MASK(CAP_SETUID) | CAP_MASK(CAP_SETPCAP) |
 				     CAP_MASK(CAP_SYS_CHROOT);
 
-static const char *const masked_paths[] = {
-	"/proc/acpi",
-	"/proc/asound",
-	"/proc/interrupts",
-	"/proc/kcore",
-	"/proc/keys",
-	"/proc/key-users",
-	"/proc/latency_stats",
-	"/proc/sched_debug",
-	"/proc/scsi",
-	"/proc/slabinfo",
-	"/proc/softirqs",
-	"/proc/timer_list",
-	"/proc/timer_stats",
-	"/sys/devices/virtual/powercap",
-	"/sys/firmware",
-	"/sys/class/thermal",
-	"/sys/devices/virtual/thermal",
-	"/sys/kernel/notes",
-	"/sys/kernel/slab",
-	"/sys/kernel/vmcoreinfo",
-	NULL,
-};
-
-/* pressure: the kernel's are the host's, and writing sets a trigger (PSI) there. */
-static const char *const readonly_paths[] = {
-	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/pressure", "/proc/sys", "/proc/sysrq-trigger", NULL,
-};
-
 static int apply_caps(const char *const *names, const char *option, bool add, uint64_t *caps, struct err *err)
 {
 	for (; names && *names; names++) {
@@ -120,7 +91,9 @@ static int parse_bool(const char *text, bool *ret)
 
 static int apply_security_opt(struct plan *plan, const char *text, const char **seccomp, struct err *err)
 {
-	static const char *const known[] = { "seccomp", "no-new-privileges", "apparmor", "label", "systempaths", NULL };
+	static const char *const known[] = {
+		"seccomp", "no-new-privileges", "apparmor", "label", "systempaths", "mask", "unmask", NULL
+	};
 	char name[32];
 	const size_t n = strcspn(text, "=:"); /* Docker writes no-new-privileges:true as well */
 	const char *value = text[n] ? text + n + 1 : NULL;
@@ -141,39 +114,20 @@ static int apply_security_opt(struct plan *plan, const char *text, const char **
 			return err_input(err, "--security-opt %s: true or false is wanted", text);
 		return 0;
 	}
-	if (streq(name, "apparmor") || streq(name, "label") || streq(name, "systempaths"))
+	if (streq(name, "systempaths") && value && streq(value, "unconfined"))
+		return 0; /* plan_resolve_system_paths() reads these three */
+	if ((streq(name, "mask") || streq(name, "unmask")) && value && *value)
+		return 0;
+	if (streq(name, "systempaths") || streq(name, "mask") || streq(name, "unmask"))
+		return err_input(err,
+				 "--security-opt %s: systempaths=unconfined, mask=PATH[:PATH...], unmask=ALL or "
+				 "unmask=PATH[:PATH...] is wanted",
+				 text);
+	if (streq(name, "apparmor") || streq(name, "label"))
 		return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, 0, "--security-opt %s", text);
 	const char *near = nearest_word(name, known);
 	return err_input(err, "--security-opt %s: unknown%s%s%s", text, near ? "; did you mean " : "", near ? near : "",
 			 near ? "?" : "");
-}
-
-/* Temperatures tell what other tenants compute; there is one directory for each processor (moby, advisory GHSA-6fw5-f8r9-fgfm). */
-static int resolve_paths(struct plan *plan, struct err *err)
-{
-	static const char *const nothing[] = { NULL };
-
-	if (plan->privileged) {
-		plan->masked_paths = plan->readonly_paths = nothing;
-		return 0;
-	}
-	const long cpus =
-		access("/sys/devices/system/cpu/cpu0/thermal_throttle", F_OK) == 0 ? sysconf(_SC_NPROCESSORS_CONF) : 0;
-	const size_t n_fixed = ARRAY_LEN(masked_paths) - 1;
-	const char **masked = arena_array(plan->arena, n_fixed + (size_t)(cpus > 0 ? cpus : 0) + 1, sizeof(*masked));
-
-	if (!masked)
-		return err_oom(err);
-	memcpy(masked, masked_paths, n_fixed * sizeof(*masked));
-	for (long i = 0; i < cpus; i++) {
-		masked[n_fixed + (size_t)i] =
-			arena_printf(plan->arena, "/sys/devices/system/cpu/cpu%ld/thermal_throttle", i);
-		if (!masked[n_fixed + (size_t)i])
-			return err_oom(err);
-	}
-	plan->masked_paths = masked;
-	plan->readonly_paths = readonly_paths;
-	return 0;
 }
 
 int plan_resolve_confinement(struct plan *plan, const struct plan_request *request, struct err *err)
@@ -193,7 +147,7 @@ int plan_resolve_confinement(struct plan *plan, const struct plan_request *reque
 
 	int r = resolve_caps(plan, request, err);
 	if (r == 0)
-		r = resolve_paths(plan, err);
+		r = plan_resolve_system_paths(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_seccomp(plan, seccomp, err);
 	return r;

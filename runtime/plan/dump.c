@@ -3,11 +3,13 @@
 
 #include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/plan/mount_options.h>
 
 #include <inttypes.h>
 #include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 /* Not in the headers of every C library beside <sched.h>. */
@@ -179,18 +181,24 @@ static const char *key_of(char key[KEY_MAX], const char *prefix, const char *nam
 	return key;
 }
 
-/* `prefix` is "rootfs" or "volume.0". */
+static const char *propagation_text(uint64_t propagation)
+{
+	return propagation == MS_SLAVE ? "slave" : propagation == MS_SHARED ? "shared" : "private";
+}
+
+/* `prefix` is "rootfs" or "source.0". */
 static void put_tree(FILE *out, const char *prefix, const struct plan_tree *tree)
 {
 	char key[KEY_MAX];
 
 	put(out, key_of(key, prefix, "source"), tree->source);
 	put(out, key_of(key, prefix, "path"), tree->path);
-	put(out, key_of(key, prefix, "target"), tree->target);
 	put(out, key_of(key, prefix, "view"), view_text(tree->view));
 	put(out, key_of(key, prefix, "why"), tree->why);
 	put_bool(out, key_of(key, prefix, "readonly"), tree->readonly);
 	put_bool(out, key_of(key, prefix, "directory"), tree->is_directory);
+	put_bool(out, key_of(key, prefix, "recursive"), tree->recursive);
+	put(out, key_of(key, prefix, "propagation"), propagation_text(tree->propagation));
 	put_idmap(out, key_of(key, prefix, "owner.uids"), &tree->owner_uids, false);
 	put_idmap(out, key_of(key, prefix, "owner.gids"), &tree->owner_gids, false);
 	fprintf(out, "%s: %u:%u\n", key_of(key, prefix, "device"), major(tree->device), minor(tree->device));
@@ -206,20 +214,78 @@ static void put_etc(FILE *out, const struct plan *plan)
 	put_bool(out, "resolv.conf.required", plan->resolv_conf_required);
 }
 
+static void put_attr(FILE *out, const char *key, uint64_t attr)
+{
+	static const struct {
+		uint64_t attr;
+		const char *name;
+	} names[] = {
+		{ MOUNT_ATTR_RDONLY, "ro" },
+		{ MOUNT_ATTR_NOSUID, "nosuid" },
+		{ MOUNT_ATTR_NODEV, "nodev" },
+		{ MOUNT_ATTR_NOEXEC, "noexec" },
+		{ MOUNT_ATTR_NOATIME, "noatime" },
+		{ MOUNT_ATTR_STRICTATIME, "strictatime" },
+		{ MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow" },
+	};
+
+	fprintf(out, "%s:%s", key, attr ? "" : " none");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (attr & names[i].attr) {
+			fprintf(out, " %s", names[i].name);
+			attr &= ~names[i].attr;
+		}
+	/* A bit that this table does not know must not be invisible. */
+	if (attr)
+		fprintf(out, " 0x%" PRIx64, attr);
+	fputs("\n", out);
+}
+
+static void put_mount(FILE *out, const char *prefix, const struct plan_mount *mount)
+{
+	char key[KEY_MAX];
+
+	put(out, key_of(key, prefix, "kind"), mount_kind_name(mount->kind));
+	put(out, key_of(key, prefix, "target"), mount->target);
+	put(out, key_of(key, prefix, "said"), mount->said);
+	put_attr(out, key_of(key, prefix, "attributes"), mount->attr_set);
+	put_attr(out, key_of(key, prefix, "attributes.top"), mount->attr_top);
+	put_attr(out, key_of(key, prefix, "attributes.cleared"), mount->attr_clear);
+	fprintf(out, "%s: %zu", key_of(key, prefix, "sources"), mount->n_sources);
+	for (size_t i = 0; i < mount->n_sources; i++)
+		fprintf(out, " source.%zu", mount->first_source + i);
+	fputs("\n", out);
+	if (mount->kind == MOUNT_TMPFS) {
+		put(out, key_of(key, prefix, "size"), mount->size ? mount->size : "default");
+		put(out, key_of(key, prefix, "mode"), mount->mode);
+		put(out, key_of(key, prefix, "inodes"), mount->nr_inodes ? mount->nr_inodes : "default");
+		put(out, key_of(key, prefix, "uid"), mount->uid ? mount->uid : "0");
+		put(out, key_of(key, prefix, "gid"), mount->gid ? mount->gid : "0");
+	}
+	if (mount->kind == MOUNT_OVERLAY) {
+		put(out, key_of(key, prefix, "upper"), mount->in_memory ? "memory" : mount->upper.name);
+		put(out, key_of(key, prefix, "work"), mount->in_memory ? "memory" : mount->work.name);
+	}
+}
+
 static void put_files(FILE *out, const struct plan *plan)
 {
 	put_tree(out, "rootfs", &plan->rootfs);
 	put_bool(out, "rootfs.ephemeral", plan->ephemeral);
 	put_bool(out, "rootfs.copied", plan->rootfs_copied);
 	put_bool(out, "rootfs.nosuid", plan->root_nosuid);
-	fprintf(out, "volumes: %zu\n", plan->n_volumes);
-	for (size_t i = 0; i < plan->n_volumes; i++) {
-		char prefix[32];
-
-		snprintf(prefix, sizeof(prefix), "volume.%zu", i);
-		put_tree(out, prefix, &plan->volumes[i]);
+	char prefix[32];
+	fprintf(out, "mounts: %zu\n", plan->n_mounts);
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		snprintf(prefix, sizeof(prefix), "mount.%zu", i);
+		put_mount(out, prefix, &plan->mounts[i]);
+	}
+	for (size_t i = 0; i < plan->n_sources; i++) {
+		snprintf(prefix, sizeof(prefix), "source.%zu", i);
+		put_tree(out, prefix, &plan->sources[i]);
 	}
 	put_strv(out, "masked", plan->masked_paths);
+	put_strv(out, "masked.asked", plan->asked_masks);
 	put_strv(out, "readonly", plan->readonly_paths);
 	put(out, "shm.size", plan->shm_size);
 	put_etc(out, plan);

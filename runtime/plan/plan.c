@@ -31,9 +31,12 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 	plan->ephemeral = request->ephemeral == YES;
 	if (plan->ephemeral && probe_tmpfs_user_xattrs())
 		plan->performer[WORK_OVERLAY] = BY_INIT;
-	const int r = plan_resolve_tree(plan, source, true, request->read_only == YES, request->trust_rootfs == YES,
-					false, &plan->rootfs, err);
-	plan->rootfs.target = "/";
+	const struct tree_wish wish = {
+		.is_rootfs = true,
+		.readonly = request->read_only == YES,
+		.trusted = request->trust_rootfs == YES,
+	};
+	const int r = plan_resolve_tree(plan, source, &wish, &plan->rootfs, err);
 	if (r == 0 && plan->ephemeral && plan->rootfs.view == VIEW_IDMAPPED) {
 		_cleanup_close_ int fd = open(plan->rootfs.path, O_PATH | O_CLOEXEC);
 
@@ -117,7 +120,7 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	if (r == 0)
 		r = resolve_rootfs(plan, request, err);
 	if (r == 0)
-		r = plan_resolve_volumes(plan, request, err);
+		r = plan_resolve_mounts(plan, request, err);
 	if (r == 0)
 		r = resolve_cgroup(plan, request, err);
 	if (r == 0)

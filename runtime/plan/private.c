@@ -201,3 +201,26 @@ int tree_is_hidden(int fd, const struct stat *st, const char *source, const char
 	*ret = !shown;
 	return 0;
 }
+
+int tree_propagation(int fd, const char *source, bool *ret_shared, bool *ret_slave, struct err *err)
+{
+	_cleanup_free_ char *mounts = NULL;
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0)
+		return err_system(err, "%s: the mount it is on", source);
+	const int r = file_read_virtual_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &mounts, NULL, err);
+	if (r < 0)
+		return r;
+	for (char *line, *state = mounts; state && (line = strsep(&state, "\n"));) {
+		struct mountinfo mount;
+
+		if (!mountinfo_parse(line, &mount) || mount.id != (int)stx.stx_mnt_id)
+			continue;
+		*ret_shared = mount.shared;
+		*ret_slave = mount.slave;
+		return 0;
+	}
+	return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENOENT, "%s: its mount is not among those of this namespace",
+		       source);
+}

@@ -134,7 +134,7 @@ static void put_mount(json_t *mounts, const char *destination, const char *type,
 }
 #define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-static json_t *id_mappings(const struct idmap *map)
+json_t *spec_id_mappings(const struct idmap *map)
 {
 	json_t *array = json_array();
 
@@ -179,32 +179,15 @@ static void put_own_mounts(const struct writer *w, json_t *mounts)
 	put_mount(mounts, "/dev/mqueue", "mqueue", "mqueue", OPTIONS("nosuid", "noexec", "nodev"));
 }
 
-static void put_volume(json_t *mounts, const struct plan *plan, const struct plan_tree *volume)
-{
-	json_t *options =
-		strings(OPTIONS(volume->view == VIEW_AS_IS ? "rbind" : "bind", "nosuid", "nodev", "rprivate"));
-	json_t *object = json_pack("{s:s, s:s, s:s, s:o}", "destination", volume->target, "type", "bind", "source",
-				   volume->path, "options", options);
-
-	if (volume->readonly)
-		json_array_append_new(options, json_string("ro"));
-	if (volume->view != VIEW_AS_IS) {
-		const bool all = volume->view == VIEW_IDMAPPED;
-
-		json_array_append_new(options, json_string("idmap"));
-		json_object_set_new(object, "uidMappings", id_mappings(all ? &plan->uids : &volume->owner_uids));
-		json_object_set_new(object, "gidMappings", id_mappings(all ? &plan->gids : &volume->owner_gids));
-	}
-	json_array_append_new(mounts, object);
-}
-
 static json_t *mounts_of(const struct writer *w)
 {
 	json_t *mounts = json_array();
 
 	put_own_mounts(w, mounts);
-	for (size_t i = 0; i < w->plan->n_volumes; i++)
-		put_volume(mounts, w->plan, &w->plan->volumes[i]);
+	if (!spec_mounts(w->plan, mounts)) {
+		json_decref(mounts);
+		return NULL;
+	}
 	return mounts;
 }
 
@@ -274,9 +257,14 @@ static int linux_of(struct writer *w, json_t **ret, struct err *err)
 			json_object_set_new(sysctls, plan->sysctls[i].path, json_string(plan->sysctls[i].value));
 		json_object_set_new(object, "sysctl", sysctls);
 	}
+	for (const char *const *p = plan->asked_masks; p && *p; p++)
+		if (json_array_append_new(json_object_get(object, "maskedPaths"), json_string(*p)) < 0) {
+			json_decref(object);
+			return err_input(err, "masked path %s: is no UTF-8", *p);
+		}
 	if (plan->namespaces & CLONE_NEWUSER) {
-		json_object_set_new(object, "uidMappings", id_mappings(&plan->uids));
-		json_object_set_new(object, "gidMappings", id_mappings(&plan->gids));
+		json_object_set_new(object, "uidMappings", spec_id_mappings(&plan->uids));
+		json_object_set_new(object, "gidMappings", spec_id_mappings(&plan->gids));
 	}
 	if (plan->namespaces_later & CLONE_NEWTIME)
 		json_object_set_new(object, "timeOffsets",
@@ -316,6 +304,11 @@ static void tell_missing(struct writer *w)
 		missing(w, "--add-host, --dns: /etc/hosts and /etc/resolv.conf are the rootfs' own");
 	if (plan->reaper)
 		missing(w, "--init: CMD is process 1");
+	if (!spec_mounts_are_whole(plan))
+		missing(w,
+			"an overlay in memory, with layers whose ids are changed, or with a comma or colon in a path");
+	if (plan->asked_masks)
+		missing(w, "a masked path that does not exist is no error");
 	if (plan->stdin_null)
 		missing(w, "standard input is the engine's");
 }

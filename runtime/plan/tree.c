@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 /* A directory that can be entered and is not empty: an empty one is a typing error or a mount that is missing. */
@@ -41,15 +42,18 @@ static bool owned_by_range(const struct plan *plan, const struct stat *st)
 	       idmap_to_inside(&plan->gids, st->st_gid, &inside);
 }
 
-struct tree_wish {
-	bool is_rootfs, readonly, trusted, idmap_root;
-};
-
 /* A mount is attached inside the container's own mount namespace, so its flags are not locked (mount_namespaces(7)): who has CAP_SYS_ADMIN
  * there may make a read-only one writable. */
 static bool may_remount(const struct plan *plan)
 {
 	return plan->caps.bounding & CAP_MASK(CAP_SYS_ADMIN);
+}
+
+/* Read-only does not keep anybody from a socket or a FIFO (path_resolution(7): a read-only file system refuses changes of files alone), and
+ * what is idmapped belongs to container root. */
+static bool is_channel(const struct stat *st)
+{
+	return S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode) || S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
 }
 
 /* Host root's trees: to write through an idmapped mount makes files of host root, so others must not reach them. */
@@ -63,17 +67,13 @@ static int view_of_host_root(const struct plan *plan, int fd, const struct stat 
 		tree->why = "host root's, idmapped, writes are thrown away";
 		return 0;
 	}
-	/* Read-only does not keep anybody from a socket or a FIFO (path_resolution(7): a read-only file system refuses changes of files alone),
-	 * and what is idmapped belongs to container root. */
-	const bool channel =
-		S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode) || S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
-	if (channel && !wish->idmap_root)
+	if (is_channel(st) && !wish->idmap_root)
 		return err_refused(
 			err, ERR_ID_VOLUME_CHANNEL,
 			"volume %s: a socket, FIFO or device of host root, which the container's root would own",
 			tree->source);
-	if (wish->readonly && !may_remount(plan)) {
-		tree->why = "host root's, idmapped, read-only";
+	if (wish->layer || (wish->readonly && !may_remount(plan))) {
+		tree->why = wish->layer ? "host root's, idmapped, only read" : "host root's, idmapped, read-only";
 		return 0;
 	}
 	if (wish->trusted || wish->idmap_root) {
@@ -121,11 +121,36 @@ static bool group_of_owner(uid_t owner, gid_t *ret)
 	return getgrgid_r(owner, &group, buffer, NSS_BUFFER, &found_group) == 0 && !found_group;
 }
 
+/* A map that the caller wrote out. What it grants of host root's falls under the rule for host root's trees; the rest is the caller's word. */
+static int view_of_own_ids(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish,
+			   struct plan_tree *tree, struct err *err)
+{
+	bool grants_root;
+
+	int r = plan_parse_volume_ids(plan, wish->ids, tree, &grants_root, err);
+	if (r == 0 && (grants_root || (is_channel(st) && st->st_uid == 0)))
+		r = view_of_host_root(plan, fd, st, wish, tree, err);
+	if (r < 0)
+		return r;
+	tree->view = VIEW_OWNER_ONLY;
+	tree->why = "exactly the ids of idmap=uids= are granted";
+	return 0;
+}
+
 static int choose_view(const struct plan *plan, int fd, const struct stat *st, const struct tree_wish *wish,
 		       struct plan_tree *tree, struct err *err)
 {
 	tree->view = VIEW_AS_IS;
-	if (!plan_has_userns(plan)) {
+	if ((wish->idmap || wish->ids) && plan->performer[WORK_IDMAP] == BY_NOBODY)
+		return err_refused(err, ERR_ID_IDMAP_UNAVAILABLE, "volume %s: idmap: %s", tree->source,
+				   plan_has_userns(plan)
+					   ? "a mount with its own ids needs CAP_SYS_ADMIN over the file system"
+					   : "without a user namespace there are no other ids to show");
+	if (wish->ids)
+		return view_of_own_ids(plan, fd, st, wish, tree, err);
+	if (wish->idmap)
+		return view_of_host_root(plan, fd, st, wish, tree, err);
+	if (!(plan_has_userns(plan))) {
 		tree->why = "the container has the host's ids";
 		return 0;
 	}
@@ -134,7 +159,7 @@ static int choose_view(const struct plan *plan, int fd, const struct stat *st, c
 		return 0;
 	}
 	if (plan->performer[WORK_IDMAP] == BY_NOBODY) {
-		if (!wish->is_rootfs || wish->readonly || plan->ephemeral) {
+		if (!wish->is_rootfs || wish->readonly || wish->layer || plan->ephemeral) {
 			tree->why = "belongs to nobody inside; the caller's own rights apply";
 			return 0;
 		}
@@ -152,59 +177,74 @@ static int choose_view(const struct plan *plan, int fd, const struct stat *st, c
 	 * let set-group-id files of it be made. */
 	gid_t group;
 	const bool known = group_of_owner(st->st_uid, &group);
-	if ((!known || st->st_gid != group) && (!wish->readonly || may_remount(plan)))
+	if ((!known || st->st_gid != group) && !wish->layer && (!wish->readonly || may_remount(plan)))
 		return err_refused(
 			err, ERR_ID_VOLUME_GROUP,
 			"volume %s: belongs to user %u, but to group %u, which is not known to be that user's own",
 			tree->source, st->st_uid, st->st_gid);
 	tree->view = VIEW_OWNER_ONLY;
 	tree->why = "an ordinary user's: its owner is container root, no other id is granted";
-	tree->owner_uids = (struct idmap){ 1, { { st->st_uid, plan->root_uid, 1 } } };
-	tree->owner_gids = (struct idmap){ 1, { { group, plan->root_gid, 1 } } };
+	tree->owner_uids = (struct idmap){ 1, { { st->st_uid, 0, 1 } } };
+	tree->owner_gids = (struct idmap){ 1, { { group, 0, 1 } } };
+	tree->owner_pending = true;
 	return 0;
 }
 
-int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted,
-		      bool idmap_root, struct plan_tree *ret, struct err *err)
+/* From the container's ids to the host's. plan_parse_volume_ids() saw to it that each extent lies in one of the container's. */
+static void settle_map(struct idmap *map, const struct idmap *container)
 {
-	const struct tree_wish wish = { is_rootfs, wants_readonly, trusted, idmap_root };
-	struct plan_tree tree = { .source = source, .readonly = wants_readonly };
-	const char *what = is_rootfs ? "rootfs" : "volume";
+	for (size_t i = 0; i < map->n; i++)
+		(void)idmap_to_outside(container, map->extents[i].outside, &map->extents[i].outside);
+}
+
+static void settle_tree(const struct plan *plan, struct plan_tree *tree)
+{
+	if (!tree->owner_pending || plan->auto_pending)
+		return;
+	settle_map(&tree->owner_uids, &plan->uids);
+	settle_map(&tree->owner_gids, &plan->gids);
+	tree->owner_pending = false;
+}
+
+int plan_resolve_tree(const struct plan *plan, const char *source, const struct tree_wish *wish, struct plan_tree *ret,
+		      struct err *err)
+{
+	struct plan_tree tree = { .source = source, .readonly = wish->readonly, .propagation = MS_PRIVATE };
+	const char *what = wish->is_rootfs ? "rootfs" : "volume";
 	struct stat st;
 
 	_cleanup_close_ int fd = open(source, O_PATH | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT && is_rootfs)
-		return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, ENOENT, "rootfs %s: does not exist", source);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_INPUT, wish->is_rootfs ? ERR_ID_ROOTFS_MISSING : ERR_ID_VOLUME_MISSING, ENOENT,
+			       "%s %s: does not exist", what, source);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_system(err, "%s %s", what, source);
 	tree.is_directory = S_ISDIR(st.st_mode);
 	tree.device = st.st_dev;
 	tree.inode = st.st_ino;
-	if (is_rootfs && !tree.is_directory)
+	if (wish->is_rootfs && !tree.is_directory)
 		return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, ENOTDIR, "rootfs %s: is not a directory", source);
 
 	char path[PATH_MAX];
 	int r = tree_path_of(fd, source, path, err);
 	if (r == 0 && !(tree.path = arena_strdup(plan->arena, path)))
 		r = err_oom(err);
-	if (r == 0 && is_rootfs)
+	if (r == 0 && wish->is_rootfs)
 		r = check_rootfs(fd, source, err);
 	if (r == 0)
-		r = choose_view(plan, fd, &st, &wish, &tree, err);
+		r = choose_view(plan, fd, &st, wish, &tree, err);
 	if (r < 0)
 		return r;
+	/* What is mounted below comes along only where nobody's ids are changed: the ownership rule looked at this tree, and what lies below
+	 * it may be reachable for others by another path. */
+	tree.recursive = tree.view == VIEW_AS_IS && !wish->same_mount;
+	settle_tree(plan, &tree);
 	*ret = tree;
 	return 0;
 }
 
 void plan_settle_trees(struct plan *plan)
 {
-	for (size_t i = 0; i < plan->n_volumes; i++) {
-		struct plan_tree *tree = &plan->volumes[i];
-
-		if (tree->view != VIEW_OWNER_ONLY)
-			continue;
-		tree->owner_uids.extents[0].outside = plan->root_uid;
-		tree->owner_gids.extents[0].outside = plan->root_gid;
-	}
+	for (size_t i = 0; i < plan->n_sources; i++)
+		settle_tree(plan, &plan->sources[i]);
 }

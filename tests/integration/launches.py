@@ -124,7 +124,14 @@ def _root_volumes():
 
 
 def _user_volumes():
-    return ["-v", _source("rangers", ranger()) + ":/srv/a"]
+    return ["-v", _source("rangers", ranger()) + ":/srv/a", "--tmpfs", "/srv/t:size=1m"]
+
+
+def _mounts():
+    """Every kind of mount, and a mask."""
+    top = [_source(name, dummy()) for name in ("one", "two", "upper", "work")]
+    return _root_volumes() + ["--mount", "type=overlay,lowerdir=%s:%s,upperdir=%s,workdir=%s,dst=/srv/c" % tuple(top), "--tmpfs", "/srv/d:size=1m",
+                              "-v", top[0] + ":/srv/e:O", "--shm-size", "1m", "--masked-path", "/srv/b"]
 
 
 _kept = {}
@@ -171,7 +178,7 @@ def launches():
         Launch("user-single", [], lambda: _own(single()), single),
         Launch("init", lambda: _remapped() + ["--init"], _dummy_tree),
         Launch("terminal", lambda: _remapped() + ["-t"], _dummy_tree, terminal=True),
-        Launch("volumes", lambda: _remapped() + _root_volumes(), _dummy_tree),
+        Launch("volumes", lambda: _remapped() + _mounts(), _dummy_tree),
         Launch("ephemeral", lambda: _remapped() + ["--ephemeral", "-i=false"], _dummy_tree),
         Launch("host-namespaces", lambda: _remapped() + HOST, _dummy_tree),
         Launch("host-namespaces-init", lambda: _remapped() + HOST + ["--init"], _dummy_tree),

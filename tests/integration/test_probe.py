@@ -29,6 +29,18 @@ def dummy_launch(*options):
     return lambda: (None, ["--userns-remap", dummy().name] + list(options) + [rootfs(owner=dummy(), with_probe=True)])
 
 
+def all_mounts():
+    """Every kind of mount at once."""
+    for name in ("bind", "one", "two", "upper", "work"):
+        os.chown(tmp(name), 100000, 100000)
+    top = tmp()
+    return None, ["--userns-remap", dummy().name, "-v", top + "/bind:/m/bind:ro,noexec,noatime", "-v", top + "/bind:/m/memory:O",
+                  "--mount", "type=overlay,lowerdir={0}/one:{0}/two,upperdir={0}/upper,workdir={0}/work,dst=/m/overlay".format(top),
+                  "--tmpfs", "/m/tmpfs:size=1m,uid=5,gid=6,mode=700,nr_inodes=100", "--mount", "type=tmpfs,dst=/m/tmpfs/in,exec",
+                  "--shm-size", "1m", "--masked-path", "/m/tmpfs/in", "--security-opt", "mask=/etc/hostname",
+                  rootfs(owner=dummy(), with_probe=True)]
+
+
 KINDS = {
     "root-dummy": dummy_launch(),
     "root-auto": lambda: (None, [rootfs(private=True, with_probe=True)]),
@@ -52,6 +64,7 @@ KINDS = {
     "user-host-pid": lambda: (ranger(), ["--pid=host", own_tree(ranger())]),
     "user-host-network": lambda: (ranger(), ["--network=host", own_tree(ranger())]),
     "user-host-ipc": lambda: (ranger(), ["--ipc=host", own_tree(ranger())]),
+    "mounts": all_mounts,
 }
 
 
@@ -81,6 +94,8 @@ def normalise_mount(line, container, uid_map, gid_map):
     fstype, source, extra = right[0], right[1], right[2].split(",")
     if target == "/" and fstype != "overlay":
         root, fstype, source, extra = "ROOTFS", "DISK", "DISK", []
+    elif target == "/m/bind":
+        root, fstype, source, extra = "SOURCE", "DISK", "DISK", []
     elif NODE.match(target) or (root == "/null" and fstype in ("devtmpfs", "tmpfs")):
         root, fstype, source, extra = "HOST" + os.path.join("/dev", root.lstrip("/")), "HOST", "HOST", []
     out = []
@@ -90,6 +105,7 @@ def normalise_mount(line, container, uid_map, gid_map):
             option = "%s=%s" % (name, inside(uid_map if name == "uid" else gid_map, int(value)))
         if fstype == "overlay":  # others are the kernel's defaults, and differ between kernels
             # userxattr too: with tmpfs before Linux 6.6 root's overlays have trusted.* attributes instead
+            # layers are shown by number of descriptor
             option = name if name in ("rw", "ro", "lowerdir", "upperdir", "workdir") else None
             if option is None:
                 continue

@@ -95,6 +95,8 @@ CASES = {
     "ulimit": ["--ulimit", "nofile=512:1024", "--ulimit", "core=0"],
     "process": ["--umask", "077", "--group-add", "tty", "--sysctl", "net.ipv4.ip_forward=1", "--oom-score-adj", "200"],
     "privileged": ["--privileged"],
+    "tmpfs": ["--tmpfs", "/t:size=1m,mode=700,uid=5,gid=6,nr_inodes=100", "--shm-size", "1m"],
+    "masks": ["--masked-path", "/etc/hostname", "--security-opt", "unmask=/proc/softirqs"],
     "environment": ["-e", "A=b c", "-e", "HOME=/tmp", "-w", "/tmp"],
 }
 
@@ -148,6 +150,21 @@ def test_a_volume():
     mounts = [mount for mount in config["mounts"] if mount["destination"] == "/data"]
     equal(len(mounts), 1, "mounts at /data")
     check("ro" in mounts[0]["options"] and mounts[0]["source"] == volume, "the mount: %r" % mounts[0])
+
+
+@test(root=True)
+def test_mounts():
+    for name in ("one", "two", "upper", "work"):
+        tmp(name, owner=(100000, 100000))
+    top = tmp()
+    config, told = spec(["-v", top + "/one:/data:noexec,nosymfollow,rslave", "-v", top + "/one:/ids:idmap=uids=@100000-3-1;gids=@100000-4-1", "--mount",
+                         "type=overlay,lowerdir={0}/one:{0}/two,upperdir={0}/upper,workdir={0}/work,dst=/o".format(top)])
+    mounts = {mount["destination"]: mount for mount in config["mounts"]}
+    equal(sorted(mounts["/data"]["options"]), ["nodev", "noexec", "nosuid", "nosymfollow", "rbind", "rslave"], "/data")
+    equal(mounts["/ids"]["uidMappings"], [{"containerID": 100000, "hostID": 100003, "size": 1}], "/ids")
+    check("lowerdir={0}/one:{0}/two".format(top) in mounts["/o"]["options"] and "upperdir=%s/upper" % top in mounts["/o"]["options"], "%r" % mounts["/o"])
+    check("overlay" not in told, told)
+    contains(spec(["-v", top + "/one:/o:O"])[1], "overlay", "what is told")
 
 
 @test(root=True)

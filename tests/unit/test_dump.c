@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 static struct plan sample(void)
@@ -27,7 +28,6 @@ static struct plan sample(void)
 	static const struct plan_sysctl sysctls[] = { { "net/ipv4/ip_forward", "1" } };
 	static const struct seccomp_program program = { .len = 42, .flags = 2 };
 	static struct plan_tree volume = { .source = "./data",
-					   .target = "/data",
 					   .view = VIEW_OWNER_ONLY,
 					   .readonly = true,
 					   .is_directory = true,
@@ -40,6 +40,16 @@ static struct plan sample(void)
 	host.v2_controller[CGROUP_PIDS] = true;
 	strcpy(host.v1_mount[CGROUP_MEMORY], "/sys/fs/cgroup/memory");
 	strcpy(host.v1_self[CGROUP_MEMORY], "/old");
+	static struct plan_mount mounts[] = {
+		{ .kind = MOUNT_BIND,
+		  .said = "--volume ./data:/data:ro",
+		  .target = "/data",
+		  .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID,
+		  .n_sources = 1 },
+		{ .kind = MOUNT_TMPFS, .said = "--tmpfs /t", .target = "/t", .mode = "1777", .size = "4096" },
+		{ .kind = MOUNT_OVERLAY, .said = "x", .target = "/u", .in_memory = true },
+	};
+
 	volume.device = makedev(8, 1);
 	return (struct plan){
 		.id = "0123456789ab",
@@ -55,14 +65,12 @@ static struct plan sample(void)
 		.gids = { 1, { { 0, 200000, 65536 } } },
 		.root_uid = 100000,
 		.root_gid = 200000,
-		.rootfs = { .source = "rootfs/",
-			    .target = "/",
-			    .view = VIEW_IDMAPPED,
-			    .is_directory = true,
-			    .why = "private" },
+		.rootfs = { .source = "rootfs/", .view = VIEW_IDMAPPED, .is_directory = true, .why = "private" },
 		.root_nosuid = true,
-		.n_volumes = 1,
-		.volumes = &volume,
+		.n_sources = 1,
+		.sources = &volume,
+		.n_mounts = 3,
+		.mounts = mounts,
 		.masked_paths = masked,
 		.shm_size = "64m",
 		.argv = argv,
@@ -148,13 +156,25 @@ static void test_dump(void **state)
 		"rootfs.why: private",
 		"rootfs.nosuid: yes",
 		"rootfs.ephemeral: no",
-		"volumes: 1",
-		"volume.0.view: owner-only",
-		"volume.0.readonly: yes",
-		"volume.0.owner.uids: 1000:100000:1",
-		"volume.0.owner.gids: 1001:100000:1",
-		"volume.0.device: 8:1",
-		"volume.0.inode: 7",
+		"mounts: 3",
+		"mount.0.kind: bind",
+		"mount.0.said: --volume ./data:/data:ro",
+		"mount.0.target: /data",
+		"mount.0.attributes: ro nosuid",
+		"mount.0.sources: 1 source.0",
+		"mount.1.kind: tmpfs",
+		"mount.1.size: 4096",
+		"mount.1.inodes: default",
+		"mount.2.kind: overlay",
+		"mount.2.upper: memory",
+		"source.0.propagation: private",
+		"source.0.recursive: no",
+		"source.0.view: owner-only",
+		"source.0.readonly: yes",
+		"source.0.owner.uids: 1000:100000:1",
+		"source.0.owner.gids: 1001:100000:1",
+		"source.0.device: 8:1",
+		"source.0.inode: 7",
 		"masked.0: /proc/kcore",
 		"readonly: none",
 		"argv.0: /bin/echo",

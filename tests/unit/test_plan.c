@@ -87,7 +87,10 @@ static int resolve(const struct fixture *f, const char *rest, bool is_rootfs, bo
 
 	path_of(f, rest, path, sizeof(path));
 	*err = ERR_INIT;
-	return plan_resolve_tree(f->plan, path, is_rootfs, readonly, trusted, idmap_root, ret, err);
+	const struct tree_wish wish = {
+		.is_rootfs = is_rootfs, .readonly = readonly, .trusted = trusted, .idmap_root = idmap_root
+	};
+	return plan_resolve_tree(f->plan, path, &wish, ret, err);
 }
 
 static void give(const struct fixture *f, const char *rest, uid_t uid)
@@ -169,10 +172,17 @@ static void volumes_by_owner(void **state)
 	assert_int_equal(tree.owner_uids.extents[0].count, 1);
 
 	/* An `auto` range is known only after plan_reserve(). */
-	f->plan->volumes = &tree;
-	f->plan->n_volumes = 1;
-	f->plan->root_uid = f->plan->root_gid = 777000;
+	f->plan->auto_pending = true;
+	assert_int_equal(resolve(f, "open/tree", false, false, false, false, &tree, &err), 0);
+	assert_true(tree.owner_pending);
+	f->plan->sources = &tree;
+	f->plan->n_sources = 1;
+	f->plan->uids = f->plan->gids = (struct idmap){ 1, { { 0, 777000, 65536 } } };
 	plan_settle_trees(f->plan);
+	assert_int_equal(tree.owner_uids.extents[0].outside, 0);
+	f->plan->auto_pending = false;
+	plan_settle_trees(f->plan);
+	plan_settle_trees(f->plan); /* once is enough */
 	assert_int_equal(tree.owner_uids.extents[0].outside, 777000);
 	assert_int_equal(tree.owner_gids.extents[0].outside, 777000);
 }
@@ -266,13 +276,15 @@ static void volume_words(void **state)
 	snprintf(above, sizeof(above), "%s/open/tree:/data:ro", f->top);
 	const char *const two[] = { good, above, NULL };
 	struct plan_request request = { .volumes = two };
-	assert_int_equal(plan_resolve_volumes(f->plan, &request, &err), 0);
-	assert_int_equal(f->plan->n_volumes, 2);
-	assert_string_equal(f->plan->volumes[0].target, "/data"); /* the parent first */
-	assert_string_equal(f->plan->volumes[1].target, "/data/deep");
+	f->plan->user = "0:0";
+	f->plan->no_new_privs = true;
+	assert_int_equal(plan_resolve_mounts(f->plan, &request, &err), 0);
+	assert_int_equal(f->plan->n_mounts, 2);
+	assert_string_equal(f->plan->mounts[0].target, "/data"); /* the parent first */
+	assert_string_equal(f->plan->mounts[1].target, "/data/deep");
 
-	static const char *const suffixes[] = { "",	     ":",     ":data",	   ":/",   ":/x:ro,rw",
-						":/x:bogus", ":/x:z", ":/../x:ro", ":/x:", NULL };
+	static const char *const suffixes[] = { "",	     ":",	":data",     ":/",   ":/x:ro,rw",
+						":/x:bogus", ":/x:dev", ":/../x:ro", ":/x:", NULL };
 	for (size_t i = 0; suffixes[i]; i++) {
 		char text[128];
 
@@ -280,14 +292,16 @@ static void volume_words(void **state)
 		snprintf(text, sizeof(text), "%s/open/tree%s", f->top, suffixes[i]);
 		const char *const one[] = { text, NULL };
 		request.volumes = one;
-		if (plan_resolve_volumes(f->plan, &request, &err) == 0)
+		f->plan->n_mounts = f->plan->n_sources = 0;
+		if (plan_resolve_mounts(f->plan, &request, &err) == 0)
 			fail_msg("%s was accepted", text);
 		assert_true(strlen(err.message) > 0);
 	}
 	err = ERR_INIT;
 	const char *const same[] = { good, good, NULL };
 	request.volumes = same;
-	assert_true(plan_resolve_volumes(f->plan, &request, &err) < 0);
+	f->plan->n_mounts = f->plan->n_sources = 0;
+	assert_true(plan_resolve_mounts(f->plan, &request, &err) < 0);
 }
 
 static bool has(const char *const *env, const char *text)

@@ -56,20 +56,23 @@ static struct plan shape(unsigned bits)
 {
 	static const struct seccomp_program program = { .len = 1 };
 	static const struct rlimit_setting rlimit;
+	static struct plan_mount mounts[2];
 	static struct plan_tree volumes[2] = { { .view = VIEW_IDMAPPED }, { .view = VIEW_OWNER_ONLY } };
 	static const struct cgroup_host host;
 	static const char *const paths[] = { "/proc/kcore", NULL };
 	struct plan plan = {
 		.limits = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 100000 },
 		.cgroup_host = &host,
-		.volumes = volumes,
+		.sources = volumes,
+		.mounts = mounts,
 		.rlimits = &rlimit,
 		.namespaces = (bits & 1) ? CLONE_NEWUSER : 0,
 		.terminal = bits & 2,
 		.reaper = bits & 4,
 		.cgroup_path = (bits & 8) ? "/nsrun/x" : NULL,
 		.cgroup_v1 = (bits & 24) == 24,
-		.n_volumes = (bits & 32) ? 2 : 0,
+		.n_sources = (bits & 32) ? 2 : 0,
+		.n_mounts = (bits & 32) ? 2 : 0,
 		.seccomp = (bits & 64) ? &program : NULL,
 		.no_new_privs = bits & 128,
 		.ephemeral = bits & 256,

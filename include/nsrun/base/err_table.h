@@ -127,3 +127,31 @@ ERR_ID(NAMESPACE_FOREIGN, "namespace-foreign",
 ERR_ID(JOIN_DENIED, "join-denied",
        "a namespace may be joined by root, and by who owns the user namespace that owns it (setns(2)): join one of your own containers, or run nsrun as root")
 ERR_ID(PAUSED, "paused", "nothing begins in a frozen control group: write 0 to its cgroup.freeze (cgroups(7)) first")
+ERR_ID(MOUNT_OPTION, "mount-option", "nsrun(1) lists the words that --volume, --mount and --tmpfs take")
+ERR_ID(VOLUME_MISSING, "volume-missing",
+       "make it first (mkdir): nsrun makes no directory of the host. There is no store of named volumes; a name without a slash is a directory here, as in ./data")
+ERR_ID(MOUNT_TARGET, "mount-target",
+       "choose another place. What nsrun itself mounts at /proc, /sys and /dev is what programs there must be able to trust; --masked-path hides a part of it, "
+       "and new names below /dev, and /dev/shm, may be mounted on")
+ERR_ID(PROPAGATION, "propagation",
+       "rslave receives what the host mounts; rshared exists without a user namespace alone (--userns=host), since a mount namespace of a less privileged "
+       "owner never gives mounts to the one it came from (mount_namespaces(7)). Both need a source on a shared mount (mount(8), shared subtree operations)")
+ERR_ID(READONLY_SLAVE, "readonly-slave",
+       "what the host mounts later comes as the host has it, writable or not: add bind-recursive=writable if that is meant, or leave rslave away")
+ERR_ID(IDMAP_UNAVAILABLE, "idmap-unavailable",
+       "run nsrun as root with a remap; for an ordinary user its own files are the container root's without any idmap")
+ERR_ID(IDMAP_BELOW, "idmap-below",
+       "a tree whose ids are changed comes without what is mounted below it, which others may reach by another path: name each such mount by a --volume of its own")
+ERR_ID(VOLUME_CHOWN, "volume-chown",
+       "nsrun changes no owner on disk: leave U away, and give the directory to the user that is to own it inside (chown(1)), or run the command as the container's root")
+ERR_ID(SELINUX_LABEL, "selinux-label", "label the directory yourself (chcon -t container_file_t), and leave z and Z away")
+ERR_ID(MOUNT_SUID, "mount-suid", "with no_new_privs they count for nothing anyway: add --security-opt no-new-privileges=false, or leave suid away")
+ERR_ID(MOUNT_DEV, "mount-dev", "leave dev away; the nodes that programs need are in /dev of the container")
+ERR_ID(OVERLAY_LAYERS, "overlay-layers",
+       "upperdir and workdir are two directories in one directory, on a file system that overlayfs can write to (ext4, xfs, btrfs; tmpfs since Linux 6.6; "
+       "no overlay, NFS or FUSE); without upperdir there are two lower directories or more. See the kernel's documentation of overlayfs")
+ERR_ID(MASK_MISSING, "mask-missing", "name a path that exists in the container, or leave it away: there is nothing to hide")
+ERR_ID(SHARED_BELOW, "shared-below", "mount it elsewhere: a mount below a shared one would be made on the host, too")
+ERR_ID(MOUNT_LOCKED, "mount-locked",
+       "noexec, nosuid and the access time rule of the host's own mount can be changed by root alone (mount_namespaces(7)): leave exec, suid, noatime, "
+       "relatime and strictatime away, or take a source on another mount")

@@ -12,6 +12,7 @@ struct mountinfo {
 	const char *target; /* where */
 	const char *type;
 	const char *super_options; /* "" where there are none */
+	bool shared, slave;	   /* mount_namespaces(7); a mount can be both */
 };
 
 /* Splits the line in place; the fields point into it, with the octal escapes of space, tab, newline and backslash undone. False: not

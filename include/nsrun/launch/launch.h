@@ -44,7 +44,7 @@ struct launch {
 		[NS_COUNT]; /* detached mounts of what shows a namespace that init may not mount itself (enum ns_view) */
 	int userns_fd;	    /* of the container, held to end all that is in it */
 	int rootfs_mount;   /* detached */
-	int *volume_mounts;  /* plan->n_volumes of them, detached */
+	int *source_mounts;  /* plan->n_sources of them, detached */
 	int root_fd;	     /* the container's "/", once attached */
 	int proc_fd, sys_fd; /* roots of its procfs and sysfs */
 	int dev_fd;	     /* the container's /dev */

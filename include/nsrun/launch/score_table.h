@@ -46,10 +46,10 @@ STEP(ROOTFS_OVERLAY, "rootfs.overlay", ROLE_RUNTIME, 0, STEP_ACTION, wants_overl
      "--ephemeral before Linux 6.6: tmpfs has no user.* attributes, without which overlayfs in a user namespace can replace no directory (EIO); with the runtime's privileges it uses trusted.* ones.")
 STEP(VOLUMES_OPEN, "volumes.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens_volumes, runtime_volumes_open, runtime_volumes_close,
      NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
-     "Volume sources are pinned as descriptors: an exchange of the path after the check changes nothing.")
+     "The directories and files of the host that volumes, and the layers of overlays, are made of: pinned as descriptors, so that an exchange of the path after the check changes nothing.")
 STEP(VOLUMES_OWNER, "volumes.owner", ROLE_RUNTIME, 0, STEP_ACTION, wants_owner_volumes, runtime_volumes_owner, NULL,
      NEEDS(STEP_VOLUMES_OPEN), "mount_setattr", "mount_setattr(2)",
-     "An ordinary user's volume shows its owner as container root and grants no other id: its map is not the container's, so a user namespace of its own carries it.")
+     "An ordinary user's volume shows its owner as container root and grants no other id (idmap=uids= grants what it says): its map is not the container's, so a user namespace of its own carries it.")
 STEP(PROC_PROVIDE, "proc.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_proc_provided, runtime_proc_provide, runtime_proc_drop,
      NEEDS(STEP_NONE), "fsmount", "proc(5)",
      "--pid=host under remapping: a procfs takes CAP_SYS_ADMIN over the pid namespace's owner, which init lacks; a detached mount crosses by inheritance. Of a joined namespace the process that enters it makes one: init.clone.")
@@ -197,17 +197,17 @@ STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_
      "fsmount", "mq_overview(7)",
      "POSIX message queues of this ipc namespace.")
 STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
-     NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_DEV_MOUNT), "move_mount", "move_mount(2)",
-     "Each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else.")
+     NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_SHM_MOUNT), "move_mount", "move_mount(2)",
+     "--volume, --mount, --tmpfs: each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else. Parents come before what lies below.")
 STEP(SYSCTLS_WRITE, "sysctls.write", ROLE_INIT, 0, STEP_ACTION, wants_sysctls, init_sysctls_write, NULL, NEEDS(STEP_PROC_MOUNT),
      "openat2 write", "proc(5)",
      "--sysctl: through the procfs that was just mounted, as container root, whom the kernel lets write what its namespaces cover; before /proc/sys becomes read-only.")
 STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, wants_readonly_paths, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYSCTLS_WRITE),
      "mount_setattr", "mount_setattr(2)",
      "Kernel settings that are not namespaced stay readable and cannot be written.")
-STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT),
+STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT, STEP_VOLUMES_MOUNT),
      "move_mount", "move_mount(2)",
-     "What tells about the host's hardware, keys and timing is covered.")
+     "What tells about the host's hardware, keys and timing is covered, and what --masked-path names; after the volumes, which may hold such a path.")
 STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
      "ioctl", "netdevice(7)",
      "A new network namespace has a loopback device that is down.")

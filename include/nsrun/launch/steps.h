@@ -117,7 +117,7 @@ ROW(runtime_pid_remove);
 ROW(runtime_terminal_take);
 ROW(workload_output_attach);
 
-/* steps_sources.c: rootfs and volumes on their way into the container */
+/* steps_sources.c: the trees of the host on their way into the container */
 ROW(runtime_rootfs_open);
 ROW(runtime_rootfs_close);
 ROW(runtime_rootfs_overlay);
@@ -143,7 +143,6 @@ ROW(init_dev_links);
 ROW(init_pts_mount);
 ROW(init_shm_mount);
 ROW(init_mqueue_mount);
-ROW(init_volumes_mount);
 ROW(init_paths_readonly);
 ROW(init_paths_mask);
 ROW(init_console_bind);
@@ -152,6 +151,9 @@ ROW(init_root_detach);
 
 /* steps_etc.c */
 ROW(init_etc_mount);
+
+/* steps_mounts.c: what --volume, --mount and --tmpfs ask for */
+ROW(init_volumes_mount);
 
 /* steps_init.c */
 ROW(init_parent_bind);

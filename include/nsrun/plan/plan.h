@@ -26,22 +26,56 @@
 
 /* How a tree of the host appears inside (the table "Who owns what on disk" in docs/architecture.md). */
 enum tree_view {
-	VIEW_AS_IS,	 /* bound as it is */
-	VIEW_IDMAPPED,	 /* through the container's own map: host root's files are container root's */
-	VIEW_OWNER_ONLY, /* its owner appears as container root, and no other id is granted */
+	VIEW_AS_IS,    /* bound as it is */
+	VIEW_IDMAPPED, /* through the container's own map: host root's files are container root's */
+	VIEW_OWNER_ONLY, /* its owner appears as container root, and no other id is granted; or exactly what idmap=uids= grants */
 };
 
 struct plan_tree {
 	const char *source; /* as the caller said it */
 	const char *path;   /* the same, absolute and without links, for records */
-	const char *target; /* absolute path in the container; "/" for the rootfs */
 	enum tree_view view;
 	bool readonly;
 	bool is_directory;
-	const char *why;		     /* one clause: which row of the ownership rule decided */
-	struct idmap owner_uids, owner_gids; /* VIEW_OWNER_ONLY: disk id -> host id of container root */
-	dev_t device;			     /* of the source when it was checked: the row that opens it compares, */
-	ino_t inode;			     /* so that an exchange in between is noticed */
+	bool recursive;	      /* with what is mounted below it; never where ids are changed */
+	uint64_t propagation; /* MS_PRIVATE, MS_SLAVE or MS_SHARED, for all of it */
+	const char *why;      /* one clause: which row of the ownership rule decided */
+	struct idmap owner_uids,
+		owner_gids; /* VIEW_OWNER_ONLY: disk id -> host id of container root or, with idmap=uids=, of others */
+	bool owner_pending; /* the second ids of these are still the container's: the `auto` range is not taken yet */
+	dev_t device;	    /* of the source when it was checked: the row that opens it compares, */
+	ino_t inode;	    /* so that an exchange in between is noticed */
+};
+
+enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_OVERLAY, MOUNT_KIND_COUNT };
+
+/* A directory that overlayfs is given, by its name in the one that holds it. */
+struct plan_layer {
+	const char *name; /* NULL: none */
+	dev_t device;
+	ino_t inode;
+};
+
+/* One entry of --volume, --mount or --tmpfs. */
+struct plan_mount {
+	enum mount_kind kind;
+	const char *said;   /* "--volume ./data:/data", for messages */
+	const char *target; /* absolute path in the container */
+	bool is_directory;
+	uint64_t attr_set, attr_clear; /* MOUNT_ATTR_*: of a bind with everything below it, */
+	uint64_t attr_top;	       /* and of its topmost mount alone (read-only by bind-recursive=writable) */
+
+	/* Its trees of the host, in plan->sources: of a bind one; of an overlay the lower layers, topmost first, and after them the directory
+	 * that holds upperdir and workdir. */
+	size_t first_source, n_sources;
+
+	/* MOUNT_TMPFS: file system options in the kernel's words, NULL where nothing was said */
+	const char *size, *mode, *nr_inodes, *uid, *gid;
+
+	/* MOUNT_OVERLAY */
+	size_t n_lower;
+	struct plan_layer upper, work;
+	bool in_memory; /* :O, upper and work are in a new tmpfs */
 };
 
 /* What becomes of each kind of namespace. */
@@ -143,9 +177,13 @@ struct plan {
 	bool ephemeral;
 	bool rootfs_copied; /* --ephemeral where idmapped mounts are missing: a copy in a tmpfs, which has them, serves instead of an overlay */
 	bool root_nosuid;
-	size_t n_volumes;
-	struct plan_tree *volumes; /* sorted so that a parent is mounted before what lies below */
+	size_t n_sources;
+	struct plan_tree *sources; /* the trees of the host that mounts are made of */
+	size_t n_mounts;
+	struct plan_mount *mounts; /* sorted so that a parent is mounted before what lies below */
 	const char *const *masked_paths, *const *readonly_paths;
+	const char *const *
+		asked_masks; /* --masked-path and mask=: anywhere in the container, and an error where they are missing */
 	const char *shm_size; /* tmpfs option text */
 	/* Files of /etc that are the container's own, bound over the rootfs' (etc.mount). What is not there is not made, but for
 	 * what an option asks for. */

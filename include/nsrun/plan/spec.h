@@ -17,4 +17,10 @@ int plan_spec(const struct plan *plan, void (*on_missing)(const char *what, void
 struct seccomp_rules;
 json_t *spec_seccomp(const struct seccomp_rules *rules);
 
+/* Appends the plan's mounts. False: a word is no UTF-8, or no memory. */
+bool spec_mounts(const struct plan *plan, json_t *mounts);
+/* Has config.json words for all of them? */
+bool spec_mounts_are_whole(const struct plan *plan);
+json_t *spec_id_mappings(const struct idmap *map);
+
 #endif

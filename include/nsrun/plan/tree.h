@@ -5,11 +5,28 @@
 
 #include <nsrun/plan/plan.h>
 
-/* Opens source, decides tree->view, readonly, why, device and inode; refuses with the ways out. wants_readonly is what the caller said. */
-int plan_resolve_tree(const struct plan *plan, const char *source, bool is_rootfs, bool wants_readonly, bool trusted,
-		      bool idmap_root, struct plan_tree *ret, struct err *err);
+/* What the caller said of a tree. */
+struct tree_wish {
+	bool is_rootfs;
+	bool readonly;	 /* mounted read-only, which who has CAP_SYS_ADMIN inside can undo */
+	bool layer;	 /* only ever read: a lower layer of an overlay, whose mount nobody inside can reach */
+	bool trusted;	 /* --trust-rootfs */
+	bool idmap_root; /* :idmap=root */
+	bool idmap;	 /* :idmap */
+	bool same_mount; /* without what is mounted below it */
+	const char *ids; /* :idmap=uids=..., NULL: nothing said */
+};
 
-/* Part of plan_reserve(): writes the ids of an `auto` range into the maps of owner-only volumes. */
+/* Opens source, decides tree->view, readonly, why, device and inode; refuses with the ways out. */
+int plan_resolve_tree(const struct plan *plan, const char *source, const struct tree_wish *wish, struct plan_tree *ret,
+		      struct err *err);
+
+/* Reads "uids=DISK-HOST-COUNT#DISK-HOST-COUNT;gids=..." (podman's words) into the tree's own map; "@" before DISK: the second number is the
+ * container's. *ret_root: does it grant id 0 of the disk? */
+int plan_parse_volume_ids(const struct plan *plan, const char *text, struct plan_tree *tree, bool *ret_root,
+			  struct err *err);
+
+/* Part of plan_reserve(): writes the ids of an `auto` range into the maps of volumes that have their own. */
 void plan_settle_trees(struct plan *plan);
 
 /* True when some directory on the way from "/" to the open directory is root's and can be searched by root alone: then no other user
@@ -20,6 +37,9 @@ int tree_is_private(int dir_fd, bool *ret, struct err *err);
  * `path` is its absolute path. What it does not see: mounts in other namespaces, overlays
  * that have the tree as a layer, and hard links. */
 int tree_is_hidden(int fd, const struct stat *st, const char *source, const char *path, bool *ret, struct err *err);
+
+/* Do mounts made later below this open file reach other mounts (shared), or come from others (slave)? */
+int tree_propagation(int fd, const char *source, bool *ret_shared, bool *ret_slave, struct err *err);
 
 /* The kernel's name for an open file; `path` has PATH_MAX bytes. */
 int tree_path_of(int fd, const char *source, char *path, struct err *err);

@@ -4,8 +4,9 @@
 
 #include <nsrun/plan/plan.h>
 
-/* SRC:DST[:OPTION,...] each, with the ownership rule; sorted by target. Two volumes on one target are refused. */
-int plan_resolve_volumes(struct plan *plan, const struct plan_request *request, struct err *err);
+/* --volume SRC:DST[:WORD,...], --mount type=TYPE,... and --tmpfs DST[:WORD,...], with the ownership rule, and --shm-size: plan->sources and
+ * plan->mounts, sorted by target. Two mounts on one target are refused. */
+int plan_resolve_mounts(struct plan *plan, const struct plan_request *request, struct err *err);
 
 /* An absolute path of the container without ".", ".." and doubled slashes, in the arena; "/" for an empty rest. -EINVAL: not
  * absolute, or with a ".." component, which would not mean the same after a change of the rootfs. */
