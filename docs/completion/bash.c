@@ -131,7 +131,7 @@ static const char bash_functions[] =
 	"\t\t\t\t\tbreak\n"
 	"\t\t\t\tfi\n"
 	"\t\t\tdone\n"
-	"\t\telif [[ $command == run ]]; then\n"
+	"\t\telif [[ \" run $of_one \" == *\" $command \"* ]]; then\n"
 	"\t\t\tbreak\n"
 	"\t\tfi\n"
 	"\tdone\n"
@@ -165,6 +165,10 @@ static void bash_lists(void)
 	fputs("' of_containers='", stdout);
 	for (const struct command_row *row = commands; row->name; row++)
 		if (begins_with_container(row))
+			printf("%s ", row->name);
+	fputs("' of_one='", stdout);
+	for (const struct command_row *row = commands; row->name; row++)
+		if (begins_with_container(row) && !strstr(row->arguments, "NAME..."))
 			printf("%s ", row->name);
 	fputs("' capabilities='", stdout);
 	put_capabilities();

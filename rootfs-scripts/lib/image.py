@@ -3,9 +3,10 @@
 
 image.py [--prog PROG] [--name NAME] VERB ..., which begin what goes wrong:
 image.py kind FILE                    prints layout, docker-archive or export
-image.py pick [--tag TAG] --platform OS/ARCH[/VARIANT] --config FILE [--max-size BYTES] [--quiet] LAYOUT
+image.py pick [--tag TAG] --platform OS/ARCH[/VARIANT] --config FILE [--max-size BYTES] [--squash] [--quiet] LAYOUT
                                       writes a tar of a layout with that one image, called "rootfs", to standard output
-image.py inspected FILE               turns the output of `docker inspect` into an image configuration
+image.py inspected --config FILE [--squash] [--quiet] FILE
+                                      turns the output of `docker inspect` into an image configuration
 
 pick compares every byte with its digest while it passes it on: the index of indexes, the manifest, the configuration, the layers,
 and what the layers are uncompressed to with the configuration's diff_ids. What it writes is what it verified. Exit status: 0, 1 error.
@@ -316,11 +317,17 @@ def pick(options):
                 add(archive, name, len(data), io.BytesIO(data))
     finally:
         progress.end()
-    write_config(options.config, config)
+    write_config(options, config)
 
 
-def write_config(path, config):
-    with open(path, "w", encoding="utf-8") as file:
+def write_config(options, config):
+    user = (config.get("config") or {}).get("User")
+    if options.squash and user not in (None, "", "0", "root", "0:0", "root:root"):
+        # The files have become the one id's, and so does who the image wants to be.
+        del config["config"]["User"]
+        if not options.quiet:
+            sys.stderr.write("%s: note: the image's user %s became root: only one id is mapped\n" % (options.prog, shown(user)))
+    with open(options.config, "w", encoding="utf-8") as file:
         json.dump(config, file, indent=2, sort_keys=True)
         file.write("\n")
 
@@ -352,7 +359,7 @@ def inspected(options):
             of_type(kept[key], kind, key)
             if kind is list and not all(isinstance(item, str) for item in kept[key]):
                 raise Refused("%s is malformed" % key)
-    write_config(options.config, {"architecture": found.get("Architecture") or found.get("architecture") or machine(),
+    write_config(options, {"architecture": found.get("Architecture") or found.get("architecture") or machine(),
                                   "os": found.get("Os") or found.get("os") or "linux", "config": kept})
 
 
@@ -391,11 +398,12 @@ def main():
         verb.add_argument(operand)
         if name != "kind":
             verb.add_argument("--config", required=True)
+            verb.add_argument("--quiet", action="store_true")
+            verb.add_argument("--squash", action="store_true")
         if name == "pick":
             verb.add_argument("--tag")
             verb.add_argument("--platform", default="linux/" + machine())
             verb.add_argument("--max-size", type=int, default=0)
-            verb.add_argument("--quiet", action="store_true")
     options = parser.parse_args()
     sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

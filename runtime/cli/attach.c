@@ -4,7 +4,7 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
-#include <nsrun/cli/help.h>
+#include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/tty.h>
 #include <nsrun/launch/control.h>
@@ -98,7 +98,7 @@ static void read_input(struct session *s)
 	}
 	/* The container's own standard input stays open for the next one. A terminal that is gone attaches nobody. */
 	s->input = false;
-	s->detached = s->raw;
+	s->detached |= s->raw;
 }
 
 static int send_pending(struct session *s, struct err *err)
@@ -304,35 +304,18 @@ int attach_terminal(int client, const char *keys, const char *id)
 /* ---- nsrun attach ---- */
 
 struct attach_options {
+	enum tristate help, no_stdin, sig_proxy;
 	const char *keys;
-	enum tristate no_stdin, sig_proxy, help;
 };
 
-#define ATTACH(field) offsetof(struct attach_options, field)
-
 static const struct option_row attach_rows[] = {
-	{ .name = "detach-keys",
-	  .argument = "KEYS",
-	  .kind = OPTION_STRING,
-	  .offset = ATTACH(keys),
-	  .help = "keys that leave the terminal (default: " DETACH_KEYS ")",
-	  .example = "--detach-keys ctrl-]" },
-	{ .name = "no-stdin",
-	  .kind = OPTION_TRISTATE,
-	  .offset = ATTACH(no_stdin),
-	  .help = "only look: pass no input on",
-	  .example = "--no-stdin" },
-	{ .name = "sig-proxy",
-	  .kind = OPTION_TRISTATE,
-	  .offset = ATTACH(sig_proxy),
-	  .help = "pass signals on (default); =false: they end nsrun attach alone",
-	  .example = "--sig-proxy=false" },
-	{ .name = "help",
-	  .letter = 'h',
-	  .kind = OPTION_FLAG,
-	  .offset = ATTACH(help),
-	  .help = "this text",
-	  .example = "--help" },
+	COMMAND_OPTION(struct attach_options, keys, "detach-keys", 0, "KEYS", STRING,
+		       "keys that leave the terminal (default: " DETACH_KEYS ")", "--detach-keys ctrl-]"),
+	COMMAND_OPTION(struct attach_options, no_stdin, "no-stdin", 0, NULL, TRISTATE, "only look: pass no input on",
+		       "--no-stdin"),
+	COMMAND_OPTION(struct attach_options, sig_proxy, "sig-proxy", 0, NULL, TRISTATE,
+		       "pass signals on (default); =false: they end nsrun attach alone", "--sig-proxy=false"),
+	OPTION_HELP_ROW,
 };
 const struct option_table attach_table = { attach_rows, ARRAY_LEN(attach_rows), "attach" };
 
@@ -362,25 +345,16 @@ int command_attach(int argc, char *const *argv)
 {
 	struct session session = { .fd = FD_NONE, .signals = SIGNALS_NONE, .guard = TTY_GUARD_NONE };
 	struct attach_options options = { 0 };
+	_cleanup_free_ const char **names = NULL;
 	struct err err = ERR_INIT;
-	int at, status;
+	int status;
+	size_t n;
 
-	if (options_parse(&attach_table, argc, argv, &options, &at, &err) < 0) {
-		status = report_error(stderr, &err);
-	} else if (options.help == YES) {
-		help_command(stdout, command_find("attach"));
-		status = report_flush(stdout, "standard output");
-	} else if (argc - at != 1) {
-		err_input(&err, "attach: the name or id of one container is wanted");
-		status = report_error(stderr, &err);
-	} else if (control_parse_keys(options.keys ? options.keys : DETACH_KEYS, session.keys, &session.n_keys, &err) <
-		   0) {
-		status = report_error(stderr, &err);
-	} else {
-		session.input = options.no_stdin != YES;
-		session.proxy = options.sig_proxy != NO;
-		status = attach_to(argv[at], &options, &session, &err);
-	}
-	options_done(&attach_table, &options);
-	return status;
+	if (!command_begin(&attach_table, argc, argv, &options, 1, 1, &names, &n, &status))
+		return status;
+	if (control_parse_keys(options.keys ? options.keys : DETACH_KEYS, session.keys, &session.n_keys, &err) < 0)
+		return report_error(stderr, &err);
+	session.input = options.no_stdin != YES;
+	session.proxy = options.sig_proxy != NO;
+	return attach_to(names[0], &options, &session, &err);
 }

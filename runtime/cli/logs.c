@@ -4,7 +4,7 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
-#include <nsrun/cli/help.h>
+#include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/launch/log_file.h>
 #include <nsrun/plan/container.h>
@@ -248,43 +248,18 @@ static int follow(struct logs *l, struct container *container, int fd, ino_t ino
 /* ---- the command ---- */
 
 struct logs_options {
-	enum tristate follow, timestamps, help;
+	enum tristate help, follow, timestamps;
 	const char *tail, *since;
 };
 
-#define LOGS(field) offsetof(struct logs_options, field)
-
 static const struct option_row logs_rows[] = {
-	{ .name = "follow",
-	  .letter = 'f',
-	  .kind = OPTION_TRISTATE,
-	  .offset = LOGS(follow),
-	  .help = "go on until the container ends",
-	  .example = "-f" },
-	{ .name = "tail",
-	  .argument = "COUNT",
-	  .kind = OPTION_STRING,
-	  .offset = LOGS(tail),
-	  .help = "no more than the last lines",
-	  .example = "--tail 20" },
-	{ .name = "timestamps",
-	  .letter = 't',
-	  .kind = OPTION_TRISTATE,
-	  .offset = LOGS(timestamps),
-	  .help = "the time before each line",
-	  .example = "-t" },
-	{ .name = "since",
-	  .argument = "TIME",
-	  .kind = OPTION_STRING,
-	  .offset = LOGS(since),
-	  .help = "from a time on: 10m, 2h, or as -t has it",
-	  .example = "--since 10m" },
-	{ .name = "help",
-	  .letter = 'h',
-	  .kind = OPTION_FLAG,
-	  .offset = LOGS(help),
-	  .help = "this text",
-	  .example = "--help" },
+	COMMAND_OPTION(struct logs_options, follow, "follow", 'f', NULL, TRISTATE, "go on until the container ends", "-f"),
+	COMMAND_OPTION(struct logs_options, tail, "tail", 'n', "COUNT", STRING, "no more than the last lines", "--tail 20"),
+	COMMAND_OPTION(struct logs_options, timestamps, "timestamps", 't', NULL, TRISTATE, "the time before each line",
+		       "-t"),
+	COMMAND_OPTION(struct logs_options, since, "since", 0, "TIME", STRING, "from a time on: 10m, 2h, or as -t has it",
+		       "--since 10m"),
+	OPTION_HELP_ROW,
 };
 const struct option_table logs_table = { logs_rows, ARRAY_LEN(logs_rows), "logs" };
 
@@ -386,19 +361,15 @@ static int show_logs(const char *word, const struct logs_options *options, struc
 
 int command_logs(int argc, char *const *argv)
 {
+	_cleanup_free_ const char **names = NULL;
 	struct logs_options options = { 0 };
 	struct err err = ERR_INIT;
-	int at, r, status;
+	int r, status;
+	size_t n;
 
-	r = options_parse(&logs_table, argc, argv, &options, &at, &err);
-	if (r == 0 && options.help == YES) {
-		help_command(stdout, command_find("logs"));
-	} else if (r == 0 && argc - at != 1) {
-		r = err_input(&err, "logs: the name or id of one container is wanted");
-	} else if (r == 0) {
-		r = show_logs(argv[at], &options, &err);
-	}
-	options_done(&logs_table, &options);
+	if (!command_begin(&logs_table, argc, argv, &options, 1, 1, &names, &n, &status))
+		return status;
+	r = show_logs(names[0], &options, &err);
 	if (r < 0 && err.errnum == EPIPE)
 		return 128 + SIGPIPE;
 	status = report_flush(stdout, "standard output");

@@ -5,10 +5,10 @@
 #include <nsrun/cli/attach.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/options.h>
+#include <nsrun/cli/launching.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/cli/site.h>
 #include <nsrun/kernel/exec.h>
-#include <nsrun/kernel/self.h>
 #include <nsrun/launch/container.h>
 #include <nsrun/launch/trace.h>
 #include <nsrun/plan/dump.h>
@@ -24,6 +24,15 @@ const struct command_row commands[] = {
 	  .details = "The keys ctrl-p,ctrl-q leave its terminal; the exit status is the container's when it ends.",
 	  .arguments = "NAME",
 	  .options = &attach_table },
+	{ .name = "exec",
+	  .run = command_exec,
+	  .help = "run a command in a container that runs",
+	  .details =
+		  "With the container's own namespaces, ids, capabilities, filter, limits, environment and working directory; without CMD its "
+		  "user's shell. The exit status is CMD's, 128+N when signal N ended it, 127 and 126 when it is not found or cannot be "
+		  "executed, 125 when nsrun failed. CMD ends with nsrun, unless -d, and with the container.",
+	  .arguments = "NAME [CMD [ARG...]]",
+	  .options = &exec_options },
 	{ .name = "gc",
 	  .run = command_gc,
 	  .help = "remove what dead containers left",
@@ -101,40 +110,6 @@ const struct command_row commands[] = {
 	{ .name = NULL },
 };
 
-/* The trace's place: above it nothing of the caller stays open. */
-#define TRACE_FD (STDERR_FILENO + 1)
-
-static int trace_open(const struct command_line *line, FILE **ret, struct err *err)
-{
-	_cleanup_close_ int fd = FD_NONE;
-	FILE *file;
-
-	if (!line->trace_file)
-		return 0;
-	fd = open(line->trace_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-	if (fd < 0)
-		return err_system(err, "--trace-file %s: open", line->trace_file);
-	if (fd != TRACE_FD) {
-		if (dup3(fd, TRACE_FD, O_CLOEXEC) < 0)
-			return err_system(err, "--trace-file %s: descriptor %d", line->trace_file, TRACE_FD);
-		close(fd);
-		fd = TRACE_FD;
-	}
-	file = fdopen(fd, "w");
-	if (!file)
-		return err_system(err, "--trace-file %s: stream", line->trace_file);
-	TAKE_FD(fd);
-	*ret = file;
-	return 0;
-}
-
-static enum trace_format trace_format_of(const struct command_line *line)
-{
-	if (line->trace)
-		return streq(line->trace, "json") ? TRACE_JSON : TRACE_TEXT;
-	return line->trace_file ? TRACE_TEXT : TRACE_NONE;
-}
-
 static int dry_run(const struct plan *plan, const struct site *site)
 {
 	if (plan_dump(plan, stdout) == 0) {
@@ -201,49 +176,6 @@ static int print_spec(struct plan *plan, const struct site *site, struct err *er
 	return r;
 }
 
-struct trace_job {
-	enum trace_format format;
-	const struct tape *tape;
-	FILE *out;
-	bool printed;
-};
-
-static void print_trace(const struct launch *launch, void *data)
-{
-	struct trace_job *job = data;
-
-	(void)launch;
-	if (job->printed)
-		return;
-	if (job->format == TRACE_TEXT)
-		trace_print_text(job->tape, job->out);
-	else if (job->format == TRACE_JSON)
-		trace_print_json(job->tape, job->out);
-	fflush(job->out);
-	job->printed = true;
-}
-
-static void tape_freep(struct tape **tape)
-{
-	if (*tape)
-		tape_free(*tape);
-}
-
-/* A workload that ends by a signal for no visible reason has its reason here. */
-static void print_cause(const struct plan *plan, const struct launch_result *result)
-{
-	if (result->exit_status == 128 + SIGSYS && plan->seccomp)
-		fprintf(stderr,
-			"nsrun: the seccomp filter (%s) ended the workload: a system call of a foreign ABI, such as that of a 32-bit "
-			"program, or one that the profile kills for\n"
-			"        remedy: --security-opt seccomp=docker permits 32-bit programs\n",
-			plan->seccomp_name);
-	if (result->oom_kills)
-		fprintf(stderr,
-			"nsrun: memory: the kernel killed %ju process%s of the container at its limit (--memory)\n",
-			(uintmax_t)result->oom_kills, result->oom_kills == 1 ? "" : "es");
-}
-
 /* The trace was asked for: one that could not be written is not passed over. */
 static int flush_trace(FILE *trace, int status)
 {
@@ -306,17 +238,6 @@ static int launch_planned(struct plan *plan, enum trace_format format, FILE *tra
 	return r == 0 ? flush_trace(trace, status) : status;
 }
 
-/* Only where the container could write nsrun's own file; it costs an execve. */
-static int protect_self(const struct plan *plan, char *const *argv, struct err *err)
-{
-	struct stat self;
-
-	const int r = self_stat(&self, err);
-	if (r < 0 || !plan_may_write(plan, &self) || self_is_sealed())
-		return r;
-	return self_reexecute_sealed(argv, err);
-}
-
 static int resolve(struct command_line *line, struct site *site, struct plan **ret, struct err *err)
 {
 	const struct option_table table = { .rows = option_rows, .count = option_rows_count };
@@ -356,13 +277,13 @@ static int run_line(struct command_line *line, char *const *argv)
 	if (protect_self(plan, argv, &err) < 0)
 		return report_error(stderr, &err);
 	/* Opened before anything is made, so that a wrong name costs nothing. */
-	if (trace_open(line, &trace, &err) < 0)
+	if (trace_open(line->trace_file, &trace, &err) < 0)
 		return report_error(stderr, &err);
 	/* What the caller left open is of use up to here, as in --trace-file >(program). From now on a directory among it would be
 	 * reachable from the container by /proc/self/fd. */
 	if (exec_close_from(trace ? TRACE_FD + 1 : TRACE_FD, FD_NONE, &err) < 0)
 		return report_error(stderr, &err);
-	return launch_planned(plan, trace_format_of(line), trace);
+	return launch_planned(plan, trace_format_of(line->trace, line->trace_file), trace);
 }
 
 int command_run(int argc, char *const *argv)

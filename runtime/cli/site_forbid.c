@@ -24,9 +24,9 @@ static enum place_form place_form_of(const struct option_row *row)
 		const char *name;
 		enum place_form form;
 	} forms[] = {
-		{ "audit-log", PLACE_WHOLE }, { "cidfile", PLACE_WHOLE },    { "device", PLACE_BEFORE },
-		{ "env-file", PLACE_WHOLE },  { "mount", PLACE_MOUNT },	     { "pidfile", PLACE_WHOLE },
-		{ "volume", PLACE_BEFORE },   { "trace-file", PLACE_WHOLE },
+		{ "audit-log", PLACE_WHOLE }, { "cidfile", PLACE_WHOLE },      { "device", PLACE_BEFORE },
+		{ "env-file", PLACE_WHOLE },  { "image-config", PLACE_WHOLE }, { "mount", PLACE_MOUNT },
+		{ "pidfile", PLACE_WHOLE },   { "volume", PLACE_BEFORE },      { "trace-file", PLACE_WHOLE },
 	};
 
 	if (!row)

@@ -44,7 +44,8 @@ static int begin(struct container *container, void *data, struct err *err)
 		if (container_refresh(&w->container, NULL) < 0)
 			break;
 	}
-	if (w->container.status != CONTAINER_ENDED && control_connect(&w->container, &w->control, &why) < 0)
+	if (w->container.status != CONTAINER_ENDED && control_connect(&w->container, &w->control, &why) < 0 &&
+	    container_in_foreground(&w->container))
 		container_open_owner(&w->container, &w->owner, NULL);
 	return 0;
 }
@@ -82,6 +83,11 @@ static int recorded(struct waiting *w, int *ret_status, struct err *err)
 	r = container_settle(&w->container, SETTLE_MS, err);
 	if (r == 0)
 		r = container_refresh(&w->container, err);
+	if (r == -ENOENT) {
+		*err = ERR_INIT;
+		return err_set(err, ERR_INPUT, ERR_ID_NO_CONTAINER, ENOENT,
+			       "%s: it has ended and removed itself just before", container_label(&w->container));
+	}
 	if (r < 0)
 		return r;
 	if (!container_exit(&w->container, &end) || end.lost)
@@ -103,13 +109,13 @@ static int wait_for(struct waiting *w, struct err *err)
 	else
 		r = -ECONNRESET;
 	/* An owner that was killed says nothing; the record of one that is kept may. */
-	if (r < 0 && recorded(w, &status, err_is_set(&why) ? NULL : err) == 0)
-		r = 0;
-	if (r < 0) {
-		if (!err_is_set(err))
-			*err = why;
-		return r;
+	if (r < 0 && !pidref_valid(&w->owner)) {
+		r = recorded(w, &status, err);
+	} else if (r < 0) {
+		*err = why;
 	}
+	if (r < 0)
+		return r;
 	printf("%d\n", status);
 	fflush(stdout); /* as soon as it is known */
 	return 0;

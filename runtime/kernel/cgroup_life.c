@@ -99,6 +99,31 @@ int cgroup_freeze(const struct cgroup_host *host, const char *path, bool freeze,
 	return 0;
 }
 
+int cgroup_open_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err)
+{
+	char full[2 * CGROUP_PATH_MAX];
+
+	snprintf(full, sizeof(full), "%s%s", host->v2_mount, path);
+	const int fd = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, "%s", full);
+	*ret_fd = fd;
+	return 0;
+}
+
+int cgroup_is_frozen(int group_fd, bool *ret, struct err *err)
+{
+	_cleanup_free_ char *events = NULL, *asked = NULL;
+
+	/* "frozen" comes when the last process has stopped; what is asked for counts already. */
+	int r = file_read_virtual_at(group_fd, "cgroup.events", EVENTS_MAX, &events, NULL, err);
+	if (r == 0)
+		r = file_read_virtual_at(group_fd, "cgroup.freeze", EVENTS_MAX, &asked, NULL, err);
+	if (r == 0)
+		*ret = keyed_value(events, "frozen") == 1 || asked[0] == '1';
+	return r;
+}
+
 /* ---- the end ---- */
 
 /* Is this number a line of the text of cgroup.procs? */

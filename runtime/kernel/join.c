@@ -124,6 +124,10 @@ static long help(const struct join *join, const struct clone_args *args, struct 
 {
 	struct clone_args clone = *args;
 
+	if (join->helper_placed) {
+		clone.flags &= ~(uint64_t)CLONE_INTO_CGROUP;
+		clone.cgroup = 0;
+	}
 	int r = die_with_caller(caller, &legacy->err);
 	if (r == 0)
 		r = enter(join, &legacy->err);
@@ -180,6 +184,11 @@ static long clone_by_helper(const struct join *join, const struct clone_args *ar
 	struct clone_args clone = { .flags = CLONE_PIDFD, .pidfd = (uintptr_t)&helper.fd, .exit_signal = SIGCHLD };
 	const pid_t caller = getpid();
 	siginfo_t end;
+
+	if (join->helper_placed) {
+		clone.flags |= args->flags & CLONE_INTO_CGROUP;
+		clone.cgroup = args->cgroup;
+	}
 
 	const long pid = raw_clone3(&clone);
 	if (pid < 0)

@@ -76,7 +76,15 @@ static int add(struct control_server *s, int fd, bool patient)
 			continue;
 		if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 			return -errno;
-		*c = (struct client){ .fd = fd, .patient = patient, .watched = event.events };
+		/* The caller is attached from the start: it misses nothing. */
+		*c = (struct client){
+			.fd = fd,
+			.patient = patient,
+			.output = patient,
+			.input = patient,
+			.wait = patient,
+			.watched = event.events,
+		};
 		return 0;
 	}
 	return -EMFILE;
@@ -294,7 +302,7 @@ static bool read_message(struct client *c, const struct control_handler *handler
 	}
 }
 
-void control_server_dispatch(struct control_server *s, bool room, const struct control_handler *handler)
+void control_server_dispatch(struct control_server *s, const struct control_handler *handler)
 {
 	struct epoll_event events[16];
 	const int n = epoll_wait(s->epoll, events, ARRAY_LEN(events), 0);
@@ -311,12 +319,10 @@ void control_server_dispatch(struct control_server *s, bool room, const struct c
 			continue;
 		if (events[i].events & EPOLLOUT)
 			good = flush_queue(c);
-		if (good && (events[i].events & EPOLLIN) && room) {
-			good = read_message(c, handler);
-			room = false; /* one message a round: the handler's room is to be asked again */
-		} else if (good && (events[i].events & (EPOLLHUP | EPOLLERR)) && !(events[i].events & EPOLLIN)) {
+		if (good && (events[i].events & EPOLLIN))
+			good = !handler->room(handler->context) || read_message(c, handler);
+		else if (events[i].events & (EPOLLHUP | EPOLLERR))
 			good = false;
-		}
 		if (good)
 			watch(s, c);
 		else

@@ -3,6 +3,7 @@
 
 #include <nsrun/launch/channel.h>
 #include <nsrun/launch/runner.h>
+#include <nsrun/launch/steps.h>
 #include <nsrun/launch/supervise.h>
 
 #include <nsrun/kernel/reaper.h>
@@ -94,6 +95,28 @@ static _Noreturn void child_ends(struct launch *launch, int result, const struct
 	_exit(reaper_run(launch->workload));
 }
 
+/* PID 1 of a pid namespace leaves its namespaces, then kills all others, and ends when they are reaped (pid_namespaces(7)), ours by us: its
+ * pidfd alone would tell too late. */
+static bool is_ending(const struct pidref *process)
+{
+	char path[64], target[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)process->pid);
+	return pidref_ended(process) || (readlink(path, target, sizeof(target)) < 0 && errno == ENOENT);
+}
+
+/* exec: whatever failed, failed because the container ended under it. */
+static int explain_end_of_container(struct launch *launch, int result, struct err *err)
+{
+	const struct plan_enter *enter = launch->plan->enter;
+
+	if (!enter || !is_ending(enter->process))
+		return result;
+	*err = (struct err){ .step = err->step, .role = err->role };
+	return err_set(err, ERR_SYSTEM, ERR_ID_NOT_RUNNING, ESRCH, "%s: it ended while CMD was being started",
+		       enter->label);
+}
+
 static int walk_and_supervise(struct launch *launch, const struct signals *signals,
 			      const struct launch_observer *observer, struct launch_result *ret, struct err *err)
 {
@@ -105,18 +128,20 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 	/* When init has ended, that is the cause, whatever the runtime's own row met because of it. The kernel closes the channel of
 	 * a dying process before its pidfd becomes readable, so the channel's end is waited upon, too. */
 	if (r < 0 && launch->init.fd >= 0 && (err->kind == ERR_PEER || pidref_ended(&launch->init)))
-		return explain_end_of_child(launch, err);
+		r = explain_end_of_child(launch, err);
+	if (r == 0)
+		r = await_exec(launch, err);
 	if (r < 0)
-		return r;
-
-	r = await_exec(launch, err);
-	if (r < 0)
-		return r;
+		return explain_end_of_container(launch, r, err);
 	launch->current = STEP_NONE;
 	launch->begun = true;
 	if (observer)
 		observer->begun(launch, observer->data);
 
+	if (wants_release(plan)) {
+		pidref_close(&launch->init); /* it stays: nothing to kill, and whoever reaps orphans here reaps it */
+		return 0;
+	}
 	const struct supervision supervision = {
 		.init = &launch->init,
 		.signals = signals,
@@ -142,7 +167,7 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		log_writer_end(launch->log, ret->log_error, sizeof(ret->log_error));
 	ret->server = TAKE_PTR(launch->server);
 	pidref_close(&launch->init); /* reaped: nothing to kill any more */
-	if (plan->limits.memory_max != CGROUP_NO_LIMIT && plan->cgroup_path)
+	if (plan->limits.memory_max != CGROUP_NO_LIMIT && plan->cgroup_path && !plan->enter)
 		ret->oom_kills = cgroup_oom_kills(plan->cgroup_host, plan->cgroup_path);
 	return 0;
 }
@@ -153,6 +178,7 @@ static void launch_end(struct launch *launch)
 		&launch->channel, &launch->channel_child, &launch->cgroup_fd,  &launch->rootfs_mount,
 		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,     &launch->dev_fd,
 		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master, &launch->client,
+		&launch->null_fd,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -206,6 +232,7 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.proc_fd = FD_NONE,
 		.sys_fd = FD_NONE,
 		.dev_fd = FD_NONE,
+		.null_fd = FD_NONE,
 		.pts_fd = FD_NONE,
 		.pty_peer = FD_NONE,
 		.pty_master = FD_NONE,

@@ -234,8 +234,10 @@ static void take_size(const struct winsize *size, void *context)
 		ioctl(r->s->pty_master, TIOCSWINSZ, size);
 }
 
-static bool has_room(struct relay *r)
+static bool has_room(void *context)
 {
+	struct relay *r = context;
+
 	return r->inside.fd < 0 || !r->to_inside.data || buffer_room(&r->to_inside) >= CONTROL_DATA_MAX;
 }
 
@@ -360,12 +362,12 @@ int relay_watch(struct relay *r, bool *ret_ready, struct err *err)
 
 void relay_serve(struct relay *r, const struct port *port)
 {
-	const struct control_handler handler = { take_input, take_input_end, take_size, r };
+	const struct control_handler handler = { take_input, take_input_end, take_size, has_room, r };
 
 	if (port == &r->in)
 		read_input(r);
 	else if (port == &r->server)
-		control_server_dispatch(r->s->server, has_room(r), &handler);
+		control_server_dispatch(r->s->server, &handler);
 	for (size_t i = 0; i < FLOWS; i++) {
 		if (port == &r->flows[i].source)
 			read_inside(r, &r->flows[i]);

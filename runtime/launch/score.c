@@ -37,8 +37,58 @@ static enum role process_of(const struct plan *plan, enum role role)
 	return role == ROLE_WORKLOAD && !plan->reaper ? ROLE_INIT : role;
 }
 
+/* nsrun exec walks the same table: of its rows these, which are about the process and not about what is around it. Their predicates hold as well. A
+ * row that is not named here belongs to the making of a container. */
+static bool serves_exec(enum step_id id)
+{
+	switch (id) {
+	case STEP_CONTAINER_OPEN:
+	case STEP_CHANNEL_OPEN:
+	case STEP_INIT_CLONE:
+	case STEP_RLIMITS_SET:
+	case STEP_OOM_SCORE:
+	case STEP_CGROUP_ATTACH:
+	case STEP_PARENT_BIND:
+	case STEP_SYNC_PLACED:
+	case STEP_IDS_BECOME_ROOT:
+	case STEP_PARENT_REBIND:
+	case STEP_KEYRING_NEW:
+	case STEP_CGROUPNS_ENTER:
+	case STEP_UMASK_SET:
+	case STEP_CONTAINER_ENTER:
+	case STEP_TERMINAL_OPEN:
+	case STEP_SYNC_MOUNTED:
+	case STEP_TERMINAL_GUARD:
+	case STEP_TERMINAL_RAW:
+	case STEP_USER_RESOLVE:
+	case STEP_ARGV_RESOLVE:
+	case STEP_TERMINAL_ATTACH:
+	case STEP_SESSION_NEW:
+	case STEP_STDIN_NULL:
+	case STEP_SIGNALS_RESET:
+	case STEP_UMASK_WORKLOAD:
+	case STEP_CAPS_BOUND:
+	case STEP_CAPS_KEEP:
+	case STEP_CREDS_SET:
+	case STEP_PARENT_KEEP:
+	case STEP_PARENT_RELEASE:
+	case STEP_FDS_CLOSE:
+	case STEP_CWD_ENTER:
+	case STEP_CAPS_SET:
+	case STEP_PRIVS_BOUND:
+	case STEP_SECCOMP_LOAD:
+	case STEP_CAPS_FINAL:
+	case STEP_WORKLOAD_EXEC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool wanted_by_plan(const struct plan *plan, const struct step *step)
 {
+	if (plan->enter && !serves_exec(step->id))
+		return false;
 	return !step->wanted || step->wanted(plan);
 }
 
@@ -276,7 +326,7 @@ bool wants_reaper(const struct plan *plan)
 /* Under a reaper the kernel ends the workload with PID 1, unless the reaper is none; the parent-death signal is otherwise init's alone. */
 bool wants_direct_workload(const struct plan *plan)
 {
-	return !plan->reaper || !plan_owns_ns(plan, NS_PID);
+	return (!plan->reaper || !plan_owns_ns(plan, NS_PID)) && !wants_release(plan);
 }
 
 bool wants_oom_score(const struct plan *plan)
@@ -327,4 +377,19 @@ bool wants_seccomp(const struct plan *plan)
 bool wants_caps_final(const struct plan *plan)
 {
 	return plan->seccomp && !plan->no_new_privs;
+}
+
+bool enters_container(const struct plan *plan)
+{
+	return plan->enter != NULL;
+}
+
+bool wants_cgroupns_entered(const struct plan *plan)
+{
+	return plan->enter && plan->enter->cgroupns;
+}
+
+bool wants_release(const struct plan *plan)
+{
+	return plan->enter && plan->detached;
 }

@@ -32,7 +32,8 @@ static int renew_bond(struct launch *launch, struct err *err)
 {
 	/* Among the processes of a user namespace that was joined some may have CAP_SYS_PTRACE there, and this one has descriptors of the host
 	 * (CVE-2016-9962). What it opens of its own in /proc it may open all the same, but for timens_offsets. */
-	const int r = creds_set_dumpable(launch->plan->ns[NS_USER].use != NS_JOIN, err);
+	const bool hidden = launch->plan->ns[NS_USER].use == NS_JOIN || launch->plan->enter;
+	const int r = creds_set_dumpable(!hidden, err);
 
 	return r < 0 ? r : creds_die_with(&launch->runtime, err);
 }

@@ -37,6 +37,11 @@ bool wants_user_terminal(const struct plan *plan)
 	return plan->terminal && !plan->keeper;
 }
 
+bool wants_kept_terminal(const struct plan *plan)
+{
+	return plan->terminal && plan->keeper;
+}
+
 int runtime_cid_write(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
@@ -160,6 +165,15 @@ void launch_close_streams(struct launch *launch, bool ours, bool workloads)
 		closep(&launch->workload_fds[i]);
 		launch->workload_fds[i] = FD_NONE;
 	}
+}
+
+int runtime_terminal_take(struct launch *launch, struct err *err)
+{
+	const int flags = fcntl(launch->pty_master, F_GETFL);
+
+	if (flags < 0 || fcntl(launch->pty_master, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_system(err, "terminal of the container");
+	return 0;
 }
 
 int workload_output_attach(struct launch *launch, struct err *err)

@@ -82,8 +82,17 @@ int runtime_channel_close(struct launch *launch, struct err *err)
 static struct join join_of(struct launch *launch)
 {
 	static const enum ns_kind order[] = { NS_USER, NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME };
+	const struct plan_enter *enter = launch->plan->enter;
 	struct join join = JOIN_NONE;
 
+	if (enter) {
+		join.process = enter->process->fd;
+		join.mask = enter->mask;
+		join.entered = enter->sheds ? shed_caps : NULL;
+		join.data = launch;
+		join.helper_placed = enter->sheds;
+		return join;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		if (launch->plan->ns[order[i]].use == NS_JOIN) {
 			join.before[join.n_before].fd = launch->joined[order[i]];
@@ -109,20 +118,20 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 
 	struct err refused = ERR_INIT;
 	/* Inherited by the helper and init: see renew_bond(). */
-	const bool hidden = plan->ns[NS_USER].use == NS_JOIN;
+	const bool hidden = plan->ns[NS_USER].use == NS_JOIN || plan->enter;
 	if (hidden && creds_set_dumpable(false, err) < 0)
 		return -err->errnum;
 	const long pid = join_clone3(&join, &args, &launch->init, &refused);
 	if (hidden && pid != 0)
 		(void)creds_set_dumpable(true, NULL);
 	/* cgroups(7), nsdelegate: from within a cgroup namespace nothing can be placed outside of it. */
-	if (pid == -ENOENT && launch->cgroup_fd >= 0 && plan->ns[NS_CGROUP].use == NS_JOIN)
+	if (pid == -ENOENT && launch->cgroup_fd >= 0 && plan->ns[NS_CGROUP].use == NS_JOIN && !plan->enter)
 		return err_set(
 			err, ERR_SYSTEM, ERR_ID_NONE, ENOENT,
 			"--cgroupns %s: the container's own group lies outside of that namespace, and cgroup2 is mounted "
 			"with nsdelegate",
 			plan->ns[NS_CGROUP].word);
-	if (pid < 0 && join.n_before) {
+	if (pid < 0 && (join.n_before || plan->enter)) {
 		*err = refused;
 		return (int)pid;
 	}

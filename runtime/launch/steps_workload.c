@@ -27,10 +27,13 @@ int workload_session_new(struct launch *launch, struct err *err)
 
 int workload_stdin_null(struct launch *launch, struct err *err)
 {
-	_cleanup_close_ int fd = openat(launch->dev_fd, "null", O_RDONLY | O_CLOEXEC);
+	const int last = wants_release(launch->plan) ? STDERR_FILENO : STDIN_FILENO;
+	_cleanup_close_ int fd = launch->null_fd >= 0 ? fcntl(launch->null_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+						      : openat(launch->dev_fd, "null", O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || dup3(fd, STDIN_FILENO, 0) < 0)
-		return err_system(err, "/dev/null in the container");
+	for (int to = STDIN_FILENO; to <= last; to++)
+		if (fd < 0 || dup3(fd, to, 0) < 0)
+			return err_system(err, "/dev/null in the container");
 	return 0;
 }
 
@@ -42,6 +45,10 @@ int workload_fds_close(struct launch *launch, struct err *err)
 	if (launch->channel != kept && dup3(launch->channel, kept, O_CLOEXEC) < 0)
 		return err_system(err, "channel: moving it to descriptor %d", kept);
 	launch->channel = kept;
+	/* Without close_range(2) the open descriptors are listed, and a /proc that the container has replaced could leave some out. */
+	if (launch->plan->enter && launch->proc_fd < 0 && close_range((unsigned)kept + 1, ~0U, 0) < 0)
+		return err_system(err, "close_range, and %s has no procfs on /proc to do without it",
+				  launch->plan->enter->label);
 	return exec_close_from(kept + 1, launch->proc_fd, err);
 }
 

@@ -172,6 +172,7 @@ int container_record_check(const json_t *state, const char *id, const char *wher
 		{ "argv", "list of strings", is_strings, false },
 		{ "keep", "boolean", is_boolean, false },
 		{ "terminal", "boolean", is_boolean, false },
+		{ "keeper", "boolean", is_boolean, false },
 		{ "namespaces", "object", is_object, false },
 		{ "process", "object", is_object, false },
 		{ "stop", "signal and timeout", is_stop, false },
@@ -437,6 +438,15 @@ void container_stop_default(const struct container *container, int *ret_signal, 
 		return;
 	*ret_signal = (int)json_integer_value(json_object_get(stop, "signal"));
 	*ret_seconds = (unsigned)json_integer_value(json_object_get(stop, "timeout"));
+}
+
+bool container_in_foreground(const struct container *container)
+{
+	const json_t *keeper = json_object_get(container->state, "keeper");
+
+	/* Version 1 knows no keepers; a record that is not written yet tells nothing. */
+	return json_is_boolean(keeper) ? json_is_false(keeper)
+				       : json_integer_value(json_object_get(container->state, "version")) == 1;
 }
 
 char *container_command(const struct container *container)

@@ -196,6 +196,16 @@ static size_t words(const char *const *v)
 	return n;
 }
 
+static bool append_words(struct plan *plan, const char **argv, size_t *at, const char *const *v)
+{
+	for (; v && *v; v++) {
+		argv[*at] = arena_strdup(plan->arena, *v);
+		if (!argv[(*at)++])
+			return false;
+	}
+	return true;
+}
+
 /* As docker run has it: CMD takes the place of the image's Cmd; --entrypoint that of its Entrypoint, and then its Cmd, which was made for
  * that one, is not used either. */
 static int resolve_argv(struct plan *plan, const struct plan_request *request, const struct image_config *image,
@@ -218,11 +228,9 @@ static int resolve_argv(struct plan *plan, const struct plan_request *request, c
 	const char **argv = arena_array(plan->arena, n + m + 1, sizeof(*argv));
 	if (!argv)
 		return err_oom(err);
-	for (size_t i = 0; i < n + m; i++) {
-		argv[i] = arena_strdup(plan->arena, i < n ? entrypoint[i] : cmd[i - n]);
-		if (!argv[i])
-			return err_oom(err);
-	}
+	size_t at = 0;
+	if (!append_words(plan, argv, &at, entrypoint) || !append_words(plan, argv, &at, cmd))
+		return err_oom(err);
 	if (!*argv[0])
 		return err_set(err, ERR_NOT_FOUND, ERR_ID_CMD_NOT_FOUND, ENOENT, "CMD is an empty word");
 	plan->argv = argv;
@@ -258,30 +266,27 @@ static int resolve_workdir(struct plan *plan, const struct plan_request *request
 	return plan_container_path(plan->arena, what, workdir ?: "/", &plan->workdir, err);
 }
 
-static int resolve_from_image(struct plan *plan, const struct plan_request *request, struct err *err)
+static int resolve_from_image(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			      struct err *err)
 {
-	struct image_config image;
-
-	int r = image_config_load(plan, request, &image, err);
-	if (r < 0)
-		return r;
-	plan->image.path = image.path;
-	plan->image.volumes = image.volumes;
-	plan->image.ports = image.ports;
-	plan->image.labels = image.labels;
-	r = plan_resolve_env(plan, request, &image, err);
+	plan->image.path = image->path;
+	plan->image.volumes = image->volumes;
+	plan->image.ports = image->ports;
+	plan->image.labels = image->labels;
+	int r = plan_resolve_env(plan, request, image, err);
 	if (r == 0)
-		r = resolve_user(plan, request, &image, err);
+		r = resolve_user(plan, request, image, err);
 	if (r == 0)
-		r = resolve_workdir(plan, request, &image, err);
+		r = resolve_workdir(plan, request, image, err);
 	if (r == 0)
-		r = resolve_argv(plan, request, &image, err);
+		r = resolve_argv(plan, request, image, err);
 	if (r == 0)
-		r = resolve_stop(plan, request, &image, err);
+		r = resolve_stop(plan, request, image, err);
 	return r;
 }
 
-int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err)
+int plan_resolve_process_of(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			    struct err *err)
 {
 	int r = plan->detached ? 0 : check_standard_fds(request, err);
 
@@ -290,7 +295,7 @@ int plan_resolve_process(struct plan *plan, const struct plan_request *request, 
 	if (r == 0)
 		r = resolve_streams(plan, request, err);
 	if (r == 0)
-		r = resolve_from_image(plan, request, err);
+		r = resolve_from_image(plan, request, image, err);
 	if (r == 0)
 		r = resolve_groups(plan, request, err);
 	if (r == 0)
@@ -305,4 +310,12 @@ int plan_resolve_process(struct plan *plan, const struct plan_request *request, 
 		r = resolve_rlimits(plan, request, err);
 	plan->reaper = request->init == YES;
 	return r;
+}
+
+int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	struct image_config image;
+
+	const int r = image_config_load(plan, request, &image, err);
+	return r < 0 ? r : plan_resolve_process_of(plan, request, &image, err);
 }

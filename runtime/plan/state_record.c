@@ -187,6 +187,7 @@ static void put_workload(FILE *f, const struct plan *plan)
 static void put_life(FILE *f, const struct plan *plan)
 {
 	fprintf(f, ",\n \"terminal\": %s", plan->terminal ? "true" : "false");
+	fprintf(f, ",\n \"keeper\": %s", plan->keeper ? "true" : "false");
 	fprintf(f, ",\n \"stop\": {\"signal\": %d, \"timeout\": %u}", plan->stop_signal, plan->stop_timeout);
 	fprintf(f, ",\n \"log\": {\"driver\": \"%s\", \"max_size\": %" PRIu64 ", \"max_file\": %u}",
 		plan->log.driver == LOG_FILE ? "file" : "none", plan->log.max_size, plan->log.max_file);

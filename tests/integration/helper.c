@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What tests do inside a container and no busybox applet does. One static program, one word for each deed. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -340,6 +341,98 @@ static int net_attack(const char *interface)
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "nsrun-test0");
 	const int tun = open("/dev/net/tun", O_RDWR);
 	tell("tun", tun >= 0);
+
+/* Looks at every other process but PID 1 that is called `name`, for some seconds, and says what of it could be reached. It counts only when the
+ * name is the same after: the process could have executed its program meanwhile. */
+static bool is_called(const char *pid, const char *name)
+{
+	char path[300], text[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	int fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	return n > 0 && strncmp(text, name, strlen(name)) == 0 && text[strlen(name)] == '\n';
+}
+
+static void spy_caps(const char *pid, const char *name)
+{
+	static char told[16][64]; /* each once, or nobody would read it all */
+	char path[300], line[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	FILE *file = fopen(path, "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		for (int i = 0; i < 16 && strncmp(line, "CapPrm:", 7) == 0 && strcmp(line, told[i]) != 0; i++)
+			if (!told[i][0] && is_called(pid, name)) {
+				strcpy(told[i], line);
+				printf("caps %s", line + 8);
+				break;
+			}
+	if (file)
+		fclose(file);
+}
+
+static void spy_one(const char *pid, const char *name)
+{
+	static const char *const links[] = { "exe", "cwd", "root", "fd/0", "fd/3", "fd/4", "fd/5", "ns/mnt" };
+	static const char *const files[] = { "mem", "environ", "maps", "auxv", "stack", "io", "syscall" };
+	char path[300], target[256];
+	bool reached[40] = { 0 };
+	size_t k = 0;
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++, k++) {
+		snprintf(path, sizeof(path), "/proc/%s/%s", pid, links[i]);
+		reached[k] = readlink(path, target, sizeof(target)) >= 0;
+	}
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++, k++) {
+		snprintf(path, sizeof(path), "/proc/%s/%s", pid, files[i]);
+		int fd = open(path, O_RDONLY);
+
+		reached[k] = fd >= 0 && read(fd, target, 1) > 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	bool seized = ptrace(PTRACE_SEIZE, atoi(pid), 0, 0) == 0;
+	if (!is_called(pid, name))
+		memset(reached, 0, sizeof(reached));
+	else if (seized)
+		printf("ptrace of %s\n", name);
+	if (seized) {
+		ptrace(PTRACE_INTERRUPT, atoi(pid), 0, 0);
+		waitpid(atoi(pid), NULL, __WALL);
+		ptrace(PTRACE_DETACH, atoi(pid), 0, 0);
+	}
+	for (size_t i = 0; i < k; i++)
+		if (reached[i])
+			printf("%s of %s\n",
+			       i < sizeof(links) / sizeof(*links) ? links[i]
+								  : files[i - sizeof(links) / sizeof(*links)],
+			       name);
+}
+
+static int spy(const char *name, int seconds, bool touch)
+{
+	unsigned seen = 0;
+
+	puts("spying");
+	fflush(stdout);
+	for (time_t end = time(NULL) + seconds; time(NULL) < end;) {
+		DIR *dir = opendir("/proc");
+
+		for (struct dirent *d; dir && (d = readdir(dir));)
+			if (atoi(d->d_name) > 1 && atoi(d->d_name) != getpid() && is_called(d->d_name, name)) {
+				seen++;
+				spy_caps(d->d_name, name);
+				if (touch)
+					spy_one(d->d_name, name);
+			}
+		closedir(dir);
+	}
+	printf("seen %u\n", seen);
 	return 0;
 }
 
@@ -372,6 +465,11 @@ int main(int argc, char **argv)
 		return attack(atoi(arg));
 	if (strcmp(word, "net-attack") == 0)
 		return net_attack(arg);
+
+	if (strcmp(word, "spy") == 0 && argc > 3)
+		return spy(arg, atoi(argv[3]), true);
+	if (strcmp(word, "spy-caps") == 0 && argc > 3)
+		return spy(arg, atoi(argv[3]), false);
 	if (strcmp(word, "create") == 0)
 		return create(arg);
 	if (strcmp(word, "euid") == 0)

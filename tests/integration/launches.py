@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launches that the tests of the score walk through: together they run every row of it."""
 import collections
+import itertools
 import os
 import re
 import signal
@@ -146,6 +147,16 @@ def _joined():
 
 
 HOST = ["--pid=host", "--network=host", "--ipc=host", "--uts=host", "--cgroupns=host", "--time-offset=boottime=5"]
+_names = itertools.count()
+
+
+def _looked_at():
+    """All that others may look at. Another file each time: --cidfile refuses one that is there."""
+    path = os.path.join(base(), "looked-%d" % next(_names))
+    return _remapped() + ["--name", "looked-at-%d" % os.getpid(), "--rm", "--log-driver", "file", "--cidfile", path + ".cid", "--pidfile",
+                          path + ".pid"]
+
+
 LIMITS = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"]
 
 
@@ -170,6 +181,7 @@ def launches():
                                                   "--sysctl", "net.ipv4.ip_forward=1", "--add-host", "a:192.0.2.1"], _dummy_tree),
         Launch("privileged", lambda: _remapped() + ["--privileged", "--cap-drop", "SYS_TIME"], _dummy_tree),
         Launch("privileged-cgroupns", lambda: _remapped() + ["--privileged", "--cgroupns=host"], _dummy_tree),
+        Launch("looked-at", _looked_at, _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
     ]
 
@@ -195,7 +207,7 @@ def chosen(rows_of):
 
 def impossible():
     """{row: what it needs} of rows that no launch on this host can have."""
-    out = {}
+    out = {"terminal.take": "a keeper, whose faults test_life.py has"}
     unified = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
     controllers = open(os.path.join(unified[0], "cgroup.controllers")).read().split() if unified else []
     if not unified:

@@ -130,6 +130,7 @@ def test_names_of_containers():
         offered("nsrun stop other ", "webserver")
         offered("nsrun stop w", "webserver", shell=fish)
         offered("nsrun stop ", "webserver", shell=zsh)
+        equal(bash("nsrun top other w"), set(), "top takes one name")
         equal(bash("nsrun gc w"), set(), "nsrun gc takes no names")
     finally:
         nsrun(["rm", "-f", "webserver"]).check(0)
@@ -153,7 +154,7 @@ def test_readline():
              cwd=here) as terminal:
         terminal.expect("ready> ")
         terminal.write("bind 'set enable-bracketed-paste off'; source %s\n" % completion("nsrun"))
-        for typed, wanted in (("nsrun --network=n", "nsrun --network=none "), ("nsrun --trace-f", "nsrun --trace-file="),
+        for typed, wanted in (("nsrun --network=no", "nsrun --network=none "), ("nsrun --trace-f", "nsrun --trace-file="),
                               ("nsrun --security-opt seccomp=un", "nsrun --security-opt seccomp=unconfined "),
                               ("nsrun --cap-dr", "nsrun --cap-drop="), ("nsrun rootf", "nsrun rootfs/"), ("nsrun hel", "nsrun help "),
                               ("nsrun rootfs/ /etc/pa", "nsrun rootfs/ /etc/passwd ")):

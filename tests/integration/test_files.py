@@ -26,7 +26,7 @@ def launch(tree_, script, *options, **how):
     return nsrun(["--userns-remap", dummy().name, *options, tree_, "/bin/sh", "-c", script], **how)
 
 
-REPLACE = ("rm -rf /etc; mkdir /etc; touch /etc/new; mv /var /var2; mkdir /var; rm -rf /home; ls -A /etc /var; [ -d /var2/log ]")
+REPLACE = ("rm -rf /usr; mkdir /usr; touch /usr/new; mv /var /var2; mkdir /var; rm -rf /home; ls -A /usr /var; [ -d /var2/log ]")
 
 
 @generate
@@ -38,8 +38,8 @@ def ephemeral_replaces_directories():
         if user and tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) < (6, 6):
             run_.check(1, "", "Input/output error")
         else:
-            run_.check(0, "/etc:\nnew\n\n/var:\n".strip())
-        check(os.path.exists(tree_ + "/etc/passwd") and os.path.exists(tree_ + "/home/user"), "the rootfs lost a directory")
+            run_.check(0, "/usr:\nnew\n\n/var:\n".strip())
+        check(os.path.exists(tree_ + "/usr/share") and os.path.exists(tree_ + "/home/user"), "the rootfs lost a directory")
     yield "owned by the range", lambda: one(["--userns-remap", dummy().name], fresh())
     yield "owned by root", lambda: one(["--userns-remap", "auto"], rootfs(fresh=True))
     yield "userns=host", lambda: one(["--userns=host"], rootfs(fresh=True))

@@ -12,9 +12,9 @@ from harness import *
 # main is main.c; gen holds programs of the build
 RANK = {"base": 0, "kernel": 1, "plan": 2, "launch": 3, "oci": 4, "lab": 4, "cli": 5, "main": 6, "gen": 6}
 # What belongs to one layer, however it is reached.
-HEADERS = {r"^jansson\.h$": {"plan", "oci", "gen"}, r"^getopt\.h$": {"cli"}, r"^argp\.h$": {"cli"},
+HEADERS = {r"^jansson\.h$": {"plan", "oci", "gen", "cli"}, r"^getopt\.h$": {"cli"}, r"^argp\.h$": {"cli"},
            r"^seccomp\.h$": {"kernel", "plan"}, r"^sys/capability\.h$": {"kernel"}, r"^libcgroup\.h$": {"kernel"}}
-SYMBOLS = {r"^json(_|p_)": {"plan", "oci"}, r"^getopt": {"cli"},
+SYMBOLS = {r"^json(_|p_)": {"plan", "oci", "cli"}, r"^getopt": {"cli"},
            r"^cap_(set|get|init|free|clear|from|to)_?": {"kernel"},
            r"^seccomp_(init|load|rule_|export|arch_|attr_|merge|syscall_)": {"kernel", "plan"},
            r"^cgroup_(init|new_cgroup|add_controller|create_cgroup)$": {"kernel"}}

@@ -275,6 +275,24 @@ def test_host_configuration_does_not_weaken():
 
 
 @test(root=True, needs=NEEDED)
+def test_proxy_of_the_host():
+    for option in ("Acquire::http::Proxy", "Acquire::http::Proxy::mirror.invalid"):
+        server, command = silent_mirror()
+        address = "http://127.0.0.1:%d" % server.getsockname()[1]
+        command[command.index("--mirror") + 1] = "http://mirror.invalid/debian"
+        where = tmp("own", 0o700)
+        with Files(files={"apt.conf.d/zz-proxy": '%s "%s";\n' % (option, address)}):
+            process = subprocess.Popen(command, cwd=where, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            connection, _ = server.accept()
+            contains(connection.recv(4096).decode(), "http://mirror.invalid/debian/dists/", "the request to the proxy")
+            process.terminate()
+            equal(process.wait(timeout=10), 143, "status")
+        connection.close()
+        server.close()
+        equal(beside(where), [], "left behind")
+
+
+@test(root=True, needs=NEEDED)
 def test_usage():
     for words, message in (
             ([], "DIR is missing"), (["a", "b"], "more than one DIR"), (["--suite", "x [trusted=yes]", "a"], "no name of a suite"),

@@ -360,13 +360,14 @@ def arch_of_host():
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine)
 
 
-def checked_tree(tree, owner, second):
+def checked_tree(tree, owner, second, user_of="1000:1000"):
     equal(os.lstat(tree).st_uid, owner, "owner of the tree")
     equal(os.lstat(tree + "/home/second").st_uid, second, "owner of user 1000's file")
     check(not os.path.lexists(tree + "/etc/kept") and os.path.lexists(tree + "/etc/kept-too"), "the layers' whiteouts")
     equal(beside(tree + "/home"), ["second"], "an opaque directory")
     with open(tree + ".image.json") as file:
-        equal(json.load(file)["config"], IMAGE_CONFIG, "configuration")
+        equal(json.load(file)["config"], dict(IMAGE_CONFIG, User=user_of) if user_of else {
+            key: value for key, value in IMAGE_CONFIG.items() if key != "User"}, "configuration")
 
 
 @test(root=True, needs=["umoci"])
@@ -388,9 +389,13 @@ def test_oci_ordinary_users():
     made = image(arch=arch_of_host())
     for who, second in ((ranger(), 300999), (single(), single().uid)):
         tree = os.path.join(place(who), "tree")
-        oci(made.path, tree, user=who).check(0)
-        checked_tree(tree, who.uid, second)
-        nsrun([tree, "/bin/sh", "-c", "cat /home/second"], user=who).check(0, "second")
+        said = oci(made.path, tree, user=who).check(0)
+        one = who is single()
+        equal("became root: only one id is mapped" in said.stderr, one, "a note about the image's user")
+        checked_tree(tree, who.uid, second, None if one else "1000:1000")
+        # what the image says of itself is honoured
+        script = "echo $(busybox id -u) $GREETING $PWD $(busybox cat second)"
+        nsrun([tree, "/bin/sh", "-c", script], user=who).check(0, "%d hello /home second" % (0 if one else 1000))
         equal([name for name in os.listxattr(tree + "/home/second") if name != "security.selinux"], [], "marks of another owner")
 
 
@@ -545,6 +550,37 @@ def test_ids_outside_of_the_ranges():
     oci("--owner", "few", image(layers=[data], arch=arch_of_host()).path, where + "/tree").check(1, stderr="do not reach")
     equal(beside(where), [], "left behind")
     remove_user("few")
+
+
+@test(root=True)
+def test_confinement():
+    """What runs in the map writes in its one directory, has no network, no way to the host's processes, and ends with its caller."""
+    open_to_all, node, who = tmp("open", 0o777), os.path.join(tmp(), "node"), ranger()
+    os.mknod(node, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # zeroes, as /dev/zero has them, of root alone
+
+    def ids(first_uid, first_gid, count):
+        return ["--uid", "0:%d:%d" % (first_uid, count), "--gid", "0:%d:%d" % (first_gid, count)]
+    # In the second case the ids of the map are the host's own, and root's files are its files.
+    for user_of, rows, place_dir in ((None, ids(300000, 300000, 65536), tmp("ranges", 0o755, (300000, 300000))),
+                                     (None, ids(0, 0, 65536), tmp("same")), (who, ids(who.uid, who.gid, 1), tmp("own", 0o700, who))):
+        script = """ls -A /run | grep -vx systemd; id -u; touch here && echo wrote; pwd | grep -q "^$TMPDIR" && echo tmp
+            grep -c : /proc/net/dev
+            for name in %s/new /var/tmp/nsrun-new /tmp/nsrun-new /dev/shm/nsrun-new; do touch $name && echo "wrote $name"; done
+            mount -o remount,rw,bind / && touch %s/new && echo "wrote after a remount"; kill -0 %d && echo signalled
+            mknod device b 8 0 && echo device; dd if=%s bs=1 count=1 | wc -c | grep -qx 1 && echo read
+            echo x >/proc/sys/kernel/domainname && echo sysctl
+            echo x >/dev/null && exit 7""" % (open_to_all, open_to_all, os.getpid(), node)
+        command = ["/usr/bin/python3", "-I", "-B", os.path.dirname(EXPORT) + "/lib/confine.py", *rows, "--place", place_dir,
+                   "--offline", "--"]
+        result = run([*command, "sh", "-c", script], user=user_of).check(7)
+        equal(result.stdout.split(), ["0", "wrote", "tmp", "1"], "what it could do")
+        equal((beside(open_to_all), beside(place_dir)), ([], ["here"]), "files")
+        process = subprocess.Popen([*command, "sh", "-c", "sleep 60 & sleep 60"], env=environment(user_of), **run_as(user_of))
+        wait_for(lambda: len(descendants(process.pid)) >= 3, "its processes")
+        inside = descendants(process.pid)
+        process.kill()
+        process.wait()
+        wait_for(lambda: not any(alive(pid) for pid in inside), "the end of its processes")
 
 
 @test(needs=["unshare"])

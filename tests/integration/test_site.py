@@ -123,13 +123,13 @@ def test_root_has_an_own_file():
             file.write(before)
 
 
-FORBID = {"forbid": ["userns=host", "trust-rootfs", "security-opt=seccomp=unconfined", "volume=/var/run/*", "memory", "cap-add=SYS_*",
+FORBID = {"forbid": ["privileged", "userns=host", "trust-rootfs", "security-opt=seccomp=unconfined", "volume=/var/run/*", "memory", "cap-add=SYS_*",
                      "security-opt=no-new-privileges=false", "ROOTFS=/srv/private"]}
 
 
 @generate(root=True)
 def forbidden():
-    for words in (["--userns=host"], ["--userns", "host"], ["--trust-rootfs"], ["--trust-rootfs=yes"],
+    for words in (["--privileged"], ["--privileged=on"], ["--userns=host"], ["--userns", "host"], ["--trust-rootfs"], ["--trust-rootfs=yes"],
                   ["--security-opt", "seccomp=unconfined"], ["--security-opt=seccomp=unconfined"], ["-v", "/var/run/x:/x"],
                   ["-v/run/x:/x"], ["-v=/var//run/./x:/x:ro"], ["--volume", "/etc/../run/x:/x"], ["-v", "/:/x"], ["-m1g"],
                   ["--memory=1g"], ["--cap-add", "sys_admin"], ["--cap-add=CAP_SYS_TIME"], ["--cap-add", "ALL"],
@@ -138,7 +138,7 @@ def forbidden():
             with files(FORBID):
                 refused(nsrun([*words, tree(), "/bin/true"]), "%s:1 forbids" % SITE, "[forbidden-by-site]")
         yield " ".join(words), one
-    for words in (["--trust-rootfs=false"], ["--security-opt", "seccomp=docker"], ["-v", "/etc:/x:ro"], ["--cap-add", "NET_RAW"], []):
+    for words in (["--privileged=false"], ["--trust-rootfs=false"], ["--security-opt", "seccomp=docker"], ["-v", "/etc:/x:ro"], ["--cap-add", "NET_RAW"], []):
         def other(words=words):
             with files(FORBID):
                 launch(*words).check(0)

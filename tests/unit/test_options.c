@@ -191,7 +191,7 @@ static void test_clusters(void **state)
 
 	BAD(ERR_ID_UNKNOWN_OPTION, "-y", "-ity", "root");
 	BAD(ERR_ID_UNKNOWN_OPTION, "-=", "-=", "root");
-	BAD(ERR_ID_NOT_BUILT, "--detach", "-dit", "root");
+	BAD(ERR_ID_NOT_BUILT, "--publish", "-itp", "80:80", "root");
 	BAD(ERR_ID_OPTION_VALUE, "-e", "-ite");
 }
 

@@ -126,3 +126,4 @@ ERR_ID(NAMESPACE_FOREIGN, "namespace-foreign",
        "one; any other takes root (setns(2)). Joining brings that user namespace's maps: leave --userns-remap, --uid-map and --gid-map away")
 ERR_ID(JOIN_DENIED, "join-denied",
        "a namespace may be joined by root, and by who owns the user namespace that owns it (setns(2)): join one of your own containers, or run nsrun as root")
+ERR_ID(PAUSED, "paused", "nothing begins in a frozen control group: write 0 to its cgroup.freeze (cgroups(7)) first")

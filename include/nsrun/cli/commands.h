@@ -20,6 +20,7 @@ extern const struct command_row commands[];
 /* nsrun [OPTIONS] ROOTFS [--] [CMD [ARG...]] */
 int command_run(int argc, char *const *argv);
 /* nsrun NAME ...; alphabetical, as commands[] */
+int command_exec(int argc, char *const *argv);
 int command_gc(int argc, char *const *argv);
 int command_help(int argc, char *const *argv); /* [COMMAND|OPTION|GROUP] */
 int command_inspect(int argc, char *const *argv);
@@ -37,7 +38,7 @@ const struct command_row *command_find(const char *word);
 const char *command_nearest(const char *word);
 
 /* Their options. */
-extern const struct option_table inspect_options, kill_options, ls_options, rm_options, stop_options, top_options,
-	wait_options;
+extern const struct option_table exec_options, inspect_options, kill_options, ls_options, rm_options, stop_options,
+	top_options, wait_options;
 
 #endif

@@ -61,6 +61,10 @@ int cgroup_check_limits(const struct cgroup_host *host, const char *parent, cons
 int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
 /* Gives the group away as cgroups(7) has it (delegation): the directory, cgroup.procs, cgroup.threads and cgroup.subtree_control. Its limits stay. */
 int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err);
+/* Opens a group that exists, in the same way. */
+int cgroup_open_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
+/* Is it frozen now, by itself or with a group around it? */
+int cgroup_is_frozen(int group_fd, bool *ret, struct err *err);
 /* Makes the groups of the needed controllers by libcgroup (v1 directories, or on v2 subtree_control plus the group's files), and
  * writes the limits; reads back what was written. On failure nothing is left but the parent. A memory limit gives no swap beside it. */
 int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits,

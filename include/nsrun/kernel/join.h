@@ -11,6 +11,7 @@
 #include <nsrun/base/pidref.h>
 
 #include <linux/sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define JOIN_FDS_MAX 8
@@ -32,6 +33,9 @@ struct join {
 	 * namespace of its own may not mount, comes from a child that shares the helper's descriptors (CLONE_FILES). */
 	int (*entered)(void *data, struct err *err);
 	void *data;
+	/* With CLONE_INTO_CGROUP: the helper is made in that group, and the new process inherits it. So a cgroup namespace can be entered, too; but
+	 * both count against the group's limit of processes for a moment. */
+	bool helper_placed;
 };
 #define JOIN_NONE ((struct join){ .process = FD_NONE })
 
@@ -47,7 +51,7 @@ int join_open(const char *path, uint64_t flag, int *ret_fd, struct err *err);
  * Helper and new process inherit dumpable: a caller that enters a user or pid namespace whose processes it does not trust clears it
  * before (PR_SET_DUMPABLE, prctl(2)), since some of them may have CAP_SYS_PTRACE there (CVE-2016-9962).
  * CLONE_INTO_CGROUP is refused (ENOENT) once a cgroup namespace has been entered from whose root the caller's own group cannot be seen, where
- * cgroup2 is mounted with nsdelegate (cgroups(7)): the new process enters a cgroup namespace itself then, after it is placed. */
+ * cgroup2 is mounted with nsdelegate (cgroups(7)): the new process enters a cgroup namespace itself then, after it is placed, or the helper is placed. */
 long join_clone3(const struct join *join, struct clone_args *args, struct pidref *ret, struct err *err);
 
 #endif

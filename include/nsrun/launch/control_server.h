@@ -14,6 +14,7 @@ struct control_handler {
 	void (*input)(const void *data, size_t n, void *context); /* not more than CONTROL_DATA_MAX at once */
 	void (*input_end)(void *context);
 	void (*size)(const struct winsize *size, void *context);
+	bool (*room)(void *context); /* for CONTROL_DATA_MAX bytes of input; without it no client's messages are read */
 	void *context;
 };
 
@@ -26,8 +27,8 @@ void control_server_free(struct control_server *server);
 
 /* Readable when there is something to dispatch. */
 int control_server_fd(const struct control_server *server);
-/* `room`: there is room for CONTROL_DATA_MAX bytes of input; without it no client's messages are read. */
-void control_server_dispatch(struct control_server *server, bool room, const struct control_handler *handler);
+void control_server_dispatch(struct control_server *server, const struct control_handler *handler);
+/* What handler->room would say: whether clients are to be listened to at all. */
 void control_server_set_room(struct control_server *server, bool room);
 
 /* To all who want output. What cannot be sent at once is kept; control_server_full() is true then, and no more may be given. */

@@ -48,6 +48,7 @@ struct launch {
 	int root_fd;	     /* the container's "/", once attached */
 	int proc_fd, sys_fd; /* roots of its procfs and sysfs */
 	int dev_fd;	     /* the container's /dev */
+	int null_fd;	     /* exec: the host's /dev/null, since the container may have replaced its own */
 	int pts_fd;	     /* root of its devpts */
 	int pty_peer, pty_master;
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */

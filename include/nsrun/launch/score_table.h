@@ -62,12 +62,15 @@ STEP(MQUEUE_PROVIDE, "mqueue.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_mqueu
 STEP(CGROUP_PROVIDE, "cgroup.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_provided, runtime_cgroup_provide, runtime_cgroup_drop,
      NEEDS(STEP_NONE), "fsmount", "cgroup_namespaces(7)",
      "--cgroupns=host under remapping: the same for cgroup2 and the owner of the cgroup namespace.")
+STEP(CONTAINER_OPEN, "container.open", ROLE_RUNTIME, 0, STEP_ACTION, enters_container, runtime_container_open, runtime_container_close,
+     NEEDS(STEP_NONE), "openat", "cgroups(7)",
+     "exec: the group that the process is cloned into must not be frozen, or it would never begin; its cgroup namespace is opened while PID 1 may still be looked at.")
 STEP(CHANNEL_OPEN, "channel.open", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_channel_open, runtime_channel_close,
      NEEDS(STEP_NONE), "socketpair", "unix(7)",
      "SOCK_SEQPACKET keeps messages whole and tells the death of the other side as end of file.")
 STEP(INIT_CLONE, "init.clone", ROLE_RUNTIME, ROLE_INIT, STEP_FORK, NULL, runtime_init_clone, runtime_init_kill,
-     NEEDS(STEP_CHANNEL_OPEN, STEP_NAMESPACES_OPEN), "clone3", "clone(2)",
-     "All namespaces at once; the user namespace is made first and owns the others. The pidfd cannot be confused with a later process. Joined ones are entered before, by a helper whose clone is the runtime's child (CLONE_PARENT): setns(2) into them is EPERM once inside the new user namespace.")
+     NEEDS(STEP_CHANNEL_OPEN, STEP_NAMESPACES_OPEN, STEP_CONTAINER_OPEN), "clone3", "clone(2)",
+     "All namespaces at once; the user namespace is made first and owns the others. The pidfd cannot be confused with a later process. Joined ones are entered before, by a helper whose clone is the runtime's child (CLONE_PARENT): setns(2) into them is EPERM once inside the new user namespace. exec: all those of one process by one setns(2), undumpable from before on (CVE-2016-9962).")
 /* ---- both go on from here; init waits at sync.placed for what only the runtime may do ---- */
 STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_init, NULL,
      NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "pwrite", "pwrite(2)",
@@ -127,6 +130,9 @@ STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_n
 STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
      NEEDS(STEP_CGROUP_ATTACH), "unshare", "cgroup_namespaces(7)",
      "The namespace's root is the group at the moment of its making: on v1 that is final only after sync.placed.")
+STEP(CGROUPNS_ENTER, "cgroupns.enter", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_entered, init_cgroupns_enter, NULL,
+     NEEDS(STEP_CONTAINER_OPEN, STEP_CGROUP_ATTACH), "setns", "cgroup_namespaces(7)",
+     "exec: after the process is in its group, since who is in the namespace already may not be moved from outside of its root (ENOENT, nsdelegate).")
 STEP(TIME_NEW, "time.new", ROLE_INIT, 0, STEP_ACTION, wants_time, init_time_new, NULL, NEEDS(STEP_PARENT_REBIND),
      "unshare", "time_namespaces(7)",
      "Not by clone3(2): its first process would be in it at once, and then no offset can be written (EACCES).")
@@ -139,6 +145,9 @@ STEP(TIME_ENTER, "time.enter", ROLE_INIT, 0, STEP_ACTION, wants_time, init_time_
 STEP(UMASK_SET, "umask.set", ROLE_INIT, 0, STEP_ACTION, NULL, init_umask_set, NULL, NEEDS(STEP_NONE),
      "umask", "umask(2)",
      "022: the caller's own would decide who may use /dev and what the workload's files look like.")
+STEP(CONTAINER_ENTER, "container.enter", ROLE_INIT, 0, STEP_ACTION, enters_container, init_container_enter, NULL,
+     NEEDS(STEP_INIT_CLONE, STEP_IDS_BECOME_ROOT), "openat2", "proc(5)",
+     "exec: finds /proc and /dev/pts of the container, which may have replaced them: each by its file system's own marks, and no path leads elsewhere.")
 STEP(MOUNTS_PRIVATE, "mounts.private", ROLE_INIT, 0, STEP_ACTION, NULL, init_mounts_private, NULL, NEEDS(STEP_NONE),
      "mount", "mount_namespaces(7)",
      "Nothing mounted from here on may propagate to the host, and nothing of the host into the container.")
@@ -202,7 +211,7 @@ STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_path
 STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
      "ioctl", "netdevice(7)",
      "A new network namespace has a loopback device that is down.")
-STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT),
+STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT, STEP_CONTAINER_ENTER),
      "ioctl", "ioctl_tty(2)",
      "The pair is made in the container's devpts; its peer comes from the master (TIOCGPTPEER), never from a path (CVE-2025-52565).")
 STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN),
@@ -211,6 +220,9 @@ STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, in
 STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "Carries the pty's master to the runtime.")
+STEP(TERMINAL_TAKE, "terminal.take", ROLE_RUNTIME, 0, STEP_ACTION, wants_kept_terminal, runtime_terminal_take, NULL,
+     NEEDS(STEP_TERMINAL_OPEN), "fcntl", "fcntl(2)",
+     "A keeper has the pty's master and no terminal of its own: it must never wait for either side (O_NONBLOCK).")
 STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_terminal, runtime_terminal_guard, runtime_terminal_unguard,
      NEEDS(STEP_NONE), "clone", "termios(3)",
      "A process that restores the terminal if the runtime is killed: it must exist before the terminal is changed.")
@@ -224,7 +236,7 @@ STEP(ROOT_PIVOT, "root.pivot", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_pivot,
 STEP(ROOT_DETACH, "root.detach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_detach, NULL, NEEDS(STEP_ROOT_PIVOT),
      "umount2", "pivot_root(2)",
      "The old root lies over the new one and is detached with all its mounts.")
-STEP(USER_RESOLVE, "user.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_user_resolve, NULL, NEEDS(STEP_ROOT_DETACH),
+STEP(USER_RESOLVE, "user.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_user_resolve, NULL, NEEDS(STEP_ROOT_DETACH, STEP_CONTAINER_ENTER),
      "openat2", "passwd(5)",
      "Names are the container's own, read without NSS, which would load code of the container.")
 STEP(ARGV_RESOLVE, "argv.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_argv_resolve, NULL, NEEDS(STEP_ROOT_DETACH, STEP_USER_RESOLVE),
@@ -264,7 +276,10 @@ STEP(CREDS_SET, "creds.set", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_creds
 STEP(PARENT_KEEP, "parent.keep", ROLE_WORKLOAD, 0, STEP_ACTION, wants_direct_workload, workload_parent_keep, NULL, NEEDS(STEP_CREDS_SET),
      "prctl", "prctl(2)",
      "The change of ids cleared the bond to the runtime once more. Under --init PID 1 takes the workload with it; in a shared pid namespace its child needs the bond.")
-STEP(FDS_CLOSE, "fds.close", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_fds_close, NULL, NEEDS(STEP_PARENT_KEEP),
+STEP(PARENT_RELEASE, "parent.release", ROLE_WORKLOAD, 0, STEP_ACTION, wants_release, workload_parent_release, NULL, NEEDS(STEP_CREDS_SET),
+     "prctl", "prctl(2)",
+     "exec --detach: the process stays when the nsrun that started it ends; PID 1's end ends it.")
+STEP(FDS_CLOSE, "fds.close", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_fds_close, NULL, NEEDS(STEP_PARENT_KEEP, STEP_PARENT_RELEASE),
      "close_range", "close_range(2)",
      "Before the working directory and CMD are resolved: /proc/self/fd leads through every open directory to the host (CVE-2024-21626). Only the channel stays, which is no directory and closes at execve.")
 STEP(CWD_ENTER, "cwd.enter", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_cwd_enter, NULL, NEEDS(STEP_CREDS_SET, STEP_ROOT_DETACH, STEP_FDS_CLOSE),

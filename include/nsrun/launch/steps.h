@@ -40,6 +40,7 @@ bool wants_log(const struct plan *plan);
 bool wants_control(const struct plan *plan);
 bool wants_output_pipes(const struct plan *plan);
 bool wants_user_terminal(const struct plan *plan);
+bool wants_kept_terminal(const struct plan *plan);
 bool wants_terminal(const struct plan *plan);
 bool wants_no_terminal(const struct plan *plan);
 bool wants_stdin_null(const struct plan *plan);
@@ -55,6 +56,9 @@ bool wants_umask(const struct plan *plan);
 bool wants_no_new_privs(const struct plan *plan);
 bool wants_seccomp(const struct plan *plan);
 bool wants_caps_final(const struct plan *plan);
+bool enters_container(const struct plan *plan);
+bool wants_cgroupns_entered(const struct plan *plan);
+bool wants_release(const struct plan *plan);
 
 #define ROW(name) int name(struct launch *launch, struct err *err)
 
@@ -110,6 +114,7 @@ ROW(runtime_output_open);
 ROW(runtime_output_close);
 ROW(runtime_pid_write);
 ROW(runtime_pid_remove);
+ROW(runtime_terminal_take);
 ROW(workload_output_attach);
 
 /* steps_sources.c: rootfs and volumes on their way into the container */
@@ -163,6 +168,14 @@ ROW(init_terminal_open);
 ROW(init_user_resolve);
 ROW(init_argv_resolve);
 ROW(init_workload_fork);
+
+/* steps_enter.c: nsrun exec */
+int shed_caps(void *launch, struct err *err); /* struct join, entered */
+ROW(runtime_container_open);
+ROW(runtime_container_close);
+ROW(init_cgroupns_enter);
+ROW(init_container_enter);
+ROW(workload_parent_release);
 
 /* steps_workload.c */
 ROW(workload_terminal_attach);

@@ -9,6 +9,7 @@
  *   state.json   version 2, written before anything is made and again when the container has ended:
  *     version id name keep owner boot_id cgroup hierarchies created rootfs uid_map gid_map argv      (as reserve.h has them)
  *     terminal     bool
+ *     keeper       bool: the owner is a keeper (launch/keeper.h), whose own exit status says nothing of the container's
  *     namespaces   {"pid": "new"|"host"|"ns:PATH"|"container:NAME", ...}, one key a kind: user pid net mnt ipc uts cgroup time
  *     process      what exec gives a further process: {"env": [...], "cwd", "user", "groups": [...], "umask": 18, "caps": {"bounding": "0x...",
  *                  "effective", "permitted", "inheritable", "ambient"}, "no_new_privs": bool, "seccomp": NAME or null, "seccomp_flags": N, "oom_score_adj": N or null}
@@ -87,6 +88,8 @@ bool container_exit(const struct container *container, struct container_exit *re
 void container_stop_default(const struct container *container, int *ret_signal, unsigned *ret_seconds);
 /* The command in one malloc'd line, words apart by a space; as hostile as whoever gave it: escape_text() before printing. */
 char *container_command(const struct container *container);
+/* Its owner is the nsrun that was started, which ends with the container's exit status: not a keeper. */
+bool container_in_foreground(const struct container *container);
 /* Does somebody hold its lock: the owner, or who removes it? True also when that cannot be told. */
 bool container_owner_lives(const struct container *container);
 

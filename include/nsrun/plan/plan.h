@@ -104,9 +104,21 @@ struct plan_log {
 /* Where subordinate ids come from; "auto" is decided by plan_reserve(). */
 enum remap_source { REMAP_NONE, REMAP_USER, REMAP_EXPLICIT, REMAP_AUTO, REMAP_OWN_RANGES, REMAP_SINGLE };
 
+/* nsrun exec: what is joined. */
+struct plan_enter {
+	const char *label;	      /* the container's name, or its id */
+	const struct pidref *process; /* the one in it whose namespaces are joined; borrowed */
+	uint64_t mask; /* CLONE_NEW*: where it is in another one than the caller, but the cgroup namespace */
+	bool sheds; /* no user namespace is entered: root of the host gives up beforehand what the container does not have */
+	bool raises_score; /* an ordinary user's: nsrun takes the container's out-of-memory score itself, and the new process inherits it */
+	bool cgroupns; /* that is another one, too; entered last, by the new process, once that is in its group */
+};
+
 struct plan {
 	struct arena *arena; /* owns everything the plan points to, the plan too */
 	char id[PLAN_ID_LEN + 1];
+	const struct plan_enter *
+		enter; /* NULL: the plan makes a container. Otherwise it is of one more process in a container that runs */
 
 	/* Identity */
 	enum caller caller;

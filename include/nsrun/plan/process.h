@@ -9,6 +9,10 @@
  * configuration says. */
 int plan_resolve_process(struct plan *plan, const struct plan_request *request, struct err *err);
 
+/* The same with what `image` says instead of a file: nsrun exec. */
+int plan_resolve_process_of(struct plan *plan, const struct plan_request *request, const struct image_config *image,
+			    struct err *err);
+
 /* The environment alone. */
 int plan_resolve_env(struct plan *plan, const struct plan_request *request, const struct image_config *image,
 		     struct err *err);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands that walk the score share: the one-shot command and exec. */
+#ifndef NSRUN_CLI_LAUNCHING_H
+#define NSRUN_CLI_LAUNCHING_H
+
+#include <nsrun/launch/launch.h>
+#include <nsrun/launch/trace.h>
+
+#include <stdio.h>
+
+/* The trace's place: above it nothing of the caller stays open. */
+#define TRACE_FD (STDERR_FILENO + 1)
+
+/* --trace-file at TRACE_FD; *ret is untouched when `name` is NULL. */
+int trace_open(const char *name, FILE **ret, struct err *err);
+/* --trace=WORD, --trace-file FILE; each may be NULL. */
+enum trace_format trace_format_of(const char *word, const char *file);
+
+struct trace_job {
+	enum trace_format format;
+	const struct tape *tape;
+	FILE *out;
+	bool printed;
+};
+/* Once; `data` is a struct trace_job, for struct launch_observer. */
+void print_trace(const struct launch *launch, void *data);
+void tape_freep(struct tape **tape);
+
+/* A workload that ends by a signal for no visible reason has its reason here. */
+void print_cause(const struct plan *plan, const struct launch_result *result);
+
+/* Executes a sealed copy of this program with `argv`, main()'s own, where the container could write nsrun's file: only there, it costs an execve. */
+int protect_self(const struct plan *plan, char *const *argv, struct err *err);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/cli/launching.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/kernel/self.h>
+
+#include <fcntl.h>
+#include <signal.h>
+
+int trace_open(const char *name, FILE **ret, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	FILE *file;
+
+	if (!name)
+		return 0;
+	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	if (fd < 0)
+		return err_system(err, "--trace-file %s: open", name);
+	if (fd != TRACE_FD) {
+		if (dup3(fd, TRACE_FD, O_CLOEXEC) < 0)
+			return err_system(err, "--trace-file %s: descriptor %d", name, TRACE_FD);
+		close(fd);
+		fd = TRACE_FD;
+	}
+	file = fdopen(fd, "w");
+	if (!file)
+		return err_system(err, "--trace-file %s: stream", name);
+	TAKE_FD(fd);
+	*ret = file;
+	return 0;
+}
+
+enum trace_format trace_format_of(const char *word, const char *file)
+{
+	if (word)
+		return streq(word, "json") ? TRACE_JSON : TRACE_TEXT;
+	return file ? TRACE_TEXT : TRACE_NONE;
+}
+
+void print_trace(const struct launch *launch, void *data)
+{
+	struct trace_job *job = data;
+
+	(void)launch;
+	if (job->printed)
+		return;
+	if (job->format == TRACE_TEXT)
+		trace_print_text(job->tape, job->out);
+	else if (job->format == TRACE_JSON)
+		trace_print_json(job->tape, job->out);
+	fflush(job->out);
+	job->printed = true;
+}
+
+void tape_freep(struct tape **tape)
+{
+	if (*tape)
+		tape_free(*tape);
+}
+
+/* A workload that ends by a signal for no visible reason has its reason here. */
+void print_cause(const struct plan *plan, const struct launch_result *result)
+{
+	if (result->exit_status == 128 + SIGSYS && plan->seccomp)
+		fprintf(stderr,
+			"nsrun: the seccomp filter (%s) ended the workload: a system call of a foreign ABI, such as that of a 32-bit "
+			"program, or one that the profile kills for\n"
+			"        remedy: --security-opt seccomp=docker permits 32-bit programs\n",
+			plan->seccomp_name);
+	if (result->oom_kills)
+		fprintf(stderr,
+			"nsrun: memory: the kernel killed %ju process%s of the container at its limit (--memory)\n",
+			(uintmax_t)result->oom_kills, result->oom_kills == 1 ? "" : "es");
+}
+
+int protect_self(const struct plan *plan, char *const *argv, struct err *err)
+{
+	struct stat self;
+
+	const int r = self_stat(&self, err);
+	if (r < 0 || !plan_may_write(plan, &self) || self_is_sealed())
+		return r;
+	return self_reexecute_sealed(argv, err);
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/exec.h>
+
+#include <nsrun/base/file.h>
+#include <nsrun/base/procstat.h>
+#include <nsrun/base/strings.h>
+#include <nsrun/plan/process.h>
+#include <nsrun/plan/seccomp_builtin.h>
+#include <nsrun/plan/seccomp_profile.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- which process ---- */
+
+static int stat_ns(pid_t pid, enum ns_kind kind, struct stat *ret)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, plan_ns_name(kind));
+	return stat(path, ret) < 0 ? -errno : 0;
+}
+
+/* The first of them is the workload: orphans that the reaper inherits come after it. */
+static pid_t first_child(pid_t pid)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	if (file_read_virtual_at(AT_FDCWD, path, 1 << 20, &text, NULL, NULL) < 0)
+		return 0;
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+static int open_child(const struct pidref *init, struct pidref *ret)
+{
+	_cleanup_(pidref_close) struct pidref child = PIDREF_NONE;
+	const pid_t pid = first_child(init->pid);
+	struct procstat stat;
+
+	/* The pidfd first, the parent after: a number that was given away meanwhile has another one. */
+	if (pid <= 0 || pidref_open(pid, &child, NULL) < 0 || procstat_read(pid, &stat, NULL) < 0 ||
+	    stat.ppid != init->pid || stat.forked_only)
+		return -ESRCH;
+	*ret = child;
+	child = PIDREF_NONE;
+	return 0;
+}
+
+int plan_exec_open(const struct container *container, struct pidref *ret, struct err *err)
+{
+	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
+	const char *label = container_label(container);
+	struct pidref child = PIDREF_NONE;
+	struct stat ns;
+
+	int r = container_open_init(container, &init, err);
+	if (r < 0)
+		return r;
+	if (container->status != CONTAINER_RUNNING)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EAGAIN, "%s: it is %s, and executes nothing yet", label,
+			       container_status_name(container->status));
+
+	r = stat_ns(init.pid, NS_MNT, &ns);
+	if ((r == -EACCES || r == -EPERM) && open_child(&init, &child) == 0) {
+		pidref_close(&init);
+		init = child;
+		r = stat_ns(init.pid, NS_MNT, &ns);
+	}
+	if (r < 0)
+		return err_set(err, ERR_SYSTEM, r == -ENOENT ? ERR_ID_NOT_RUNNING : ERR_ID_JOIN_DENIED, -r,
+			       "%s: namespaces of process %d", label, (int)init.pid);
+	*ret = init;
+	init = PIDREF_NONE;
+	return 0;
+}
+
+/* ---- what is joined ---- */
+
+static int resolve_namespaces(struct plan *plan, struct plan_enter *enter, struct err *err)
+{
+	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++) {
+		struct stat own, other;
+		int r = stat_ns(getpid(), kind, &own);
+
+		if (r == 0)
+			r = stat_ns(enter->process->pid, kind, &other);
+		if (r == -ENOENT && kind == NS_TIME && access("/proc/self/ns/time", F_OK) < 0)
+			continue; /* a kernel without them */
+		if (r < 0)
+			return err_set(err, ERR_SYSTEM, r == -ENOENT ? ERR_ID_NOT_RUNNING : ERR_ID_JOIN_DENIED, -r,
+				       "%s: %s namespace", enter->label, plan_ns_name(kind));
+		const bool differs = own.st_dev != other.st_dev || own.st_ino != other.st_ino;
+
+		if (kind == NS_USER)
+			enter->sheds = !differs;
+
+		plan->ns[kind] = (struct plan_namespace){ .use = differs ? NS_JOIN : NS_HOST, .word = enter->label };
+		if (differs && kind == NS_CGROUP && !enter->sheds)
+			enter->cgroupns = true;
+		else if (differs)
+			enter->mask |= plan_ns_flag(kind);
+	}
+	/* Every container has one: what shares ours is no container, or we are in it. */
+	if (!(enter->mask & CLONE_NEWNS))
+		return err_input(err, "%s: this process is in its mount namespace already", enter->label);
+	return 0;
+}
+
+static int read_map(const json_t *record, const char *key, const char *dir, struct idmap *map, struct err *err)
+{
+	const json_t *extents = json_object_get(record, key), *extent;
+	size_t i;
+
+	if (json_array_size(extents) > IDMAP_EXTENTS_MAX)
+		return err_input(err, "%s/state.json: \"%s\" has more than %d extents", dir, key, IDMAP_EXTENTS_MAX);
+	json_array_foreach(extents, i, extent)
+	{
+		map->extents[map->n++] = (struct idmap_extent){
+			.inside = (uint32_t)json_integer_value(json_array_get(extent, 0)),
+			.outside = (uint32_t)json_integer_value(json_array_get(extent, 1)),
+			.count = (uint32_t)json_integer_value(json_array_get(extent, 2)),
+		};
+	}
+	return 0;
+}
+
+/* What user_namespaces(7) calls "deny" holds for who joins, too. */
+static int read_setgroups(struct plan *plan, pid_t pid, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
+	const int r = file_read_virtual_at(AT_FDCWD, path, 64, &text, NULL, err);
+	if (r == 0)
+		plan->deny_setgroups = str_after(text, "deny") != NULL;
+	return r;
+}
+
+static int resolve_ids(struct plan *plan, const struct container *container, struct err *err)
+{
+	int r = read_map(container->state, "uid_map", container->dir, &plan->uids, err);
+
+	if (r == 0)
+		r = read_map(container->state, "gid_map", container->dir, &plan->gids, err);
+	if (r == 0 && plan_has_userns(plan))
+		r = read_setgroups(plan, plan->enter->process->pid, err);
+	return r;
+}
+
+/* ---- the process, as the record has it ---- */
+
+static int no_such(const struct container *container, const char *key, const char *what, struct err *err)
+{
+	return err_input(err, "%s/state.json: process: \"%s\" is no %s", container->dir, key, what);
+}
+
+static int read_strings(struct arena *arena, const struct container *container, const json_t *process, const char *key,
+			const char *without, const char *const **ret, struct err *err)
+{
+	const json_t *list = json_object_get(process, key), *entry;
+	const char **strings = arena_array(arena, json_array_size(list) + 1, sizeof(*strings));
+	size_t i, n = 0;
+
+	if (!strings)
+		return err_oom(err);
+	if (!json_is_array(list))
+		return no_such(container, key, "list of strings", err);
+	json_array_foreach(list, i, entry)
+	{
+		const char *text = json_string_value(entry);
+
+		if (!text)
+			return no_such(container, key, "list of strings", err);
+		if (without && str_after(text, without))
+			continue;
+		strings[n] = arena_strdup(arena, text);
+		if (!strings[n++])
+			return err_oom(err);
+	}
+	*ret = strings;
+	return 0;
+}
+
+static int read_cap_set(const struct container *container, const json_t *caps, const char *key, uint64_t *ret,
+			struct err *err)
+{
+	const char *text = json_string_value(json_object_get(caps, key)), *digits = text ? str_after(text, "0x") : NULL;
+	char *end;
+
+	if (!digits || !*digits || strspn(digits, "0123456789abcdef") != strlen(digits) || strlen(digits) > 16)
+		return no_such(container, key, "set of capabilities", err);
+	*ret = strtoull(digits, &end, 16);
+	return 0;
+}
+
+static int read_caps(struct plan *plan, const struct container *container, const json_t *process, struct err *err)
+{
+	const json_t *caps = json_object_get(process, "caps");
+	struct {
+		const char *key;
+		uint64_t *set;
+	} sets[] = {
+		{ "bounding", &plan->caps.bounding },	{ "effective", &plan->caps.effective },
+		{ "permitted", &plan->caps.permitted }, { "inheritable", &plan->caps.inheritable },
+		{ "ambient", &plan->caps.ambient },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		const int r = read_cap_set(container, caps, sets[i].key, sets[i].set, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The very program that the container has: the file it was compiled from may be another one by now. */
+static int read_filter(struct plan *plan, const struct container *container, const json_t *process, struct err *err)
+{
+	const json_t *flags = json_object_get(process, "seccomp_flags");
+	struct seccomp_program *program = arena_alloc(plan->arena, sizeof(*program));
+	const char *path = arena_printf(plan->arena, "%s/filter.bpf", container->dir);
+	_cleanup_free_ char *data = NULL;
+	size_t size;
+
+	if (!program || !path)
+		return err_oom(err);
+	const int r = file_read_at(AT_FDCWD, path, BPF_MAXINSNS * sizeof(struct sock_filter), &data, &size, err);
+	if (r < 0)
+		return r;
+	if (size == 0 || size % sizeof(struct sock_filter) || !json_is_integer(flags))
+		return err_input(err, "%s: is no filter (%zu bytes)", path, size);
+	struct sock_filter *insns = arena_array(plan->arena, size / sizeof(*insns), sizeof(*insns));
+	if (!insns)
+		return err_oom(err);
+	memcpy(insns, data, size);
+	*program = (struct seccomp_program){ .len = (unsigned short)(size / sizeof(*insns)),
+					     .insns = insns,
+					     .flags = (unsigned)json_integer_value(flags) };
+	plan->seccomp = program;
+	return 0;
+}
+
+static int read_confinement(struct plan *plan, const struct container *container, const json_t *process,
+			    struct err *err)
+{
+	const json_t *no_new_privs = json_object_get(process, "no_new_privs");
+	const json_t *seccomp = json_object_get(process, "seccomp");
+
+	/* What is not there must not pass for "no". */
+	if (!json_is_boolean(no_new_privs))
+		return no_such(container, "no_new_privs", "boolean", err);
+	if (!json_is_string(seccomp) && !json_is_null(seccomp))
+		return no_such(container, "seccomp", "name of a filter", err);
+	plan->no_new_privs = json_is_true(no_new_privs);
+	plan->root_nosuid = plan->no_new_privs;
+	const int r = read_caps(plan, container, process, err);
+	if (r < 0 || json_is_null(seccomp))
+		return r;
+	plan->seccomp_name = arena_strdup(plan->arena, json_string_value(seccomp));
+	if (!plan->seccomp_name)
+		return err_oom(err);
+	return builtin_profile_find(plan->seccomp_name) ? plan_resolve_seccomp(plan, plan->seccomp_name, err)
+							: read_filter(plan, container, process, err);
+}
+
+static int read_process(struct plan *plan, const struct plan_request *request, const struct container *container,
+			const json_t *process, struct err *err)
+{
+	const json_t *umask = json_object_get(process, "umask");
+	const char *user = json_string_value(json_object_get(process, "user"));
+	const char *cwd = json_string_value(json_object_get(process, "cwd"));
+	struct plan_request asked = {
+		.argv = request->argv,
+		.env = request->env,
+		.env_files = request->env_files,
+		.workdir = request->workdir,
+		.user = request->user,
+		.group_add = request->group_add,
+		.terminal = request->detach == YES ? NO : request->terminal,
+		.interactive = request->detach == YES ? NO : request->interactive,
+	};
+	struct image_config recorded = { .path = container->dir, .user = user, .workdir = cwd };
+	const char *const *groups;
+
+	if (request->detach == YES && request->terminal == YES)
+		return err_input(err, "--detach and --tty contradict each other: nobody would look at the terminal");
+	if (!user || !cwd)
+		return no_such(container, user ? "cwd" : "user", "string", err);
+	if (!json_is_integer(umask) || json_integer_value(umask) < 0 || json_integer_value(umask) > 0777)
+		return no_such(container, "umask", "file mode creation mask", err);
+	/* The terminal's name is that of the one that is used now. */
+	const bool terminal = asked.terminal == YES || (asked.terminal == UNSET && asked.interactive != NO &&
+							isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+	int r = read_strings(plan->arena, container, process, "env", terminal ? "TERM=" : NULL, &recorded.env, err);
+	if (r == 0)
+		r = read_strings(plan->arena, container, process, "groups", NULL, &groups, err);
+	if (r < 0)
+		return r;
+	if (!asked.group_add)
+		asked.group_add = groups;
+	r = plan_resolve_process_of(plan, &asked, &recorded, err);
+	plan->umask = (mode_t)json_integer_value(umask);
+	plan->detached = request->detach == YES;
+	return r;
+}
+
+/* ---- limits ---- */
+
+static int resolve_rlimits(struct plan *plan, struct err *err)
+{
+	const struct plan_enter *enter = plan->enter;
+	struct rlimit_setting *settings = arena_array(plan->arena, RLIM_NLIMITS, sizeof(*settings));
+	const bool root = geteuid() == 0;
+
+	if (!settings)
+		return err_oom(err);
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
+		struct rlimit own, theirs;
+
+		if (getrlimit((__rlimit_resource_t)i, &own) < 0 ||
+		    prlimit(enter->process->pid, (__rlimit_resource_t)i, NULL, &theirs) < 0)
+			return err_system(err, "%s: limit %s of process %d", enter->label, rlimit_name(i),
+					  (int)enter->process->pid);
+		/* Without CAP_SYS_RESOURCE a hard limit only sinks. */
+		if (!root && theirs.rlim_max > own.rlim_max)
+			theirs.rlim_max = own.rlim_max;
+		if (theirs.rlim_cur > theirs.rlim_max)
+			theirs.rlim_cur = theirs.rlim_max;
+		if (own.rlim_cur != theirs.rlim_cur || own.rlim_max != theirs.rlim_max)
+			settings[plan->n_rlimits++] = (struct rlimit_setting){ .resource = i, .limit = theirs };
+	}
+	plan->rlimits = settings;
+	return 0;
+}
+
+static int read_oom_score(pid_t pid, int *ret, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	const int r = file_read_virtual_at(AT_FDCWD, path, 64, &text, NULL, err);
+	if (r == 0)
+		*ret = (int)strtol(text, NULL, 10);
+	return r;
+}
+
+static int resolve_oom_score(struct plan *plan, struct plan_enter *enter, struct err *err)
+{
+	int own = 0, theirs = 0;
+
+	int r = read_oom_score(getpid(), &own, err);
+	if (r == 0)
+		r = read_oom_score(enter->process->pid, &theirs, err);
+	if (r < 0)
+		return r;
+	plan->oom_score_adj = theirs;
+	plan->has_oom_score_adj = theirs != own && geteuid() == 0;
+	enter->raises_score = theirs > own && geteuid() != 0;
+	return 0;
+}
+
+/* Only which hierarchies the container's limits are in is of interest: it is put into those groups. */
+static void take_limit(struct plan *plan, const char *name)
+{
+	uint64_t *const limits[CGROUP_CONTROLLER_COUNT] = {
+		[CGROUP_CPU] = &plan->limits.cpu_quota_us,
+		[CGROUP_MEMORY] = &plan->limits.memory_max,
+		[CGROUP_PIDS] = &plan->limits.pids_max,
+	};
+
+	for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+		if (streq(name, cgroup_controller_name(c)) && !plan->cgroup_host->v2_controller[c]) {
+			*limits[c] = 1;
+			plan->cgroup_v1 = true;
+		}
+}
+
+static int resolve_cgroup(struct plan *plan, const struct container *container, struct err *err)
+{
+	const json_t *places = json_object_get(container->state, "hierarchies"), *entry;
+	const char *path = container_text(container, "cgroup");
+	struct cgroup_host *host;
+	size_t i;
+
+	plan->limits = (struct cgroup_limits){ .memory_max = CGROUP_NO_LIMIT,
+					       .pids_max = CGROUP_NO_LIMIT,
+					       .cpu_quota_us = CGROUP_NO_LIMIT };
+	if (!path)
+		return 0;
+	host = arena_alloc(plan->arena, sizeof(*host));
+	plan->cgroup_path = arena_strdup(plan->arena, path);
+	if (!host || !plan->cgroup_path)
+		return err_oom(err);
+	plan->cgroup_host = host;
+	int r = cgroup_probe(host, err);
+	json_array_foreach(places, i, entry)
+	{
+		struct cgroup_place place = { 0 };
+		json_int_t device, inode;
+		const char *name;
+
+		if (r < 0)
+			return r;
+		if (json_unpack((json_t *)entry, "{s:s, s:I, s:I}", "name", &name, "device", &device, "inode", &inode) <
+		    0)
+			return err_input(err, "%s/state.json: \"hierarchies\"", container->dir);
+		/* In another mount or cgroup namespace the same path may be another group. */
+		snprintf(place.name, sizeof(place.name), "%s", name);
+		place.device = (uint64_t)device;
+		place.inode = (uint64_t)inode;
+		r = cgroup_check_place(host, &place, err);
+		take_limit(plan, name);
+	}
+	return r;
+}
+
+/* ---- all of it ---- */
+
+int plan_resolve_exec(const struct plan_request *request, const struct container *container,
+		      const struct pidref *process, struct plan **ret, struct err *err)
+{
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	const json_t *recorded = json_object_get(container->state, "process");
+	struct plan *plan = arena ? arena_alloc(arena, sizeof(*plan)) : NULL;
+	struct plan_enter *enter = arena ? arena_alloc(arena, sizeof(*enter)) : NULL;
+
+	if (!plan || !enter)
+		return err_oom(err);
+	if (!json_is_object(recorded))
+		return err_input(
+			err, "%s: it was started by an nsrun whose records do not tell what a process of it is given",
+			container_label(container));
+	enter->label = arena_strdup(arena, container_label(container));
+	enter->process = process;
+	if (!enter->label)
+		return err_oom(err);
+	plan->arena = arena;
+	plan->enter = enter;
+	plan->caller_uid = geteuid();
+	plan->caller_gid = getegid();
+	memcpy(plan->id, container->id, sizeof(plan->id));
+
+	int r = resolve_namespaces(plan, enter, err);
+	if (r == 0)
+		r = resolve_ids(plan, container, err);
+	if (r == 0)
+		r = read_process(plan, request, container, recorded, err);
+	if (r == 0)
+		r = read_confinement(plan, container, recorded, err);
+	if (r == 0)
+		r = resolve_rlimits(plan, err);
+	if (r == 0)
+		r = resolve_oom_score(plan, enter, err);
+	if (r == 0)
+		r = resolve_cgroup(plan, container, err);
+	/* What was read by its number was its own only while it lived. */
+	if (pidref_ended(process)) {
+		*err = ERR_INIT;
+		r = err_set(err, ERR_INPUT, ERR_ID_NOT_RUNNING, ESRCH, "%s: it has ended", enter->label);
+	}
+	if (r < 0)
+		return r;
+	TAKE_PTR(arena);
+	*ret = plan;
+	return 0;
+}
