@@ -467,7 +467,6 @@ int main(int argc, char **argv)
 		return attack(atoi(arg));
 	if (strcmp(word, "net-attack") == 0)
 		return net_attack(arg);
-
 	if (strcmp(word, "spy") == 0 && argc > 3)
 		return spy(arg, atoi(argv[3]), true);
 	if (strcmp(word, "spy-caps") == 0 && argc > 3)

@@ -130,7 +130,7 @@ def host_pid_shows_and_hides():
         def case(kind=kind):
             script = ("test -d /proc/%d && echo SEEN; echo self=$$; " % os.getpid() +
                       "for f in /proc/sys/kernel/domainname /proc/sys/vm/swappiness /proc/sysrq-trigger /proc/irq/default_smp_affinity "
-                      "/proc/pressure/memory; do test -e $f || continue; (echo x > $f) 2>/dev/null && echo WROTE $f; done; "
+                      "/proc/pressure/memory; do test -e $f || continue; (: >> $f) 2>/dev/null && echo WROTE $f; done; "
                       "for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts; do test -e $f && wc -c < $f; done; ls /proc/acpi /sys/firmware; "
                       "mount -o remount,rw /proc/sys && echo REMOUNTED; umount /proc/sys && echo UNMOUNTED; true")
             result = sh(kind, ["--pid=host"], script, input="").check(0)
@@ -165,7 +165,7 @@ def procfs_of_the_host_without_its_masks():
         script = ("umount /proc/sys; umount /proc/kcore; umount /proc/keys; umount /proc/sysrq-trigger; "
                   "grep -c ' /proc/sys ' /proc/self/mountinfo; "
                   "for f in /proc/sys/kernel/core_pattern /proc/sys/vm/swappiness /proc/sys/kernel/hostname /proc/sysrq-trigger "
-                  "/proc/1/oom_score_adj /proc/sys/fs/file-max; do (echo 1 > $f) && echo WROTE $f; done; "
+                  "/proc/1/oom_score_adj /proc/sys/fs/file-max; do (: >> $f) && echo WROTE $f; done; "
                   "head -c1 /proc/kcore | wc -c; ls /proc/1/root/ && echo ROOT; ls /proc/1/fd && echo FDS")
         result = sh("root-dummy", ["--pid=host", "--cap-add=ALL", "--security-opt", "seccomp=unconfined"], script)
         equal(result.stdout.split("\n")[0], "0", "the masks are off: %r" % result)
@@ -173,7 +173,7 @@ def procfs_of_the_host_without_its_masks():
             check(word not in result.stdout, "%s: %r" % (word, result))
         for kind in ("root-dummy", "root-auto", "ranges", "single"):
             result = sh(kind, ["--pid=host", "--network=host", "--privileged"], script + "; for f in /sys/kernel/uevent_seqnum /sys/module/*/parameters/*; "
-                        "do (echo 1 > $f) 2>/dev/null && echo WROTE $f; done; true")
+                        "do (: >> $f) 2>/dev/null && echo WROTE $f; done; true")
             for word in ("WROTE", "ROOT", "FDS"):
                 check(word not in result.stdout, "%s: %r" % (word, result))
     yield "root-dummy", case
