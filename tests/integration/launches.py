@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launches that the tests of the score walk through: together they run every row of it."""
 import collections
+import json
 import os
 import re
 import signal
 import subprocess
 import threading
+import time
 
-from harness import Pty, TOP, base, binary, descendants, dummy, fail, mountinfo, nsrun, ranger, rootfs, single, user, wait_for
+from harness import Pty, TOP, base, binary, descendants, dummy, environment, fail, mountinfo, nsrun, ranger, reap, rootfs, run_as, single, user, wait_for
 
 ROLES = ("runtime", "init", "workload")
 MARK = "WORKLOAD-RAN"
@@ -94,6 +96,41 @@ class Launch:
         return rows
 
 
+class Exec(Launch):
+    """nsrun exec in a container that is there for this one command."""
+
+    def run(self, extra=(), command=("/bin/true",), env=None, sanitizer=False, timeout=20):
+        options = self._options() if callable(self._options) else self._options
+        detached, who = "-d" in options, self.who()
+        words = [] if who else _remapped()
+        holder = subprocess.Popen([binary(), "-t=false", *words, self._tree(), "/bin/sh", "-c", "echo up; exec sleep 300"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment(who), cwd=base(), **run_as(who))
+        try:
+            if holder.stdout.readline() != b"up\n":
+                fail("%s: its container did not come up" % self.name)
+            listed = json.loads(nsrun(["ls", "--json"], user=who).check().stdout)
+            [record] = [one for one in listed if one["owner"] == holder.pid]
+            if detached:  # its output is nowhere: PID 1's is read
+                command = ["/bin/sh", "-c", 'exec "$@" > /proc/1/fd/1', "sh", *command]
+            result = nsrun(["exec", *extra, *options, record["id"], *command], user=who, env=env, sanitizer=sanitizer, timeout=timeout)
+            if detached:
+                time.sleep(0.3)
+            os.kill(record["pid"], signal.SIGKILL)
+        finally:
+            for _ in range(500):
+                reap()
+                if holder.poll() is not None:
+                    break
+                time.sleep(0.01)
+            else:
+                holder.kill()
+            rest = holder.stdout.read().decode(errors="replace")
+            holder.stdout.close()
+            holder.wait()
+        result.stdout += rest
+        return result
+
+
 def _own(who):
     """A rootfs that belongs to the caller: an ordinary user's files are container root's."""
     entry = user(who)
@@ -170,6 +207,8 @@ def launches():
                                                   "--sysctl", "net.ipv4.ip_forward=1", "--add-host", "a:192.0.2.1"], _dummy_tree),
         Launch("privileged", lambda: _remapped() + ["--privileged", "--cap-drop", "SYS_TIME"], _dummy_tree),
         Launch("privileged-cgroupns", lambda: _remapped() + ["--privileged", "--cgroupns=host"], _dummy_tree),
+        Exec("exec", ["-i=false"], _dummy_tree),
+        Exec("exec-detached", ["-d"], _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
     ]
 
