@@ -110,11 +110,15 @@ class Exec(Launch):
                 fail("%s: its container did not come up" % self.name)
             listed = json.loads(nsrun(["ls", "--json"], user=who).check().stdout)
             [record] = [one for one in listed if one["owner"] == holder.pid]
-            if detached:  # its output is nowhere: PID 1's is read
-                command = ["/bin/sh", "-c", 'exec "$@" > /proc/1/fd/1', "sh", *command]
+            if detached:  # its output is nowhere
+                command = ["/bin/sh", "-c", 'exec "$@" > /dev/shm/output', "sh", *command]
             result = nsrun(["exec", *extra, *options, record["id"], *command], user=who, env=env, sanitizer=sanitizer, timeout=timeout)
+            output = "/proc/%d/root/dev/shm/output" % record["pid"]
             if detached:
                 time.sleep(0.3)
+            if os.path.exists(output):
+                with open(output) as file:
+                    result.stdout += file.read()
             os.kill(record["pid"], signal.SIGKILL)
         finally:
             for _ in range(500):
@@ -124,10 +128,8 @@ class Exec(Launch):
                 time.sleep(0.01)
             else:
                 holder.kill()
-            rest = holder.stdout.read().decode(errors="replace")
             holder.stdout.close()
             holder.wait()
-        result.stdout += rest
         return result
 
 
