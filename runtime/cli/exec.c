@@ -12,6 +12,7 @@ struct exec_line {
 	enum tristate help;
 	struct plan_request request;
 	const char *trace, *trace_file;
+	enum tristate dry_run;
 };
 
 #define REQUEST(field, ...) COMMAND_OPTION(struct exec_line, request.field, __VA_ARGS__)
@@ -41,6 +42,8 @@ static const struct option_row rows[] = {
 		       "--trace=json", .values = (const char *const[]){ "text", "json", NULL }),
 	COMMAND_OPTION(struct exec_line, trace_file, "trace-file", 0, "FILE", STRING,
 		       "write the trace to this file, not to standard error", "--trace-file exec.txt"),
+	COMMAND_OPTION(struct exec_line, dry_run, "dry-run", 0, NULL, TRISTATE, "print the steps, and do nothing",
+		       "--dry-run"),
 	PLANNED("detach-keys", "KEYS", "keys that leave the terminal"),
 	PLANNED("privileged", NULL, "more than the container has"),
 };
@@ -98,6 +101,10 @@ static int run(const struct exec_line *line, const char *name, char *const *argv
 		r = plan_exec_open(&container, &process, &err);
 	if (r == 0)
 		r = plan_resolve_exec(&line->request, &container, &process, &plan, &err);
+	if (r == 0 && line->dry_run == YES) {
+		trace_print_plan(plan, stdout);
+		return report_flush(stdout, "standard output");
+	}
 	if (r == 0)
 		r = protect_self(plan, argv - 1, &err);
 	if (r < 0)

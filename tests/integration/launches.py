@@ -2,13 +2,15 @@
 """The launches that the tests of the score walk through: together they run every row of it."""
 import collections
 import itertools
+import json
 import os
 import re
 import signal
 import subprocess
 import threading
+import time
 
-from harness import Pty, TOP, base, binary, descendants, dummy, fail, mountinfo, nsrun, ranger, rootfs, single, user, wait_for
+from harness import Pty, TOP, base, binary, descendants, dummy, environment, fail, mountinfo, nsrun, ranger, reap, rootfs, run_as, single, user, wait_for
 
 ROLES = ("runtime", "init", "workload")
 MARK = "WORKLOAD-RAN"
@@ -93,6 +95,43 @@ class Launch:
         if not rows:
             fail("--dry-run of %s printed no rows: %r" % (self.name, result))
         return rows
+
+
+class Exec(Launch):
+    """nsrun exec in a container that is there for this one command."""
+
+    def run(self, extra=(), command=("/bin/true",), env=None, sanitizer=False, timeout=20):
+        options = self._options() if callable(self._options) else self._options
+        detached, who = "-d" in options, self.who()
+        words = [] if who else _remapped()
+        holder = subprocess.Popen([binary(), "-t=false", *words, self._tree(), "/bin/sh", "-c", "echo up; exec sleep 300"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment(who), cwd=base(), **run_as(who))
+        try:
+            if holder.stdout.readline() != b"up\n":
+                fail("%s: its container did not come up" % self.name)
+            listed = json.loads(nsrun(["ls", "--json"], user=who).check().stdout)
+            [record] = [one for one in listed if one["owner"] == holder.pid]
+            if detached:  # its output is nowhere
+                command = ["/bin/sh", "-c", 'exec "$@" > /dev/shm/output', "sh", *command]
+            result = nsrun(["exec", *extra, *options, record["id"], *command], user=who, env=env, sanitizer=sanitizer, timeout=timeout)
+            output = "/proc/%d/root/dev/shm/output" % record["pid"]
+            if detached:
+                time.sleep(0.3)
+            if os.path.exists(output):
+                with open(output) as file:
+                    result.stdout += file.read()
+            os.kill(record["pid"], signal.SIGKILL)
+        finally:
+            for _ in range(500):
+                reap()
+                if holder.poll() is not None:
+                    break
+                time.sleep(0.01)
+            else:
+                holder.kill()
+            holder.stdout.close()
+            holder.wait()
+        return result
 
 
 def _own(who):
@@ -189,6 +228,8 @@ def launches():
         Launch("privileged", lambda: _remapped() + ["--privileged", "--cap-drop", "SYS_TIME"], _dummy_tree),
         Launch("privileged-cgroupns", lambda: _remapped() + ["--privileged", "--cgroupns=host"], _dummy_tree),
         Launch("looked-at", _looked_at, _dummy_tree),
+        Exec("exec", ["-i=false"], _dummy_tree),
+        Exec("exec-detached", ["-d"], _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
     ]
 
