@@ -341,6 +341,8 @@ static int net_attack(const char *interface)
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "nsrun-test0");
 	const int tun = open("/dev/net/tun", O_RDWR);
 	tell("tun", tun >= 0);
+	return 0;
+}
 
 /* Looks at every other process but PID 1 that is called `name`, for some seconds, and says what of it could be reached. It counts only when the
  * name is the same after: the process could have executed its program meanwhile. */
