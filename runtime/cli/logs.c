@@ -253,12 +253,14 @@ struct logs_options {
 };
 
 static const struct option_row logs_rows[] = {
-	COMMAND_OPTION(struct logs_options, follow, "follow", 'f', NULL, TRISTATE, "go on until the container ends", "-f"),
-	COMMAND_OPTION(struct logs_options, tail, "tail", 'n', "COUNT", STRING, "no more than the last lines", "--tail 20"),
+	COMMAND_OPTION(struct logs_options, follow, "follow", 'f', NULL, TRISTATE, "go on until the container ends",
+		       "-f"),
+	COMMAND_OPTION(struct logs_options, tail, "tail", 'n', "COUNT", STRING, "no more than the last lines",
+		       "--tail 20"),
 	COMMAND_OPTION(struct logs_options, timestamps, "timestamps", 't', NULL, TRISTATE, "the time before each line",
 		       "-t"),
-	COMMAND_OPTION(struct logs_options, since, "since", 0, "TIME", STRING, "from a time on: 10m, 2h, or as -t has it",
-		       "--since 10m"),
+	COMMAND_OPTION(struct logs_options, since, "since", 0, "TIME", STRING,
+		       "from a time on: 10m, 2h, or as -t has it", "--since 10m"),
 	OPTION_HELP_ROW,
 };
 const struct option_table logs_table = { logs_rows, ARRAY_LEN(logs_rows), "logs" };

@@ -118,17 +118,17 @@ static void hostile_messages(void **state)
 		uint32_t magic;
 		uint16_t type, length, sent;
 	} bad[] = {
-		{ 0, CONTROL_WAIT, 0, 0 },			  /* not nsrun's */
-		{ CONTROL_MAGIC, 0, 0, 0 },			  /* no type */
-		{ CONTROL_MAGIC, 99, 4, 4 },			  /* unknown */
-		{ CONTROL_MAGIC, CONTROL_ATTACH, 0, 0 },	  /* without flags */
-		{ CONTROL_MAGIC, CONTROL_ATTACH, 4, 8 },	  /* longer than it says */
-		{ CONTROL_MAGIC, CONTROL_ATTACH, 8, 4 },	  /* shorter */
+		{ 0, CONTROL_WAIT, 0, 0 },		 /* not nsrun's */
+		{ CONTROL_MAGIC, 0, 0, 0 },		 /* no type */
+		{ CONTROL_MAGIC, 99, 4, 4 },		 /* unknown */
+		{ CONTROL_MAGIC, CONTROL_ATTACH, 0, 0 }, /* without flags */
+		{ CONTROL_MAGIC, CONTROL_ATTACH, 4, 8 }, /* longer than it says */
+		{ CONTROL_MAGIC, CONTROL_ATTACH, 8, 4 }, /* shorter */
 		{ CONTROL_MAGIC, CONTROL_WAIT, 1, 1 },
 		{ CONTROL_MAGIC, CONTROL_SIZE, 2, 2 },
-		{ CONTROL_MAGIC, CONTROL_INPUT, 1, 1 },		  /* before ATTACH */
+		{ CONTROL_MAGIC, CONTROL_INPUT, 1, 1 }, /* before ATTACH */
 		{ CONTROL_MAGIC, CONTROL_INPUT_END, 0, 0 },
-		{ CONTROL_MAGIC, CONTROL_STDOUT, 1, 1 },	  /* of the owner */
+		{ CONTROL_MAGIC, CONTROL_STDOUT, 1, 1 }, /* of the owner */
 		{ CONTROL_MAGIC, CONTROL_END, 4, 4 },
 		{ CONTROL_MAGIC, CONTROL_INPUT, 65535, 20000 },
 	};
@@ -165,7 +165,9 @@ static void hostile_messages(void **state)
 	} control = { 0 };
 	struct control_header header = { CONTROL_MAGIC, CONTROL_WAIT, 0 };
 	struct iovec iov = { &header, sizeof(header) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 
 	control.header = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
 	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
@@ -319,8 +321,18 @@ static void keys(void **state)
 {
 	unsigned char got[CONTROL_KEYS_MAX];
 	size_t n;
-	static const char *const bad[] = { "", ",", "a,", ",a", "ctrl-", "ctrl-1", "ab", "ctrl-p,,q", "ctrl-pq", "\xc3\xa4",
-					   "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", " " };
+	static const char *const bad[] = { "",
+					   ",",
+					   "a,",
+					   ",a",
+					   "ctrl-",
+					   "ctrl-1",
+					   "ab",
+					   "ctrl-p,,q",
+					   "ctrl-pq",
+					   "\xc3\xa4",
+					   "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q",
+					   " " };
 
 	(void)state;
 	assert_int_equal(control_parse_keys("ctrl-p,ctrl-q", got, &n, NULL), 0);
@@ -328,7 +340,10 @@ static void keys(void **state)
 	assert_memory_equal(got, "\x10\x11", 2);
 	assert_int_equal(control_parse_keys("ctrl-],a,ctrl-@,ctrl-Z", got, &n, NULL), 0);
 	assert_int_equal(n, 4);
-	assert_memory_equal(got, "\x1d" "a\0\x1a", 4);
+	assert_memory_equal(got,
+			    "\x1d"
+			    "a\0\x1a",
+			    4);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err err = ERR_INIT;
 
@@ -430,8 +445,15 @@ static void log_of_a_full_disk(void **state)
 
 static void log_lines(void **state)
 {
-	static const char *const bad[] = { "", " ", "2026", "2026 stdout", "2026 stdout F", "2026 stdin F x", "2026 stdout X x",
-					   "2026 stdout Fx", " stdout F x" };
+	static const char *const bad[] = { "",
+					   " ",
+					   "2026",
+					   "2026 stdout",
+					   "2026 stdout F",
+					   "2026 stdin F x",
+					   "2026 stdout X x",
+					   "2026 stdout Fx",
+					   " stdout F x" };
 	struct log_record record;
 
 	(void)state;
