@@ -460,6 +460,23 @@ static void put_limits(FILE *out, const struct plan *plan)
 	put_number(out, "cpu.period.us", limits->cpu_period_us, quota);
 }
 
+static void put_life(FILE *out, const struct plan *plan)
+{
+	put(out, "name", plan->name);
+	put_bool(out, "detached", plan->detached);
+	put_bool(out, "keeper", plan->keeper);
+	put_bool(out, "kept", plan->keep);
+	put_bool(out, "attachable", plan->attachable);
+	put(out, "detach.keys", plan->detach_keys);
+	put(out, "cidfile", plan->cidfile);
+	put(out, "pidfile", plan->pidfile);
+	put_bool(out, "output.pipes", plan->output_pipes);
+	put_bool(out, "stdin.pipe", plan->stdin_pipe);
+	put(out, "log.driver", plan->log.driver == LOG_FILE ? "file" : NULL);
+	put_number(out, "log.max-size", plan->log.max_size, plan->log.driver != LOG_NONE);
+	put_number(out, "log.max-file", plan->log.max_file, plan->log.driver != LOG_NONE);
+}
+
 int plan_dump(const struct plan *plan, FILE *out)
 {
 	/* The id is taken by plan_reserve(), too. */
@@ -469,6 +486,7 @@ int plan_dump(const struct plan *plan, FILE *out)
 	put_process(out, plan);
 	put_confinement(out, plan);
 	put_limits(out, plan);
+	put_life(out, plan);
 	put(out, "state.root", plan->state_root);
 	put(out, "state.dir", plan->state_dir ? plan->state_dir : plan->auto_pending || !plan->id[0] ? "auto" : NULL);
 	return ferror(out) ? -EIO : 0;

@@ -208,5 +208,6 @@ int state_collect(const char *state_root, void (*on_removed)(const char *id, con
 		if (state_is_remap(entry->d_name))
 			collect_remap(&c, entry->d_name);
 	collect_ranges(&c);
+	state_names_tidy(root);
 	return c.first_error;
 }

@@ -5,6 +5,7 @@
 
 #include <nsrun/base/strings.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -94,4 +95,26 @@ void state_name_release(int root_fd, int dir_fd, const char *remap, const char *
 	if (names >= 0 && !strchr(name, '/') && read_target(names, name, other_remap, other_id) &&
 	    streq(remap, other_remap) && streq(id, other_id))
 		unlinkat(names, name, 0);
+}
+
+void state_names_tidy(int root_fd)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+	int fd = openat(root_fd, "names", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	/* With the lock nobody replaces a name; a directory is there before its name is. */
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !(dir = fdopendir(fd))) {
+		closep(&fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		char remap[32], id[PLAN_ID_LEN + 1], path[64];
+
+		if (!read_target(fd, entry->d_name, remap, id))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", remap, id);
+		if (faccessat(root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			unlinkat(fd, entry->d_name, 0);
+	}
 }

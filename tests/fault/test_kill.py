@@ -32,7 +32,7 @@ def usual(launch):
 
 def containers(before):
     """State directories of containers that were not there before."""
-    return sorted(path for path in state() - before.state if os.path.isdir(path))
+    return sorted(path for path in state() - before.state if os.path.isdir(path) and not os.path.islink(path))
 
 
 def unrecorded(before, left):

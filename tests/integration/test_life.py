@@ -16,6 +16,10 @@ def open_files(pid):
     return {int(fd): os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)}
 
 
+def groups_of(c):  # other tests make groups meanwhile
+    return {group for group in cgroups() if os.path.basename(group) == c.id}
+
+
 def status_of(pid):
     with open("/proc/%d/status" % pid) as file:
         return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
@@ -43,7 +47,7 @@ def one_detached(who):
         equal(c.nsrun("logs").stderr, "err\n", "standard error in the log")
         equal(sorted(os.listdir(c.dir)), ["log", "name", "state.json"], "what a container that ended leaves")
         now = leftovers()
-        equal(now.cgroups - before.cgroups, set(), "groups of a container that ended")
+        equal(groups_of(c), set(), "groups of a container that ended")
         equal(now.processes - before.processes, set(), "processes of a container that ended")
     assert_clean(before)
 
@@ -67,7 +71,7 @@ def test_keeper_holds_nothing_of_the_caller():
             equal(os.getsid(keeper), keeper, "session of the keeper")
             equal(status_of(keeper)["Name"], "nsrun-keeper", "name of the keeper")
             peak = int(status_of(keeper)["VmHWM"].split()[0])
-            check(peak < 6144, "peak memory of the keeper: %d kB" % peak)
+            check(peak < 6144 or sanitized(keeper), "peak memory of the keeper: %d kB" % peak)
             print("    the keeper's peak memory is %d kB" % peak)
     finally:
         os.close(read)
@@ -241,7 +245,7 @@ def keeper_killed(who):
                 equal(json.load(file)["exit"].get("lost"), True, "the end in the record")
             check(not os.path.exists(directory + "/lock"), "the lock is gone")
             equal(c.nsrun("logs").stdout, "up\n", "the log after the keeper was killed")
-            equal(leftovers().cgroups - before.cgroups, set(), "groups")
+            equal(groups_of(c), set(), "groups")
             equal(nsrun(["gc"], user=who).check(0).stdout, "nothing to remove\n", "a second gc")
             c.nsrun("rm").check(0)
         assert_clean(before)

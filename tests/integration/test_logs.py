@@ -55,6 +55,7 @@ def test_rotation_and_memory():
     """A hundred megabytes: the files stay bounded, the newest lines are there, the keeper stays small."""
     with script("seq 1 100000000 | head -c 100000000; echo; echo the end", options=["--log-opt", "max-size=256k", "--log-opt", "max-file=3"]) as c:
         keeper, peak, largest = c.keeper, 0, 0
+        bounded = not sanitized(keeper)
         while c.record()["exit"] is None:
             try:
                 with open("/proc/%d/status" % keeper) as file:
@@ -72,7 +73,7 @@ def test_rotation_and_memory():
         c.ended()
         equal(log_files(c), ["log", "log.1", "log.2"], "files")
         check(largest <= 3 * 256 * 1024, "%d bytes of log" % largest)
-        check(peak < 8192, "peak memory of the keeper: %d kB" % peak)
+        check(peak < 8192 or not bounded, "peak memory of the keeper: %d kB" % peak)
         print("    100 MB: the keeper's peak memory is %d kB" % peak)
         text = c.nsrun("logs").stdout
         check(text.endswith("\nthe end\n"), "the end is missing: %r" % text[-50:])

@@ -37,6 +37,9 @@ int state_name_take(int root_fd, const char *remap, const char *id, const char *
 /* Removes names/NAME if it is this container's; `dir_fd` is its directory, which tells the name. */
 void state_name_release(int root_fd, int dir_fd, const char *remap, const char *id);
 
+/* Removes names whose container's directory is gone. */
+void state_names_tidy(int root_fd);
+
 /* RFC 3339, UTC, to the nanosecond. */
 #define STATE_TIME_SIZE 40
 void state_format_time(const struct timespec *time, char ret[STATE_TIME_SIZE]);
