@@ -20,14 +20,21 @@
 
 #define ARGV_TEXT_MAX 65536 /* what state.json keeps of a long command */
 
+/* gmtime(3) would read /etc/localtime, in every launch. Years are counted from March on, so that the leap day is the last one. */
 void state_format_time(const struct timespec *time, char ret[STATE_TIME_SIZE])
 {
-	char text[24] = "";
-	struct tm tm;
+	const int64_t days = time->tv_sec / 86400, second = time->tv_sec % 86400;
+	const int64_t day = days + 719468; /* since 0000-03-01; 1970-01-01 is the 719468th */
+	const int64_t era = day / 146097, of_era = day % 146097;
+	const int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	const int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	const int64_t month = (5 * of_year + 2) / 153; /* 0: March */
+	const int64_t calendar = month < 10 ? month + 3 : month - 9;
 
-	if (gmtime_r(&time->tv_sec, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret, STATE_TIME_SIZE, "%s.%09ldZ", text, time->tv_nsec);
+	snprintf(ret, STATE_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%09uZ",
+		 (int)(era * 400 + year + (calendar <= 2)) % 10000, (int)calendar,
+		 (int)(of_year - (153 * month + 2) / 5 + 1), (int)(second / 3600), (int)(second / 60 % 60),
+		 (int)(second % 60), (unsigned)time->tv_nsec % 1000000000);
 }
 
 /* JSON text must be UTF-8 (RFC 8259, 8.1) and an argument need not be: the bytes of one that is not are written as U+0080 to U+00FF. */

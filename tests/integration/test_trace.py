@@ -24,6 +24,7 @@ SPELLINGS = {
     "setresuid": ("setresuid", "setresuid32"),
     # newuidmap writes it in the ordinary user's stead
     "write": ("write", "pwrite64"),
+    "pwrite": ("pwrite", "pwrite64"),
 }
 Call = collections.namedtuple("Call", "pid time name line")
 

@@ -2,6 +2,7 @@
 /* The control socket with clients that are not nsrun's, and the log's format. */
 #include <nsrun/launch/control_server.h>
 #include <nsrun/launch/log_file.h>
+#include <nsrun/plan/state.h>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -443,6 +444,24 @@ static void log_of_a_full_disk(void **state)
 	log_writer_free(log);
 }
 
+/* As gmtime(3) has it, over leap years and centuries. */
+static void times(void **state)
+{
+	char got[STATE_TIME_SIZE], wanted[64];
+
+	(void)state;
+	for (time_t t = 0; t < 7000000000; t += 86400 * 11 + 12345) {
+		const struct timespec time = { .tv_sec = t, .tv_nsec = t % 1000000000 };
+		struct tm tm;
+
+		gmtime_r(&t, &tm);
+		strftime(wanted, sizeof(wanted), "%Y-%m-%dT%H:%M:%S", &tm);
+		snprintf(wanted + strlen(wanted), 16, ".%09ldZ", time.tv_nsec);
+		state_format_time(&time, got);
+		assert_string_equal(got, wanted);
+	}
+}
+
 static void log_lines(void **state)
 {
 	static const char *const bad[] = { "",
@@ -479,6 +498,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(log_rotates, begin, end),
 		cmocka_unit_test_setup_teardown(log_of_a_full_disk, begin, end),
 		cmocka_unit_test(log_lines),
+		cmocka_unit_test(times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ void state_name_release(int root_fd, int dir_fd, const char *remap, const char *
 void state_names_tidy(int root_fd);
 
 /* RFC 3339, UTC, to the nanosecond. */
-#define STATE_TIME_SIZE 40
+#define STATE_TIME_SIZE 48
 void state_format_time(const struct timespec *time, char ret[STATE_TIME_SIZE]);
 /* The record with its end, NULL: which is not known. */
 struct state_exit;
