@@ -336,6 +336,7 @@ static int attach_to(const char *word, const struct attach_options *options, str
 	if (!json_is_true(json_object_get(container.state, "terminal")) || !isatty(STDIN_FILENO))
 		s->n_keys = options->keys ? s->n_keys : 0;
 	status = r < 0 ? report_error(stderr, err) : run_session(s, false, err);
+	s->id = NULL;
 	container_done(&container);
 	closep(&s->fd);
 	return status;

@@ -107,7 +107,7 @@ static int run(const struct exec_line *line, const char *name, char *const *argv
 	}
 	if (r == 0)
 		r = protect_self(plan, argv - 1, &err);
-	if (r < 0)
+	if (r < 0 || !plan)
 		return report_error(stderr, &err);
 	return walk(plan, trace_format_of(line->trace, line->trace_file), trace);
 }

@@ -174,19 +174,18 @@ static bool belongs(pid_t pid, const struct container *c, ino_t namespace)
 static int add_related(struct processes *p, struct err *err)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
-	ino_t namespace = pid_namespace(p->container->init);
+	ino_t ns = pid_namespace(p->container->init);
 	struct dirent *entry;
 	int r = 0;
 
 	if (!proc)
 		return err_system(err, "/proc");
-	if (namespace == pid_namespace(getpid())) /* --pid=host: it tells nothing */
-	namespace = 0;
+	if (ns == pid_namespace(getpid())) /* --pid=host: it tells nothing */
+		ns = 0;
 	while (r == 0 && p->n < PROCESSES_MAX && (entry = readdir(proc))) {
 		uint32_t pid;
 
-		if (parse_u32(entry->d_name, &pid) == 0 && pid <= INT_MAX &&
-		    belongs((pid_t)pid, p->container, namespace))
+		if (parse_u32(entry->d_name, &pid) == 0 && pid <= INT_MAX && belongs((pid_t)pid, p->container, ns))
 			r = add(p, (pid_t)pid, err);
 	}
 	return r;

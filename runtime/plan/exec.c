@@ -87,7 +87,7 @@ int plan_exec_open(const struct container *container, struct pidref *ret, struct
 static int resolve_namespaces(struct plan *plan, struct plan_enter *enter, struct err *err)
 {
 	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++) {
-		struct stat own, other;
+		struct stat own = { 0 }, other = { 0 };
 		int r = stat_ns(getpid(), kind, &own);
 
 		if (r == 0)
