@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launches that the tests of the score walk through: together they run every row of it."""
 import collections
+import contextlib
 import itertools
 import json
 import os
@@ -67,6 +68,11 @@ class Launch:
         options = self._options() if callable(self._options) else self._options
         return list(extra) + list(options) + [self._tree()] + list(command)
 
+    @contextlib.contextmanager
+    def ready(self):
+        """Yields argv() once everything is there that it needs."""
+        yield self.argv
+
     def run(self, extra=(), command=("/bin/true",), env=None, sanitizer=False, timeout=20):
         """The launch to its end, on a pseudoterminal where the plan has one."""
         argv = self.argv(extra, command)
@@ -100,9 +106,10 @@ class Launch:
 class Exec(Launch):
     """nsrun exec in a container that is there for this one command."""
 
-    def run(self, extra=(), command=("/bin/true",), env=None, sanitizer=False, timeout=20):
-        options = self._options() if callable(self._options) else self._options
-        detached, who = "-d" in options, self.who()
+    @contextlib.contextmanager
+    def holding(self):
+        """A container; yields its line of `nsrun ls`."""
+        who = self.who()
         words = [] if who else _remapped()
         holder = subprocess.Popen([binary(), "-t=false", *words, self._tree(), "/bin/sh", "-c", "echo up; exec sleep 300"],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment(who), cwd=base(), **run_as(who))
@@ -111,15 +118,7 @@ class Exec(Launch):
                 fail("%s: its container did not come up" % self.name)
             listed = json.loads(nsrun(["ls", "--json"], user=who).check().stdout)
             [record] = [one for one in listed if one["owner"] == holder.pid]
-            if detached:  # its output is nowhere
-                command = ["/bin/sh", "-c", 'exec "$@" > /dev/shm/output', "sh", *command]
-            result = nsrun(["exec", *extra, *options, record["id"], *command], user=who, env=env, sanitizer=sanitizer, timeout=timeout)
-            output = "/proc/%d/root/dev/shm/output" % record["pid"]
-            if detached:
-                time.sleep(0.3)
-            if os.path.exists(output):
-                with open(output) as file:
-                    result.stdout += file.read()
+            yield record
             os.kill(record["pid"], signal.SIGKILL)
         finally:
             for _ in range(500):
@@ -131,6 +130,25 @@ class Exec(Launch):
                 holder.kill()
             holder.stdout.close()
             holder.wait()
+
+    @contextlib.contextmanager
+    def ready(self):
+        with self.holding() as record:
+            yield lambda extra=(), command=("/bin/true",): ["exec", *extra, *self._options, record["id"], *command]
+
+    def run(self, extra=(), command=("/bin/true",), env=None, sanitizer=False, timeout=20):
+        detached = "-d" in self._options
+        with self.holding() as record:
+            if detached:  # its output is nowhere
+                command = ["/bin/sh", "-c", 'exec "$@" > /dev/shm/output', "sh", *command]
+            result = nsrun(["exec", *extra, *self._options, record["id"], *command], user=self.who(), env=env, sanitizer=sanitizer,
+                           timeout=timeout)
+            output = "/proc/%d/root/dev/shm/output" % record["pid"]
+            if detached:
+                time.sleep(0.3)
+            if os.path.exists(output):
+                with open(output) as file:
+                    result.stdout += file.read()
         return result
 
 

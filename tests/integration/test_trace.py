@@ -26,6 +26,7 @@ SPELLINGS = {
     "write": ("write", "pwrite64"),
     "pwrite": ("pwrite", "pwrite64"),
 }
+PROVIDED = ("proc.mount", "sys.mount", "mqueue.mount", "cgroup.mount", "shm.mount")
 Call = collections.namedtuple("Call", "pid time name line")
 
 
@@ -55,13 +56,14 @@ def strace(launch):
     who = launch.who()
     # by root with -u: traced by an ordinary user newuidmap would lose its set-uid bit
     argv = ["strace", "-f", "-ttt", "-s", "64", "-o", log] + (["-u", who.name] if who else [])
-    argv += [binary()] + launch.argv(["--trace=json", "--trace-file", trace])
     env = environment(who)
-    if launch.terminal:
-        with Pty(argv, env=env) as terminal:
-            terminal.result(30).check(0)
-    else:
-        run(argv, env=env, timeout=40).check(0)
+    with launch.ready() as words:
+        argv += [binary()] + words(["--trace=json", "--trace-file", trace])
+        if launch.terminal:
+            with Pty(argv, env=env) as terminal:
+                terminal.result(30).check(0)
+        else:
+            run(argv, env=env, timeout=40).check(0)
     calls = []
     with open(log, errors="replace") as file:
         for line in file:
@@ -94,8 +96,9 @@ def streams(calls, rows):
     """{role: [Call]}: init's, the workload's, and the runtime's with the helpers that it runs."""
     runtime = calls[0].pid
     # where namespaces are joined, by the helper that enters them
-    helpers = [call.pid for call in calls if call.name == "clone3" and "CLONE_PARENT|" in call.line and "CLONE_NEWNS" in call.line]
-    init = made_by(calls, helpers[0] if helpers else runtime, ("clone3", "clone"), "CLONE_NEWNS")
+    helpers = [call.pid for call in calls if call.name == "clone3" and "CLONE_PARENT" in call.line]
+    init = made_by(calls, helpers[0], ("clone3",), "CLONE_PARENT") if helpers else made_by(
+        calls, runtime, ("clone3", "clone"), "CLONE_NEWNS")
     check(init, "strace shows no clone of init")
     workload = init
     if any(row["step"] == "workload.fork" for row in rows):
@@ -110,6 +113,8 @@ def match_row(row, stream, position, begin, end):
     """Index after the row's last call in the stream. Every word of its interface is looked for, in order."""
     for word in row["interface"].split():
         names = SPELLINGS.get(word, (word,))
+        if word == "fsmount" and row["step"] in PROVIDED:
+            names += ("move_mount",)  # made by another process, which owns that namespace; here it is attached alone
         while position < len(stream) and not (stream[position].name in names and begin <= stream[position].time <= end):
             position += 1
         if position == len(stream):
@@ -125,7 +130,7 @@ def against_strace(launch):
     by_role = streams(calls, rows)
     clone = next(row for row in rows if row["step"] == "init.clone")
     clone_call = next(call for call in by_role["runtime"]
-                      if call.name in ("clone3", "clone") and "CLONE_NEWNS" in call.line)
+                      if call.name in ("clone3", "clone") and ("CLONE_NEWNS" in call.line or "CLONE_PARENT" in call.line))
     # The trace counts from its first row, strace from 1970: the clone is in both, somewhere within its row.
     offset, slack = clone_call.time - clone["begin_us"], clone["duration_us"] + 2000
     positions = {}
