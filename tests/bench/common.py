@@ -76,10 +76,15 @@ def v2_mount():
     return None
 
 
+_alone = False
+
+
 def v2_alone():
     """cgroup2 at /sys/fs/cgroup: crun refuses to run where v1 is mounted beside it."""
+    global _alone
     mount = v2_mount()
-    if mount and mount != "/sys/fs/cgroup":
+    if mount and mount != "/sys/fs/cgroup" and not _alone:
+        _alone = True
         _mount(mount.encode(), b"/sys/fs/cgroup", None, MS_BIND, None)
 
 

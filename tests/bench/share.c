@@ -82,7 +82,25 @@ static int clone_of(int fd, bool recursive)
 
 #define TRICKS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
-/* dev.mount, dev.nodes, dev.links, pts.mount, shm.mount, mqueue.mount */
+/* etc.mount: a file of the container's own over one that the rootfs has */
+static void bind_text(int root, int dev, const char *path, const char *text)
+{
+	const char *name = strrchr(path, '/') + 1;
+	int target = open_in(root, path), dir, file, mount;
+
+	if (target < 0)
+		return;
+	dir = MUST(openat(dev, "pts", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	file = MUST(openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+	MUST(write(file, text, strlen(text)));
+	mount = clone_of(file, false);
+	attach(mount, target);
+	close(mount);
+	close(file);
+	close(dir);
+}
+
+/* dev.mount, dev.nodes, dev.links, etc.mount, pts.mount, shm.mount, mqueue.mount */
 static int make_dev(int root)
 {
 	static const char *const dev_options[][2] = { { "mode", "0755" }, { "size", "64k" }, { NULL, NULL } };
@@ -112,6 +130,8 @@ static int make_dev(int root)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
 		MUST(symlinkat(links[i][0], dev, links[i][1]));
+	bind_text(root, dev, "etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\tbench\n");
+	bind_text(root, dev, "etc/hostname", "bench\n");
 	attach_at(make_fs("devpts", pts_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), dev, "pts");
 	attach_at(make_fs("tmpfs", shm_options, TRICKS), dev, "shm");
 	attach_at(make_fs("mqueue", NULL, TRICKS), dev, "mqueue");

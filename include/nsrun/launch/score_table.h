@@ -72,9 +72,6 @@ STEP(INIT_CLONE, "init.clone", ROLE_RUNTIME, ROLE_INIT, STEP_FORK, NULL, runtime
      NEEDS(STEP_CHANNEL_OPEN, STEP_NAMESPACES_OPEN, STEP_CONTAINER_OPEN), "clone3", "clone(2)",
      "All namespaces at once; the user namespace is made first and owns the others. The pidfd cannot be confused with a later process. Joined ones are entered before, by a helper whose clone is the runtime's child (CLONE_PARENT): setns(2) into them is EPERM once inside the new user namespace. exec: all those of one process by one setns(2), undumpable from before on (CVE-2016-9962).")
 /* ---- both go on from here; init waits at sync.placed for what only the runtime may do ---- */
-STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_init, NULL,
-     NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "pwrite", "pwrite(2)",
-     "Init's pid and start time become the lock's text: recovery finds by them what survived without a cgroup of its own, and other commands whom to join.")
 STEP(PID_WRITE, "pid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_pidfile, runtime_pid_write, runtime_pid_remove,
      NEEDS(STEP_INIT_CLONE), "rename", "rename(2)",
      "--pidfile: init's pid on the host, whole or not at all. Removed at the end: by then the number may be another process'.")
@@ -117,6 +114,9 @@ STEP(VOLUMES_OPEN_INSIDE, "volumes.open-inside", ROLE_INIT, 0, STEP_ACTION, init
 STEP(SYNC_PLACED, "sync.placed", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "Maps, idmapped mounts, limits and groups are in place: init may become the container's root.")
+STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_init, NULL,
+     NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "pwrite", "pwrite(2)",
+     "Init's pid and start time become the lock's text: recovery finds by them what survived without a cgroup of its own, and other commands whom to join. Nobody waits for it: init works meanwhile.")
 /* ---- init builds the container's view ---- */
 STEP(IDS_BECOME_ROOT, "ids.become-root", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_become_root, NULL,
      NEEDS(STEP_IDS_UIDS, STEP_IDS_GIDS, STEP_RLIMITS_SET, STEP_OOM_SCORE), "setresuid", "setresuid(2)",
