@@ -293,8 +293,8 @@ def long_arguments():
 
 def test_messages_name_the_option():
     """Which of several words is meant, and the nearest one."""
-    for words, *parts in ((["--ulimit", "nofil=3"], "--ulimit nofil", "nofile"), (["--mount", "tpe=bind"], "--mount tpe=bind", "type="),
-                          (["--tmpfs", "/x:siz=3"], "--tmpfs", "size="), (["--image-config", "/nonexistent"], "--image-config /nonexistent"),
+    for words, *parts in ((["--ulimit", "nofil=3"], "--ulimit nofil", "nofile"), (["--mount", "tpe=bind"], "--mount tpe=bind", "did you mean type?"),
+                          (["--tmpfs", "/x:siz=3"], "--tmpfs", "did you mean size?"), (["--image-config", "/nonexistent"], "--image-config /nonexistent"),
                           (["--security-opt", "seccomp=/nonexistent"], "--security-opt seccomp=/nonexistent")):
         refused(remapped(words, "/bin/true"), *parts)
 
