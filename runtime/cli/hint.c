@@ -146,9 +146,8 @@ const char *option_spelling(size_t i)
 /* ---- the first word ---- */
 
 static const char planned_commands[] =
-	"attach checkpoint create delete doctor events exec explain features inspect kill lab list "
-	"logs ls pause restore resume rm run seccomp secret spec start state stats stop top "
-	"update wait";
+	"checkpoint create delete doctor events explain features lab list pause restore resume run seccomp secret spec start "
+	"state stats update";
 
 /* Commands of other tools that are a command here by another name. */
 static const struct foreign_word synonyms[] = {
@@ -225,7 +224,8 @@ int rootfs_word_check(const char *rootfs, struct err *err)
 
 	if (stat(rootfs, &st) == 0 || errno != ENOENT)
 		return 0;
-	other = instead_of(synonyms, ARRAY_LEN(synonyms), rootfs);
+	/* Behind an option it is not the first word, which alone can be a command. */
+	other = command_find(rootfs) ? rootfs : instead_of(synonyms, ARRAY_LEN(synonyms), rootfs);
 	if (other && command_find(other))
 		return did_you_mean(err, rootfs, other);
 	stranger = instead_of(strangers, ARRAY_LEN(strangers), rootfs);

@@ -4,12 +4,14 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/procstat.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/probe.h>
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/seccomp_builtin.h>
 #include <nsrun/plan/seccomp_profile.h>
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <string.h>
@@ -316,11 +318,17 @@ static int read_process(struct plan *plan, const struct plan_request *request, c
 
 /* ---- limits ---- */
 
+/* The kernel asks for CAP_SYS_RESOURCE in the initial user namespace, both for a higher hard limit and for a lower score. */
+static bool may_raise(void)
+{
+	return (probe_effective_caps() & UINT64_C(1) << CAP_SYS_RESOURCE) && probe_in_initial_userns();
+}
+
 static int resolve_rlimits(struct plan *plan, struct err *err)
 {
 	const struct plan_enter *enter = plan->enter;
 	struct rlimit_setting *settings = arena_array(plan->arena, RLIM_NLIMITS, sizeof(*settings));
-	const bool root = geteuid() == 0;
+	const bool raises = may_raise();
 
 	if (!settings)
 		return err_oom(err);
@@ -331,8 +339,8 @@ static int resolve_rlimits(struct plan *plan, struct err *err)
 		    prlimit(enter->process->pid, (__rlimit_resource_t)i, NULL, &theirs) < 0)
 			return err_system(err, "%s: limit %s of process %d", enter->label, rlimit_name(i),
 					  (int)enter->process->pid);
-		/* Without CAP_SYS_RESOURCE a hard limit only sinks. */
-		if (!root && theirs.rlim_max > own.rlim_max)
+		/* Without that right a hard limit only sinks. */
+		if (!raises && theirs.rlim_max > own.rlim_max)
 			theirs.rlim_max = own.rlim_max;
 		if (theirs.rlim_cur > theirs.rlim_max)
 			theirs.rlim_cur = theirs.rlim_max;
@@ -365,8 +373,8 @@ static int resolve_oom_score(struct plan *plan, struct plan_enter *enter, struct
 	if (r < 0)
 		return r;
 	plan->oom_score_adj = theirs;
-	plan->has_oom_score_adj = theirs != own && geteuid() == 0;
-	enter->raises_score = theirs > own && geteuid() != 0;
+	plan->has_oom_score_adj = theirs != own && may_raise();
+	enter->raises_score = theirs > own && !plan->has_oom_score_adj;
 	return 0;
 }
 

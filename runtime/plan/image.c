@@ -259,6 +259,6 @@ int image_config_load(const struct plan *plan, const struct plan_request *reques
 	if (fd < 0 && errno == ELOOP)
 		return err_refused(err, ERR_ID_IMAGE_CONFIG, "%s: a symbolic link", path);
 	if (fd < 0)
-		return err_system(err, "%s", path);
+		return err_system(err, "%s%s", request->image_config ? "--image-config " : "", path);
 	return read_trusted(plan, fd, path, ret, err);
 }

@@ -122,7 +122,9 @@ static int refuse_unknown(const struct mount_options *options, const char *word,
 		if (usable(options, &mount_words[i]))
 			known[n++] = mount_words[i].word;
 	known[n] = NULL;
-	const char *near = nearest_word(word, known);
+	char name[32]; /* without its value, as most stand in the table */
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	const char *near = nearest_word(name, known);
 	return err_set(err, ERR_INPUT, ERR_ID_MOUNT_OPTION, 0, "%s %s: unknown option %s%s%s%s", options->option,
 		       options->text, word, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }

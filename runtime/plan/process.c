@@ -84,10 +84,11 @@ static int resolve_rlimits(struct plan *plan, const struct plan_request *request
 	if (!settings)
 		return err_oom(err);
 	for (size_t i = 0; i < n; i++) {
-		int r = rlimit_parse(request->ulimits[i], &settings[i], err);
+		struct err why = ERR_INIT;
 
-		if (r == 0)
-			r = rlimit_check(&settings[i], err);
+		if (rlimit_parse(request->ulimits[i], &settings[i], &why) < 0)
+			return err_set(err, why.kind, why.id, why.errnum, "--ulimit %s", why.message);
+		const int r = rlimit_check(&settings[i], err);
 		if (r < 0)
 			return r;
 	}

@@ -134,7 +134,6 @@ static int compile_word(struct plan *plan, const char *word, const struct seccom
 	const struct builtin_profile *builtin = builtin_profile_find(word);
 	_cleanup_free_ char *text = NULL;
 	size_t size;
-	int r;
 
 	if (builtin)
 		return find_or_compile(plan, builtin->text, builtin->size, builtin->name, ret, err);
@@ -145,9 +144,9 @@ static int compile_word(struct plan *plan, const char *word, const struct seccom
 		return err_input(err, "seccomp=%s: neither a file nor default, strict, docker or unconfined%s%s", word,
 				 near ? "; the nearest is " : "", near ? near : "");
 	}
-	r = file_read_at(AT_FDCWD, word, MAX_PROFILE, &text, &size, err);
-	if (r < 0)
-		return r;
+	struct err why = ERR_INIT;
+	if (file_read_at(AT_FDCWD, word, MAX_PROFILE, &text, &size, &why) < 0)
+		return err_set(err, why.kind, why.id, why.errnum, "--security-opt seccomp=%s", why.message);
 	return find_or_compile(plan, text, size, word, ret, err);
 }
 

@@ -5,7 +5,7 @@ import os
 import resource
 
 from harness import *
-from helper import refused
+from helper import refused, remapped
 
 LIMIT = 2.0  # seconds
 
@@ -289,6 +289,14 @@ def test_options():
 def long_arguments():
     """The kernel takes a quarter of the stack limit for arguments, 6 MiB at most: more than the usual 2 are wanted here."""
     resource.setrlimit(resource.RLIMIT_STACK, (64 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+
+def test_messages_name_the_option():
+    """Which of several words is meant, and the nearest one."""
+    for words, *parts in ((["--ulimit", "nofil=3"], "--ulimit nofil", "nofile"), (["--mount", "tpe=bind"], "--mount tpe=bind", "did you mean type?"),
+                          (["--tmpfs", "/x:siz=3"], "--tmpfs", "did you mean size?"), (["--image-config", "/nonexistent"], "--image-config /nonexistent"),
+                          (["--security-opt", "seccomp=/nonexistent"], "--security-opt seccomp=/nonexistent")):
+        refused(remapped(words, "/bin/true"), *parts)
 
 
 def test_environment_of_100000():

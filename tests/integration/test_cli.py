@@ -156,7 +156,7 @@ def words_of_other_tools():
             ("cp web:/x .", "cp(1)"), ("volume ls", "-v SRC:DST"), ("compose up", "one container"),
             ("alpine", "image", "[rootfs-missing]", "no image store"), ("alpine:3.19 sh", "image", "[rootfs-missing]"),
             ("ubuntu:22.04", "image"), ("-it ghcr.io/x/y", "image"), ("no/such/rootfs", "[rootfs-missing]"),
-            ("--net host /", "did you mean --network?", "[unknown-option]"), ("--cap_add X /", "did you mean --cap-add?"),
+            ("-it exec web sh", "did you mean nsrun exec?", "[unknown-option]"), ("--net host /", "did you mean --network?", "[unknown-option]"), ("--cap_add X /", "did you mean --cap-add?"),
             ("--memory-limit=1g /", "did you mean --memory?"), ("--mem 1g /", "did you mean --memory?"),
             ("--entry-point sh /", "did you mean --entrypoint?"), ("--work-dir=/ /", "did you mean --workdir?"),
             ("--restart=always /", "service manager"), ("--pull always /", "no image store"), ("--root /", "ROOTFS"),

@@ -389,6 +389,7 @@ static void test_words_of_other_tools(void **state)
 	assert_int_equal(chdir(dir), 0);
 	assert_hint("run", ERR_ID_ROOTFS_MISSING, "nsrun [OPTIONS] ROOTFS [CMD]");
 	assert_hint("doctor", ERR_ID_NOT_BUILT, "planned");
+	assert_hint("exec", ERR_ID_UNKNOWN_OPTION, "nsrun exec?"); /* as in nsrun -it exec */
 	assert_hint("docker", ERR_ID_ROOTFS_MISSING, "leave the word away");
 	assert_hint("ubuntu", ERR_ID_ROOTFS_MISSING, "image");
 	assert_hint("cp", ERR_ID_ROOTFS_MISSING, "cp(1)");

@@ -339,19 +339,22 @@ static void added_groups(void **state)
 static void many_groups(void **state)
 {
 	struct tree *t = *state;
-	_cleanup_free_ char *data = malloc(70000 * 24);
+	_cleanup_free_ char *data = NULL;
 	struct user_entry e;
 	size_t n = 0;
+	FILE *f = open_memstream(&data, &n);
 
-	assert_non_null(data);
+	assert_non_null(f);
 	for (int i = 0; i < 65536; i++)
-		n += (size_t)sprintf(data + n, "g%d:x:%d:alice\n", i, 2000 + i);
+		fprintf(f, "g%d:x:%d:alice\n", i, 2000 + i);
+	assert_int_equal(fflush(f), 0);
 	put(t, "etc/group", data, n);
 	e = resolve(t, "alice");
 	assert_int_equal(e.creds.n_groups, 65536);
 	assert_int_equal(e.creds.groups[65535], 2000 + 65535);
 	free(e.creds.groups);
-	n += (size_t)sprintf(data + n, "one:x:1:alice\n");
+	fprintf(f, "one:x:1:alice\n");
+	assert_int_equal(fclose(f), 0);
 	put(t, "etc/group", data, n);
 	refused(t, "alice", "more than");
 }

@@ -2,7 +2,8 @@
 /*
  * The control socket of a container that is detached or has a name: SOCK_SEQPACKET at STATE/control, in a directory that only the
  * owner can search; the peer's uid is compared all the same (SO_PEERCRED, unix(7)). One message is one struct control_header and its
- * data. A client that does not read is dropped when its queue is full, so that nobody can stop a container by looking at it.
+ * data. A client whose queue is full, and who takes nothing of it for a second, is dropped: nobody can stop a container by looking at it.
+ * The exception is a keeper's own caller (`-it --detach-keys`), who is waited for, as in the foreground.
  */
 #ifndef NSRUN_LAUNCH_CONTROL_H
 #define NSRUN_LAUNCH_CONTROL_H

@@ -9,7 +9,7 @@
  *   state.json   version 2, written before anything is made and again when the container has ended:
  *     version id name keep owner boot_id cgroup hierarchies created rootfs uid_map gid_map argv      (as reserve.h has them)
  *     terminal     bool
- *     keeper       bool: the owner is a keeper (launch/keeper.h), whose own exit status says nothing of the container's
+ *     keeper       bool: the owner is a keeper (launch/container.h), whose own exit status says nothing of the container's
  *     namespaces   {"pid": "new"|"host"|"ns:PATH"|"container:NAME", ...}, one key a kind: user pid net mnt ipc uts cgroup time
  *     process      what exec gives a further process: {"env": [...], "cwd", "user", "groups": [...], "umask": 18, "caps": {"bounding": "0x...",
  *                  "effective", "permitted", "inheritable", "ambient"}, "no_new_privs": bool, "seccomp": NAME or null, "seccomp_flags": N, "oom_score_adj": N or null}
