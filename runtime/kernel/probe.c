@@ -14,6 +14,7 @@
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -141,6 +142,14 @@ enum err_id probe_userns_refusal(int errnum)
 	if (read_switch("/proc/sys/user/max_user_namespaces") == 0)
 		return ERR_ID_USERNS_DISABLED;
 	return in_chroot() ? ERR_ID_USERNS_CHROOT : ERR_ID_NONE;
+}
+
+bool probe_filtered(void)
+{
+	/* SECCOMP_MODE_FILTER is 2. A filter that refuses this call too is one. */
+	const int mode = prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
+
+	return mode == 2 || (mode < 0 && errno == EPERM);
 }
 
 uint64_t probe_effective_caps(void)

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 int ids_append(struct idmap *map, uint32_t inside, const struct subid_ranges *ranges, const char *what, struct err *err)
 {
@@ -123,4 +124,18 @@ int ids_settle_maps(struct plan *plan, bool initial_userns, struct err *err)
 	if (!idmap_to_outside(&plan->uids, 0, &plan->root_uid) || !idmap_to_outside(&plan->gids, 0, &plan->root_gid))
 		return err_input(err, "id maps: they give the container no id 0, and its init starts as that");
 	return 0;
+}
+
+int ids_range_of_tree(const char *rootfs, const struct id_files *files, struct idmap *ret, struct err *err)
+{
+	struct stat st;
+	uint32_t count;
+
+	/* What is wrong with the path is said where the tree is looked at. */
+	if (!rootfs || stat(rootfs, &st) < 0 || st.st_uid == 0 || st.st_uid != st.st_gid)
+		return 0;
+	const int r = ids_auto_at(files, st.st_uid, &count, err);
+	if (r > 0)
+		*ret = (struct idmap){ .n = 1, .extents = { { 0, st.st_uid, count } } };
+	return r;
 }

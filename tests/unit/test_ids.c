@@ -320,9 +320,13 @@ static void default_is_nsremap(void **state)
 static bool taken(int ranges_fd, uint32_t *ret_first, int *ret_fd)
 {
 	struct err err = ERR_INIT;
+	struct subid_range ids;
 
-	if (ids_auto_take(ranges_fd, &files, true, NULL, NULL, ret_fd, ret_first, &err) == 0)
+	if (ids_auto_take(ranges_fd, &files, true, NULL, NULL, ret_fd, &ids, &err) == 0) {
+		assert_int_equal(ids.count, AUTO_COUNT);
+		*ret_first = ids.first;
 		return true;
+	}
 	assert_int_equal(err.id, ERR_ID_SUBID_EXHAUSTED);
 	return false;
 }
@@ -397,7 +401,7 @@ static void auto_takes_from_the_pool(void **state)
 	put(files.group, "g:x:66125823:\n"); /* its last id */
 	assert_false(taken(ranges, &first, &fd));
 	put_subids("bob\n", "");
-	assert_true(ids_auto_take(ranges, &files, true, NULL, NULL, &fd, &first, &err) < 0);
+	assert_true(ids_auto_take(ranges, &files, true, NULL, NULL, &fd, &(struct subid_range){ 0 }, &err) < 0);
 	assert_int_equal(err.id, ERR_ID_SUBID_MALFORMED);
 	close(ranges);
 }

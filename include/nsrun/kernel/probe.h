@@ -19,6 +19,8 @@ bool probe_tmpfs_user_xattrs(void);
 /* Called when clone3(2) with CLONE_NEWUSER failed: which cause is it? Looks at user.max_user_namespaces,
  * kernel.unprivileged_userns_clone, AppArmor's switch, a chroot. ERR_ID_NONE when none of them. */
 enum err_id probe_userns_refusal(int errnum);
+/* True when this process runs under a seccomp filter, before it has loaded one: somebody else's. */
+bool probe_filtered(void);
 /* The effective capabilities of this process as 1 << CAP_x, by one capget(2): what the kernel will check, whatever the uid is. 0 on failure. */
 uint64_t probe_effective_caps(void);
 /* This process was made set-uid or got file capabilities (getauxval(AT_SECURE)): nsrun refuses to run. */
