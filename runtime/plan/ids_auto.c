@@ -327,6 +327,17 @@ static bool nspawn_has(uint32_t first)
 	return access(path, F_OK) == 0;
 }
 
+/* The container around nsrun may have too few for any other. */
+static int check_divisible(const struct pool *pool, bool initial_userns, struct err *err)
+{
+	if (initial_userns || pool->total > 0)
+		return 0;
+	return err_set(err, ERR_REFUSED, ERR_ID_NESTED_IDS, EUSERS,
+		       "--userns-remap auto: this user namespace has no %u ids beyond its first %u for a container "
+		       "(/proc/self/uid_map, gid_map)",
+		       AUTO_COUNT_MIN, AUTO_COUNT_MIN);
+}
+
 int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_userns,
 		  int (*usable)(uint32_t first, void *data), void *data, int *ret_fd, struct subid_range *ret,
 		  struct err *err)
@@ -337,6 +348,8 @@ int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_user
 	int r;
 
 	r = pool_load(&pool, files, initial_userns, err);
+	if (r == 0)
+		r = check_divisible(&pool, initial_userns, err);
 	if (r < 0)
 		return r;
 	fd = open_ids(ranges_fd, err);
@@ -363,12 +376,6 @@ int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_user
 		lock_ids(fd, F_UNLCK, SUBID_UID, first, pool.unit);
 		lock_ids(fd, F_UNLCK, SUBID_GID, first, pool.unit);
 	}
-	if (!initial_userns && pool.total == 0)
-		return err_set(
-			err, ERR_REFUSED, ERR_ID_NESTED_IDS, EUSERS,
-			"--userns-remap auto: this user namespace has no %u ids beyond its first %u for a container "
-			"(/proc/self/uid_map, gid_map)",
-			AUTO_COUNT_MIN, AUTO_COUNT_MIN);
 	return err_set(err, ERR_REFUSED, ERR_ID_SUBID_EXHAUSTED, EUSERS,
 		       "--userns-remap auto: none of %llu ranges of %u ids is free", (unsigned long long)pool.total,
 		       pool.unit);
@@ -379,6 +386,8 @@ int ids_auto_at(const struct id_files *files, uint32_t first, uint32_t *ret_coun
 	_cleanup_(pool_done) struct pool pool = { 0 };
 	int r = pool_load(&pool, files, false, err);
 
+	if (r == 0)
+		r = check_divisible(&pool, false, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < pool.n; i++) {

@@ -40,7 +40,7 @@ int ids_hold(int ranges_fd, const struct idmap *uids, const struct idmap *gids, 
 int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_userns,
 		  int (*usable)(uint32_t first, void *data), void *data, int *ret_fd, struct subid_range *ret,
 		  struct err *err);
-/* Inside another container: 1 when an auto range begins at this uid and gid, and how many ids it has; 0 when none does. */
+/* Inside another container: 1 when an auto range begins at this uid and gid, and how many ids it has; 0 when none does; an error when there are no ranges at all. */
 int ids_auto_at(const struct id_files *files, uint32_t first, uint32_t *ret_count, struct err *err);
 /* 1: the map onto the auto range that this tree belongs to; 0: it belongs to none. */
 int ids_range_of_tree(const char *rootfs, const struct id_files *files, struct idmap *ret, struct err *err);
