@@ -238,7 +238,7 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
 	struct err why = ERR_INIT;
 	const int r = reserve(plan, ret, &why);
 
-	if (r == -EROFS && why.id == ERR_ID_NONE)
+	if (r == -EROFS)
 		return err_set(err, ERR_SYSTEM, ERR_ID_STATE_READONLY, EROFS, "%s: records of containers",
 			       plan->state_root);
 	if (r < 0 && err && !err_is_set(err))

@@ -90,7 +90,7 @@ ERR_ID(ID_NOT_MAPPED, "id-not-mapped",
 ERR_ID(UNKNOWN_INSIDE, "unknown-inside",
        "names are looked up in the container's own /etc/passwd and /etc/group: name one that is there, or give a number")
 ERR_ID(MOUNT_POINT_MISSING, "mount-point-missing",
-       "a read-only rootfs is never written, not even for a mount point: make it beforehand (mkdir ROOTFS/PATH), or leave --read-only away")
+       "a read-only rootfs is never written, not even for a mount point: make it beforehand (mkdir ROOTFS/PATH), or leave --read-only away; on a file system that is read-only itself --ephemeral does")
 ERR_ID(STDIO_DIRECTORY, "stdio-directory",
        "the workload could leave the container through it (/proc/self/fd/N/..): redirect from a file, a pipe or /dev/null")
 ERR_ID(SELF_UNPROTECTED, "self-unprotected",
@@ -169,4 +169,5 @@ ERR_ID(SECCOMP_AROUND, "seccomp-around",
        "nsrun itself runs under a seccomp filter, that of the container around most likely, and a filter refuses calls in this way: start that container "
        "with --privileged, or with --security-opt seccomp=unconfined (docs/nested.md)")
 ERR_ID(STATE_READONLY, "state-readonly",
-       "records of containers need a place to write, also beside a read-only root: mount a tmpfs on /run (in a container: --tmpfs /run on the one around)")
+       "records of containers need a place to write, also beside a read-only root: mount a tmpfs on /run (in a container: --tmpfs /run on the one around), or, as an "
+       "ordinary user, set XDG_RUNTIME_DIR to a directory of your own in one")
