@@ -36,6 +36,16 @@ bool probe_in_initial_userns(void)
 	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INITIAL_USERNS_INODE;
 }
 
+/* The same for PID namespaces (PROC_PID_INIT_INO). */
+#define INITIAL_PIDNS_INODE UINT32_C(0xEFFFFFFC)
+
+bool probe_in_initial_pidns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == INITIAL_PIDNS_INODE;
+}
+
 bool probe_owns_mounts(void)
 {
 	_cleanup_close_ int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);

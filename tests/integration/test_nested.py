@@ -177,6 +177,21 @@ def test_outer_without_remap():
     assert_clean(before)
 
 
+def test_private_on_this_side_alone():
+    """A volume below a directory that is private in the container alone: others may reach it on the host, so it is not idmapped writable."""
+    tree = outer()
+    run(["mkdir", "-p", tree + "/hidden/there"]).check(0)
+    os.chmod(tree + "/hidden", 0o700)
+    for path in (tree + "/hidden", tree + "/hidden/there"):
+        os.chown(path, 0, 0)
+    public, private = rootfs(fresh=True), rootfs(private=True)
+    words = ["--userns=host", "--privileged", "--ephemeral"]
+    result = nsrun(words + ["-v", public + ":/hidden/there", tree, "/bin/sh", "-c", "rm -rf /run/nsrun; exec nsrun /hidden/there /bin/true"])
+    refused(result, "rootfs-owner", "/hidden/there")
+    nsrun(words + ["-v", os.path.dirname(private) + ":/hidden/there", tree, "/bin/sh", "-c",
+                   "rm -rf /run/nsrun; exec nsrun /hidden/there/%s /bin/true" % os.path.basename(private)]).check(0)
+
+
 # ---- life ----------------------------------------------------------------------------------------------------------
 
 def test_life_inside():

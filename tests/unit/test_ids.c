@@ -192,7 +192,7 @@ static void host_root_is_never_mapped(void **state)
 	refuse(REQUEST(.uid_map = WORDS("0:5:1", "7:0:1")), &root, ERR_ID_MAP_HOST_ROOT);
 	refuse(REQUEST(.uid_map = WORDS("0:5:1"), .gid_map = WORDS("0:0:10")), &root, ERR_ID_MAP_HOST_ROOT);
 	put_subids("", "");
-	refuse(REQUEST(0), &weak_root, ERR_ID_MAP_HOST_ROOT);
+	refuse(REQUEST(0), &weak_root, ERR_ID_NESTED_CAPS);
 	refuse(REQUEST(0), (&(struct id_caller){ STRANGER, 0, 0, true }), ERR_ID_MAP_HOST_ROOT);
 }
 

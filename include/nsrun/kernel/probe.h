@@ -7,6 +7,8 @@
 
 /* True in the initial user namespace itself (by its inode: an identity map alone would not prove it). */
 bool probe_in_initial_userns(void);
+/* True in the initial PID namespace: outside of every container that has processes of its own. */
+bool probe_in_initial_pidns(void);
 /* True when this process' mount namespace belongs to its user namespace: CAP_SYS_ADMIN then reaches the mounts (mount_namespaces(7)). After
  * `unshare -Ur` it does not. */
 bool probe_owns_mounts(void);
