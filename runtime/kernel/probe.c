@@ -14,6 +14,7 @@
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -33,6 +34,16 @@ bool probe_in_initial_userns(void)
 
 	/* Without procfs the cautious answer: no power over the host is assumed. */
 	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INITIAL_USERNS_INODE;
+}
+
+/* The same for PID namespaces (PROC_PID_INIT_INO). */
+#define INITIAL_PIDNS_INODE UINT32_C(0xEFFFFFFC)
+
+bool probe_in_initial_pidns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == INITIAL_PIDNS_INODE;
 }
 
 bool probe_owns_mounts(void)
@@ -141,6 +152,14 @@ enum err_id probe_userns_refusal(int errnum)
 	if (read_switch("/proc/sys/user/max_user_namespaces") == 0)
 		return ERR_ID_USERNS_DISABLED;
 	return in_chroot() ? ERR_ID_USERNS_CHROOT : ERR_ID_NONE;
+}
+
+bool probe_filtered(void)
+{
+	/* SECCOMP_MODE_FILTER is 2. A filter that refuses this call too is one. */
+	const int mode = prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
+
+	return mode == 2 || (mode < 0 && errno == EPERM);
 }
 
 uint64_t probe_effective_caps(void)

@@ -2,6 +2,7 @@
 #include <nsrun/launch/runner.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/probe.h>
 #include <nsrun/launch/channel.h>
 
 #include <stdarg.h>
@@ -108,6 +109,14 @@ static int run_sync(struct launch *launch, const struct step *step, struct err *
 	return 0;
 }
 
+/* seccomp(2): a filter chooses the error itself, so nothing but its presence tells that it may be the cause. */
+static void explain_filter(const struct step *step, struct err *err)
+{
+	if (step->id < STEP_SECCOMP_LOAD && err->kind == ERR_SYSTEM && err->id == ERR_ID_NONE &&
+	    (err->errnum == EPERM || err->errnum == ENOSYS) && probe_filtered())
+		err->id = ERR_ID_SECCOMP_AROUND;
+}
+
 static int run_step(struct launch *launch, const struct step *step, enum role role, struct err *err)
 {
 	struct tape *tape = launch->tape;
@@ -136,6 +145,7 @@ static int run_step(struct launch *launch, const struct step *step, enum role ro
 		if (err->step == ERR_STEP_NONE) {
 			err->step = step->id;
 			err->role = role;
+			explain_filter(step, err);
 		}
 		return r;
 	}

@@ -144,6 +144,15 @@ static enum caller privileged_caller(const struct resolution *r)
 
 static int resolve_auto(const struct resolution *r, struct err *err)
 {
+	if (!r->caller->initial_userns && !r->request->userns_remap) {
+		const int found = ids_range_of_tree(r->request->rootfs, r->files, &r->plan->uids, err);
+
+		if (found < 0)
+			return found;
+		r->plan->gids = r->plan->uids;
+		if (found)
+			return settle(r, CALLER_NESTED, REMAP_EXPLICIT, "the rootfs' owner", err);
+	}
 	r->plan->auto_pending = true;
 	return settle(r, privileged_caller(r), REMAP_AUTO, "auto", err);
 }
@@ -230,6 +239,15 @@ static int resolve_named(const struct resolution *r, struct err *err)
 		      r->privileged ? REMAP_USER : REMAP_OWN_RANGES, r->request->userns_remap, err);
 }
 
+/* Root without the capabilities that root has, as in a container that was not given them: the own id, 0, cannot be mapped, and newuidmap
+ * is no help either. */
+static int refuse_powerless_root(const struct id_caller *caller, struct err *err)
+{
+	return err_refused(err, ERR_ID_NESTED_CAPS, "uid 0 without %s: root of a container that was not given %s",
+			   caller->caps & CAP_MASK(CAP_SYS_ADMIN) ? "CAP_SETUID and CAP_SETGID" : "CAP_SYS_ADMIN",
+			   caller->caps & CAP_MASK(CAP_SYS_ADMIN) ? "them" : "it");
+}
+
 /* Ordinary user, nothing said: container root is the user, all other ids come from the user's ranges. */
 static int resolve_own(const struct resolution *r, struct err *err)
 {
@@ -240,6 +258,8 @@ static int resolve_own(const struct resolution *r, struct err *err)
 	char number[11];
 	int done;
 
+	if (r->caller->uid == 0)
+		return refuse_powerless_root(r->caller, err);
 	snprintf(number, sizeof(number), "%u", r->caller->uid);
 	done = find_account(SUBID_UID, number, &self, err);
 	if (done < 0)
@@ -295,6 +315,8 @@ static int check_owned(const struct resolution *r, enum subid_kind kind, const s
 				j = (size_t)-1; /* the rest may lie in any other range */
 			}
 		}
+		if (next < end && own_id == 0)
+			return refuse_powerless_root(r->caller, err);
 		if (next < end)
 			return err_refused(err, ERR_ID_RANGE_NOT_OWNED,
 					   "%s %u:%u:%u: host id %u is neither uid %u's own nor in its ranges in %s",

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define POOL_FIRST UINT32_C(524288)
-#define POOL_NESTED_FIRST UINT32_C(65536)
+#define OVERFLOW_ID 65534u /* stands for every id that a map does not have (user_namespaces(7)): nobody's */
 #define POOL_LAST UINT32_C(1879048191)
 #define ACCOUNTS_MAX (16u << 20)
 
@@ -73,15 +73,15 @@ int ids_hold(int ranges_fd, const struct idmap *uids, const struct idmap *gids, 
 	return 0;
 }
 
-static int lock_auto(int fd, uint32_t first)
+static int lock_auto(int fd, uint32_t first, uint32_t count)
 {
-	int r = lock_ids(fd, F_WRLCK, SUBID_UID, first, AUTO_COUNT);
+	int r = lock_ids(fd, F_WRLCK, SUBID_UID, first, count);
 
 	if (r < 0)
 		return r;
-	r = lock_ids(fd, F_WRLCK, SUBID_GID, first, AUTO_COUNT);
+	r = lock_ids(fd, F_WRLCK, SUBID_GID, first, count);
 	if (r < 0)
-		lock_ids(fd, F_UNLCK, SUBID_UID, first, AUTO_COUNT);
+		lock_ids(fd, F_UNLCK, SUBID_UID, first, count);
 	return r;
 }
 
@@ -92,7 +92,7 @@ int ids_auto_lock(int ranges_fd, uint32_t first, int *ret_fd)
 
 	if (fd < 0)
 		return fd;
-	r = lock_auto(fd, first);
+	r = lock_auto(fd, first, AUTO_COUNT_MIN); /* no two ranges begin as near as that */
 	if (r < 0)
 		return r;
 	*ret_fd = TAKE_FD(fd);
@@ -103,6 +103,7 @@ int ids_auto_lock(int ranges_fd, uint32_t first, int *ret_fd)
 struct pool {
 	size_t n, n_busy, room;
 	uint64_t total; /* ranges in all segments */
+	uint32_t unit;	/* ids in a range */
 	struct {
 		uint32_t first, ranges;
 	} segments[64];
@@ -133,14 +134,14 @@ static bool pool_is_busy(const struct pool *pool, uint32_t first)
 {
 	for (size_t i = 0; i < pool->n_busy; i++)
 		if ((uint64_t)first < (uint64_t)pool->busy[i].first + pool->busy[i].count &&
-		    pool->busy[i].first < (uint64_t)first + AUTO_COUNT)
+		    pool->busy[i].first < (uint64_t)first + pool->unit)
 			return true;
 	return false;
 }
 
 static void pool_add(struct pool *pool, uint64_t first, uint64_t end)
 {
-	uint64_t ranges = end > first ? (end - first) / AUTO_COUNT : 0;
+	uint64_t ranges = end > first ? (end - first) / pool->unit : 0;
 
 	if (ranges == 0 || pool->n == ARRAY_LEN(pool->segments))
 		return;
@@ -174,7 +175,7 @@ static void pool_add_visible(struct pool *pool, uint64_t first, uint64_t end, bo
 			uint64_t from = max64(first, max64(u->inside, g->inside));
 
 			if (aligned)
-				from = (from + AUTO_COUNT - 1) / AUTO_COUNT * AUTO_COUNT;
+				from = (from + pool->unit - 1) / pool->unit * pool->unit;
 			pool_add(pool, from,
 				 min64(end, min64((uint64_t)u->inside + u->count, (uint64_t)g->inside + g->count)));
 		}
@@ -247,6 +248,18 @@ static void pool_add_nsremap(struct pool *pool, struct subid_line *const lines[2
 	}
 }
 
+/* Inside another container: beyond its first 65536 ids; where there are no more, ranges of a sixteenth, and of a sixteenth of that one level
+ * deeper. The first range, which has the ids of the container around, is for no other. */
+static int pool_add_nested(struct pool *pool)
+{
+	while (pool->total == 0 && pool->unit >= AUTO_COUNT_MIN) {
+		pool_add_visible(pool, pool->unit, (uint64_t)POOL_LAST + 1, false, true);
+		if (pool->total == 0)
+			pool->unit /= 16;
+	}
+	return pool_busy(pool, OVERFLOW_ID, 1);
+}
+
 static int pool_build(struct pool *pool, struct subid_line *const lines[2], const size_t n[2],
 		      const struct id_files *files, bool initial_userns, struct err *err)
 {
@@ -267,9 +280,10 @@ static int pool_build(struct pool *pool, struct subid_line *const lines[2], cons
 			nsremap = false;
 		}
 	}
-	if (!nsremap)
-		pool_add_visible(pool, initial_userns ? POOL_FIRST : POOL_NESTED_FIRST, (uint64_t)POOL_LAST + 1,
-				 initial_userns, true);
+	if (!nsremap && initial_userns)
+		pool_add_visible(pool, POOL_FIRST, (uint64_t)POOL_LAST + 1, true, true);
+	else if (!nsremap && pool_add_nested(pool) < 0)
+		return err_oom(err);
 	for (int kind = 0; kind < 2; kind++)
 		for (size_t i = 0; i < n[kind]; i++)
 			if (!(nsremap && is_auto_user(&lines[kind][i])) &&
@@ -285,6 +299,7 @@ static int pool_load(struct pool *pool, const struct id_files *files, bool initi
 	size_t n[2] = { 0, 0 };
 	int r = 0;
 
+	pool->unit = AUTO_COUNT;
 	for (int kind = 0; kind < 2 && r == 0; kind++)
 		r = subid_read_file(files->subid[kind], &lines[kind], &n[kind], err);
 	if (r == 0)
@@ -300,7 +315,7 @@ static uint32_t pool_range(const struct pool *pool, uint64_t index)
 
 	while (index >= pool->segments[i].ranges)
 		index -= pool->segments[i++].ranges;
-	return pool->segments[i].first + (uint32_t)index * AUTO_COUNT;
+	return pool->segments[i].first + (uint32_t)index * pool->unit;
 }
 
 /* systemd-nspawn keeps a locked file there for each range that it has picked, and removes it at the end. */
@@ -312,8 +327,19 @@ static bool nspawn_has(uint32_t first)
 	return access(path, F_OK) == 0;
 }
 
+/* The container around nsrun may have too few for any other. */
+static int check_divisible(const struct pool *pool, bool initial_userns, struct err *err)
+{
+	if (initial_userns || pool->total > 0)
+		return 0;
+	return err_set(err, ERR_REFUSED, ERR_ID_NESTED_IDS, EUSERS,
+		       "--userns-remap auto: this user namespace has no %u ids beyond its first %u for a container "
+		       "(/proc/self/uid_map, gid_map)",
+		       AUTO_COUNT_MIN, AUTO_COUNT_MIN);
+}
+
 int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_userns,
-		  int (*usable)(uint32_t first, void *data), void *data, int *ret_fd, uint32_t *ret_first,
+		  int (*usable)(uint32_t first, void *data), void *data, int *ret_fd, struct subid_range *ret,
 		  struct err *err)
 {
 	_cleanup_(pool_done) struct pool pool = { 0 };
@@ -322,6 +348,8 @@ int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_user
 	int r;
 
 	r = pool_load(&pool, files, initial_userns, err);
+	if (r == 0)
+		r = check_divisible(&pool, initial_userns, err);
 	if (r < 0)
 		return r;
 	fd = open_ids(ranges_fd, err);
@@ -335,19 +363,41 @@ int ids_auto_take(int ranges_fd, const struct id_files *files, bool initial_user
 
 		if (first == 0 || pool_is_busy(&pool, first) || nspawn_has(first))
 			continue;
-		r = lock_auto(fd, first);
+		r = lock_auto(fd, first, pool.unit);
 		if (r == -EAGAIN)
 			continue;
 		if (r < 0)
 			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "ranges/ids in the state root: locking");
 		if (!usable || usable(first, data) > 0) {
-			*ret_first = first;
+			*ret = (struct subid_range){ first, pool.unit };
 			*ret_fd = TAKE_FD(fd);
 			return 0;
 		}
-		lock_ids(fd, F_UNLCK, SUBID_UID, first, AUTO_COUNT);
-		lock_ids(fd, F_UNLCK, SUBID_GID, first, AUTO_COUNT);
+		lock_ids(fd, F_UNLCK, SUBID_UID, first, pool.unit);
+		lock_ids(fd, F_UNLCK, SUBID_GID, first, pool.unit);
 	}
 	return err_set(err, ERR_REFUSED, ERR_ID_SUBID_EXHAUSTED, EUSERS,
-		       "--userns-remap auto: none of %llu ranges of 65536 ids is free", (unsigned long long)pool.total);
+		       "--userns-remap auto: none of %llu ranges of %u ids is free", (unsigned long long)pool.total,
+		       pool.unit);
+}
+
+int ids_auto_at(const struct id_files *files, uint32_t first, uint32_t *ret_count, struct err *err)
+{
+	_cleanup_(pool_done) struct pool pool = { 0 };
+	int r = pool_load(&pool, files, false, err);
+
+	if (r == 0)
+		r = check_divisible(&pool, false, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < pool.n; i++) {
+		const uint64_t offset = (uint64_t)first - pool.segments[i].first;
+
+		if (first < pool.segments[i].first || offset % pool.unit != 0 ||
+		    offset / pool.unit >= pool.segments[i].ranges || pool_is_busy(&pool, first))
+			continue;
+		*ret_count = pool.unit;
+		return 1;
+	}
+	return 0;
 }

@@ -80,13 +80,13 @@ static int make_user(struct err *err)
 	return found ? 0 : run(argv, err);
 }
 
-static int give_range(enum subid_kind kind, uint32_t first, struct err *err)
+static int give_range(enum subid_kind kind, struct subid_range ids, struct err *err)
 {
 	char range[24];
 	const char *argv[] = { "usermod", kind == SUBID_UID ? "--add-subuids" : "--add-subgids", range, AUTO_USER,
 			       NULL };
 
-	snprintf(range, sizeof(range), "%u-%u", first, first + AUTO_COUNT - 1);
+	snprintf(range, sizeof(range), "%u-%u", ids.first, ids.first + ids.count - 1);
 	return run(argv, err);
 }
 
@@ -94,7 +94,7 @@ int ids_default_make(int ranges_fd, const struct id_files *files, bool initial_u
 {
 	_cleanup_close_ int lock = FD_NONE, range = FD_NONE;
 	struct idmap map;
-	uint32_t first;
+	struct subid_range ids;
 	int r;
 
 	lock = openat(ranges_fd, AUTO_USER, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -109,14 +109,14 @@ int ids_default_make(int ranges_fd, const struct id_files *files, bool initial_u
 	if (r < 0)
 		return r;
 	/* Any free auto range will do, kept locked until the files give it to nsremap. */
-	r = ids_auto_take(ranges_fd, files, initial_userns, NULL, NULL, &range, &first, err);
+	r = ids_auto_take(ranges_fd, files, initial_userns, NULL, NULL, &range, &ids, err);
 	if (r < 0)
 		return r;
 	/* Another launch may have done it while this one waited for the lock. */
 	for (int kind = 0; kind < 2; kind++) {
 		r = find_kind(files, kind, &map, err);
 		if (r == 0)
-			r = give_range(kind, first, err);
+			r = give_range(kind, ids, err);
 		if (r < 0)
 			return r;
 	}

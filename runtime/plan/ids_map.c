@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 int ids_append(struct idmap *map, uint32_t inside, const struct subid_ranges *ranges, const char *what, struct err *err)
 {
@@ -81,6 +82,18 @@ static uint64_t visible_end(const struct idmap *visible, uint64_t first, uint64_
 	return first < end ? first : end;
 }
 
+/* user_namespaces(7): what a line of uid_map maps must lie within one line of the map around. */
+static bool crosses_extents(const struct idmap *visible, const struct idmap_extent *e)
+{
+	for (size_t i = 0; i < visible->n; i++) {
+		const struct idmap_extent *v = &visible->extents[i];
+
+		if (e->outside >= v->inside && e->outside - v->inside < v->count)
+			return e->count > v->count - (e->outside - v->inside);
+	}
+	return true;
+}
+
 int ids_check_map(const struct idmap *map, const struct idmap *visible, const char *what, struct err *err)
 {
 	int r = idmap_check(map, what, err);
@@ -101,6 +114,12 @@ int ids_check_map(const struct idmap *map, const struct idmap *visible, const ch
 				err,
 				"%s: %u:%u:%u: id %u does not exist in this user namespace (/proc/self/uid_map, gid_map)",
 				what, e->inside, e->outside, e->count, (unsigned)end);
+		if (visible && crosses_extents(visible, e))
+			return err_input(
+				err,
+				"%s: %u:%u:%u: lies in several lines of this user namespace's own map (/proc/self/uid_map, gid_map): "
+				"the kernel wants an extent for each",
+				what, e->inside, e->outside, e->count);
 	}
 	return 0;
 }
@@ -123,4 +142,18 @@ int ids_settle_maps(struct plan *plan, bool initial_userns, struct err *err)
 	if (!idmap_to_outside(&plan->uids, 0, &plan->root_uid) || !idmap_to_outside(&plan->gids, 0, &plan->root_gid))
 		return err_input(err, "id maps: they give the container no id 0, and its init starts as that");
 	return 0;
+}
+
+int ids_range_of_tree(const char *rootfs, const struct id_files *files, struct idmap *ret, struct err *err)
+{
+	struct stat st;
+	uint32_t count;
+
+	/* What is wrong with the path is said where the tree is looked at. No range begins at 0. */
+	if (!rootfs || stat(rootfs, &st) < 0 || st.st_uid != st.st_gid)
+		st.st_uid = 0;
+	const int r = ids_auto_at(files, st.st_uid, &count, err);
+	if (r > 0)
+		*ret = (struct idmap){ .n = 1, .extents = { { 0, st.st_uid, count } } };
+	return r;
 }

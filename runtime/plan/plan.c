@@ -40,7 +40,7 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 	if (r == 0 && plan->ephemeral && plan->rootfs.view == VIEW_IDMAPPED) {
 		_cleanup_close_ int fd = open(plan->rootfs.path, O_PATH | O_CLOEXEC);
 
-		plan->rootfs_copied = fd >= 0 && !mount_fs_has_idmap(fd);
+		plan->rootfs_copied = fd >= 0 && (plan->performer[WORK_IDMAP] == BY_NOBODY || !mount_fs_has_idmap(fd));
 	}
 	return r;
 }

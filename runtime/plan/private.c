@@ -5,6 +5,7 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/mountinfo.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/probe.h>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -19,10 +20,22 @@ static int open_directory(int dirfd, const char *path)
 	return openat(dirfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* The mount that an open directory is on; 0 where the kernel does not tell. */
+static uint64_t mount_of(int fd)
+{
+	struct statx stx;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) == 0 && (stx.stx_mask & STATX_MNT_ID) ? stx.stx_mnt_id
+												      : 0;
+}
+
 int tree_is_private(int dir_fd, bool *ret, struct err *err)
 {
 	_cleanup_close_ int current = open_directory(dir_fd, ".");
 	struct stat st, above;
+	/* Inside a container, as Docker's, a volume may lie below a private directory of the container's and be open to everybody on the host: only
+	 * what is in the same mount is above it there, too. */
+	const uint64_t only_mount = current < 0 || probe_in_initial_pidns() ? 0 : mount_of(current);
 
 	if (current < 0 || fstat(current, &st) < 0)
 		return err_system(err, "looking at the directories above");
@@ -32,7 +45,8 @@ int tree_is_private(int dir_fd, bool *ret, struct err *err)
 
 		if (parent < 0 || fstat(parent, &above) < 0)
 			return err_system(err, "looking at the directories above");
-		if (above.st_dev == st.st_dev && above.st_ino == st.st_ino)
+		if ((above.st_dev == st.st_dev && above.st_ino == st.st_ino) ||
+		    (only_mount && mount_of(parent) != only_mount))
 			break;
 		/* With an ACL the group bits are its mask (acl(5)), so that no named user or group is overlooked. */
 		if (above.st_uid == 0 && !(above.st_mode & (S_IXGRP | S_IXOTH))) {

@@ -45,18 +45,18 @@ static int range_usable(uint32_t first, void *data)
 
 static int take_auto(struct plan *plan, const int *fds, struct reservation *reservation, struct err *err)
 {
-	uint32_t first;
+	struct subid_range ids;
 	char *marker;
 	int r;
 
 	r = ids_auto_take(fds[1], &id_files_host, plan->caller != CALLER_NESTED, range_usable, (void *)fds,
-			  &reservation->range_fd, &first, err);
+			  &reservation->range_fd, &ids, err);
 	if (r < 0)
 		return r;
-	if (asprintf(&marker, "%s/ranges/%u", plan->state_root, first) < 0)
+	if (asprintf(&marker, "%s/ranges/%u", plan->state_root, ids.first) < 0)
 		return err_oom(err);
 	reservation->marker = marker;
-	plan->uids = (struct idmap){ .n = 1, .extents = { { 0, first, AUTO_COUNT } } };
+	plan->uids = (struct idmap){ .n = 1, .extents = { { 0, ids.first, ids.count } } };
 	plan->gids = plan->uids;
 	return 0;
 }
@@ -195,7 +195,7 @@ static int fill_names(struct plan *plan, struct err *err)
 	return 0;
 }
 
-int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
+static int reserve(struct plan *plan, struct reservation *ret, struct err *err)
 {
 	_cleanup_(reservation_done) struct reservation reservation = RESERVATION_NONE;
 	_cleanup_close_ int root_fd = FD_NONE, ranges_fd = FD_NONE;
@@ -231,6 +231,19 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
 	*ret = reservation;
 	reservation = RESERVATION_NONE;
 	return 0;
+}
+
+int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err)
+{
+	struct err why = ERR_INIT;
+	const int r = reserve(plan, ret, &why);
+
+	if (r == -EROFS)
+		return err_set(err, ERR_SYSTEM, ERR_ID_STATE_READONLY, EROFS, "%s: records of containers",
+			       plan->state_root);
+	if (r < 0 && err && !err_is_set(err))
+		*err = why;
+	return r;
 }
 
 static int remove_dir(const char *path, struct err *err)

@@ -25,7 +25,8 @@ int state_open_dir(int dirfd, const char *name, mode_t mode, const char *what, i
 		if (mkdirat(dirfd, name, mode) == 0)
 			made = true;
 		else if (errno != EEXIST)
-			return err_system(err, "%s: making it", what);
+			return err_system_id(err, errno == EROFS ? ERR_ID_STATE_READONLY : ERR_ID_NONE, "%s: making it",
+					     what);
 	}
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {

@@ -158,12 +158,19 @@ static int choose_view(const struct plan *plan, int fd, const struct stat *st, c
 		tree->why = "owned by the container's ids";
 		return 0;
 	}
+	/* A tmpfs that nsrun makes belongs to its own user namespace, and can be idmapped there (Linux 6.3). */
+	if (plan->caller == CALLER_NESTED && plan->performer[WORK_SOURCES] == BY_RUNTIME && wish->is_rootfs &&
+	    plan->ephemeral && st->st_uid == 0) {
+		tree->view = VIEW_IDMAPPED;
+		tree->why = "host root's, copied and idmapped, writes are thrown away";
+		return 0;
+	}
 	if (plan->performer[WORK_IDMAP] == BY_NOBODY) {
 		if (!wish->is_rootfs || wish->readonly || wish->layer || plan->ephemeral) {
 			tree->why = "belongs to nobody inside; the caller's own rights apply";
 			return 0;
 		}
-		return err_refused(err, ERR_ID_ROOTFS_FOREIGN,
+		return err_refused(err, plan->caller == CALLER_NESTED ? ERR_ID_NESTED_ROOTFS : ERR_ID_ROOTFS_FOREIGN,
 				   "rootfs %s: its owner %u:%u is not among the container's ids", tree->source,
 				   st->st_uid, st->st_gid);
 	}

@@ -192,7 +192,7 @@ static void host_root_is_never_mapped(void **state)
 	refuse(REQUEST(.uid_map = WORDS("0:5:1", "7:0:1")), &root, ERR_ID_MAP_HOST_ROOT);
 	refuse(REQUEST(.uid_map = WORDS("0:5:1"), .gid_map = WORDS("0:0:10")), &root, ERR_ID_MAP_HOST_ROOT);
 	put_subids("", "");
-	refuse(REQUEST(0), &weak_root, ERR_ID_MAP_HOST_ROOT);
+	refuse(REQUEST(0), &weak_root, ERR_ID_NESTED_CAPS);
 	refuse(REQUEST(0), (&(struct id_caller){ STRANGER, 0, 0, true }), ERR_ID_MAP_HOST_ROOT);
 }
 
@@ -320,9 +320,13 @@ static void default_is_nsremap(void **state)
 static bool taken(int ranges_fd, uint32_t *ret_first, int *ret_fd)
 {
 	struct err err = ERR_INIT;
+	struct subid_range ids;
 
-	if (ids_auto_take(ranges_fd, &files, true, NULL, NULL, ret_fd, ret_first, &err) == 0)
+	if (ids_auto_take(ranges_fd, &files, true, NULL, NULL, ret_fd, &ids, &err) == 0) {
+		assert_int_equal(ids.count, AUTO_COUNT);
+		*ret_first = ids.first;
 		return true;
+	}
 	assert_int_equal(err.id, ERR_ID_SUBID_EXHAUSTED);
 	return false;
 }
@@ -397,9 +401,57 @@ static void auto_takes_from_the_pool(void **state)
 	put(files.group, "g:x:66125823:\n"); /* its last id */
 	assert_false(taken(ranges, &first, &fd));
 	put_subids("bob\n", "");
-	assert_true(ids_auto_take(ranges, &files, true, NULL, NULL, &fd, &first, &err) < 0);
+	assert_true(ids_auto_take(ranges, &files, true, NULL, NULL, &fd, &(struct subid_range){ 0 }, &err) < 0);
 	assert_int_equal(err.id, ERR_ID_SUBID_MALFORMED);
 	close(ranges);
+}
+
+/* This process has all ids, as one of a container with very many would. */
+static void a_tree_decides_the_range_inside(void **state)
+{
+	struct idmap map = { 0 };
+	struct err err = ERR_INIT;
+	uint32_t count = 0;
+
+	(void)state;
+	put_subids("", "");
+	put(files.passwd, "u:x:720900:1::/:/bin/sh\n"); /* in the range that begins at 720896 */
+	put(files.group, "");
+	assert_int_equal(ids_auto_at(&files, 655360, &count, &err), 1);
+	assert_int_equal(count, 65536);
+	assert_int_equal(ids_auto_at(&files, 0, &count, &err), 0);
+	assert_int_equal(ids_auto_at(&files, 655361, &count, &err), 0);
+	assert_int_equal(ids_auto_at(&files, 720896, &count, &err), 0);
+	assert_int_equal(ids_range_of_tree(NULL, &files, &map, &err), 0);
+	assert_int_equal(ids_range_of_tree("/", &files, &map, &err), 0);
+	assert_int_equal(ids_range_of_tree("/nonexistent", &files, &map, &err), 0);
+	put_subids("bob:655365:1\n", "");
+	assert_int_equal(ids_auto_at(&files, 655360, &count, &err), 0);
+	put_subids("bob\n", "");
+	assert_true(ids_auto_at(&files, 655360, &count, &err) < 0);
+	assert_int_equal(err.id, ERR_ID_SUBID_MALFORMED);
+}
+
+/* user_namespaces(7): an extent lies within one line of the map around. */
+static void maps_keep_to_the_lines_around(void **state)
+{
+	const struct idmap visible = { .n = 2, .extents = { { 0, 1000, 1 }, { 1, 300000, 65536 } } };
+	struct idmap map = { .n = 1, .extents = { { 0, 4096, 4096 } } };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(ids_check_map(&map, &visible, "map", &err), 0);
+	map.extents[0] = (struct idmap_extent){ 0, 1, 65536 };
+	assert_int_equal(ids_check_map(&map, &visible, "map", &err), 0);
+	map.extents[0].count++;
+	assert_true(ids_check_map(&map, &visible, "map", &err) < 0);
+	const struct idmap apart = { .n = 2, .extents = { { 0, 1000, 100 }, { 100, 300000, 100 } } };
+	map.extents[0] = (struct idmap_extent){ 0, 50, 51 };
+	err = ERR_INIT;
+	assert_true(ids_check_map(&map, &apart, "map", &err) < 0);
+	assert_non_null(strstr(err.message, "several lines"));
+	map.extents[0].count--;
+	assert_int_equal(ids_check_map(&map, &apart, "map", &err), 0);
 }
 
 static int set_up(void **state)
@@ -442,6 +494,8 @@ int main(void)
 		cmocka_unit_test(default_is_nsremap),
 		cmocka_unit_test(auto_takes_from_nsremap),
 		cmocka_unit_test(auto_takes_from_the_pool),
+		cmocka_unit_test(a_tree_decides_the_range_inside),
+		cmocka_unit_test(maps_keep_to_the_lines_around),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

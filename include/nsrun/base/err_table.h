@@ -45,12 +45,14 @@ ERR_ID(VOLUME_OWNER, "volume-owner",
        "user of this host may be trusted with what the container writes")
 ERR_ID(PROC_OVERMOUNTED, "proc-overmounted",
        "something is mounted over parts of /proc, so the kernel refuses a new procfs in a user namespace (mount_too_revealing, "
-       "user_namespaces(7)): see findmnt --submounts /proc; unmount it, run nsrun where /proc is whole, or, as root, --userns=host")
+       "user_namespaces(7)): see findmnt --submounts /proc; unmount it, run nsrun where /proc is whole, or, as root, --userns=host; inside a container: "
+       "--privileged for the one around (Docker also: --security-opt systempaths=unconfined)")
 ERR_ID(NO_DELEGATION, "no-delegation",
        "an ordinary user needs a delegated cgroup: as root, systemctl edit user@.service with [Service] "
        "Delegate=cpu cpuset io memory pids; then log in again and start with systemd-run --user --scope")
 ERR_ID(NO_CONTROLLER, "no-controller",
-       "the kernel offers no such controller here: see /proc/cgroups and the boot parameters cgroup_disable= and cgroup_enable=")
+       "the kernel offers no such controller here: see /proc/cgroups and the boot parameters cgroup_disable= and cgroup_enable=; inside a container: limit "
+       "the one around, since hierarchies of version 1 are not handed down")
 ERR_ID(CMD_NOT_FOUND, "cmd-not-found", "CMD is looked up in the container's PATH: name a file that exists inside the rootfs")
 ERR_ID(CMD_NOT_EXECUTABLE, "cmd-not-executable", "CMD must be a file that its user may execute: chmod +x it inside the rootfs, or name another")
 ERR_ID(INTERPRETER_MISSING, "interpreter-missing", "the interpreter after #! does not exist inside the rootfs: install it there")
@@ -88,7 +90,7 @@ ERR_ID(ID_NOT_MAPPED, "id-not-mapped",
 ERR_ID(UNKNOWN_INSIDE, "unknown-inside",
        "names are looked up in the container's own /etc/passwd and /etc/group: name one that is there, or give a number")
 ERR_ID(MOUNT_POINT_MISSING, "mount-point-missing",
-       "a read-only rootfs is never written, not even for a mount point: make it beforehand (mkdir ROOTFS/PATH), or leave --read-only away")
+       "a read-only rootfs is never written, not even for a mount point: make it beforehand (mkdir ROOTFS/PATH), or leave --read-only away; on a file system that is read-only itself --ephemeral does")
 ERR_ID(STDIO_DIRECTORY, "stdio-directory",
        "the workload could leave the container through it (/proc/self/fd/N/..): redirect from a file, a pipe or /dev/null")
 ERR_ID(SELF_UNPROTECTED, "self-unprotected",
@@ -155,3 +157,17 @@ ERR_ID(SHARED_BELOW, "shared-below", "mount it elsewhere: a mount below a shared
 ERR_ID(MOUNT_LOCKED, "mount-locked",
        "noexec, nosuid and the access time rule of the host's own mount can be changed by root alone (mount_namespaces(7)): leave exec, suid, noatime, "
        "relatime and strictatime away, or take a source on another mount")
+ERR_ID(NESTED_IDS, "nested-ids",
+       "give the container around more ids (nsrun --uid-map 0:FIRST:COUNT with a COUNT above 65536 leaves each container inside a full range of "
+       "65536), or share its ids: --userns=host; docs/nested.md")
+ERR_ID(NESTED_ROOTFS, "nested-rootfs",
+       "inside a container no tree can be shown with other owners. One of: --ephemeral, which copies it into memory; a tree that belongs to a range, such "
+       "as --owner 4096:4096 of rootfs-scripts makes it, which `nsrun DIR` then uses; --userns=host, to share the ids of the container around")
+ERR_ID(NESTED_CAPS, "nested-caps",
+       "start the container around with --privileged (docs/nested.md); or call nsrun as one of its ordinary users")
+ERR_ID(SECCOMP_AROUND, "seccomp-around",
+       "nsrun itself runs under a seccomp filter, that of the container around most likely, and a filter refuses calls in this way: start that container "
+       "with --privileged, or with --security-opt seccomp=unconfined (docs/nested.md)")
+ERR_ID(STATE_READONLY, "state-readonly",
+       "records of containers need a place to write, also beside a read-only root: mount a tmpfs on /run (in a container: --tmpfs /run on the one around), or, as an "
+       "ordinary user, set XDG_RUNTIME_DIR to a directory of your own in one")

@@ -7,6 +7,8 @@
 
 /* True in the initial user namespace itself (by its inode: an identity map alone would not prove it). */
 bool probe_in_initial_userns(void);
+/* True in the initial PID namespace: outside of every container that has processes of its own. */
+bool probe_in_initial_pidns(void);
 /* True when this process' mount namespace belongs to its user namespace: CAP_SYS_ADMIN then reaches the mounts (mount_namespaces(7)). After
  * `unshare -Ur` it does not. */
 bool probe_owns_mounts(void);
@@ -19,6 +21,8 @@ bool probe_tmpfs_user_xattrs(void);
 /* Called when clone3(2) with CLONE_NEWUSER failed: which cause is it? Looks at user.max_user_namespaces,
  * kernel.unprivileged_userns_clone, AppArmor's switch, a chroot. ERR_ID_NONE when none of them. */
 enum err_id probe_userns_refusal(int errnum);
+/* True when this process runs under a seccomp filter, before it has loaded one: somebody else's. */
+bool probe_filtered(void);
 /* The effective capabilities of this process as 1 << CAP_x, by one capget(2): what the kernel will check, whatever the uid is. 0 on failure. */
 uint64_t probe_effective_caps(void);
 /* This process was made set-uid or got file capabilities (getauxval(AT_SECURE)): nsrun refuses to run. */

@@ -176,7 +176,7 @@ struct plan {
 	/* Files */
 	struct plan_tree rootfs;
 	bool ephemeral;
-	bool rootfs_copied; /* --ephemeral where idmapped mounts are missing: a copy in a tmpfs, which has them, serves instead of an overlay */
+	bool rootfs_copied; /* --ephemeral where idmapped mounts are missing or not allowed: a copy in a tmpfs, which has them, serves instead of an overlay */
 	bool root_nosuid;
 	size_t n_sources;
 	struct plan_tree *sources; /* the trees of the host that mounts are made of */
