@@ -119,3 +119,13 @@ int file_replace_at(int dirfd, const char *name, mode_t mode, const void *data, 
 	}
 	return 0;
 }
+
+DIR *dir_list_at(int dirfd, const char *name)
+{
+	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir)
+		(void)TAKE_FD(fd); /* the stream's */
+	return dir;
+}

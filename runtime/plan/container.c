@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/container.h>
 
+#include <nsrun/base/file.h>
 #include <nsrun/base/procstat.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/plan/container_record.h>
@@ -22,28 +23,18 @@ static int open_root(char path[PATH_MAX], int *ret_fd, struct err *err)
 	return r < 0 ? r : state_open_dir(AT_FDCWD, path, 0, path, ret_fd, err);
 }
 
-static DIR *open_list_at(int dirfd, const char *name)
-{
-	const int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir && fd >= 0)
-		close(fd);
-	return dir;
-}
-
 /* ---- all of them ---- */
 
 /* Calls `visit` for each directory of a container. It returns 1 to end the walk. */
 static int walk(int root_fd, int (*visit)(const char *remap, const char *id, void *data), void *data)
 {
-	_cleanup_closedir_ DIR *root = open_list_at(root_fd, ".");
+	_cleanup_closedir_ DIR *root = dir_list_at(root_fd, ".");
 	struct dirent *remap, *id;
 	int r = 0;
 
 	while (r == 0 && root && (remap = readdir(root))) {
 		_cleanup_closedir_ DIR *dir =
-			state_is_remap(remap->d_name) ? open_list_at(root_fd, remap->d_name) : NULL;
+			state_is_remap(remap->d_name) ? dir_list_at(root_fd, remap->d_name) : NULL;
 
 		while (r == 0 && dir && (id = readdir(dir)))
 			if (state_is_id(id->d_name))
@@ -177,7 +168,7 @@ static bool read_name(int names_fd, const char *name, struct id_match *match)
 
 static int not_found(const char *word, int root_fd, struct err *err)
 {
-	_cleanup_closedir_ DIR *names = root_fd < 0 ? NULL : open_list_at(root_fd, "names");
+	_cleanup_closedir_ DIR *names = root_fd < 0 ? NULL : dir_list_at(root_fd, "names");
 	const char *known[NEAR_MAX + 1] = { NULL };
 	char *copies[NEAR_MAX];
 	struct dirent *entry;

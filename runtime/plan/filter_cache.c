@@ -221,19 +221,13 @@ static bool is_name(const char *name)
 /* Makes room: the oldest goes. Directories of 64 files are read in one go, and only when a filter was compiled. */
 static void trim(int cache)
 {
-	const int copy = openat(cache, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *list = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_closedir_ DIR *list = dir_list_at(cache, ".");
 	char oldest[NAME_LEN + 1] = "";
 	struct timespec when = { 0 };
 	struct dirent *entry;
 	size_t n = 0;
 
-	if (!list) {
-		if (copy >= 0)
-			close(copy);
-		return;
-	}
-	while ((entry = readdir(list))) {
+	while (list && (entry = readdir(list))) {
 		struct stat st;
 
 		if (!is_name(entry->d_name) || fstatat(cache, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)

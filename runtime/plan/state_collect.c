@@ -20,16 +20,6 @@
 #define SOME_TIMEOUT_MS 200 /* of a launch, which did not ask for this work */
 #define SOME_OWN_MAX 6 /* tries in the own remap: the others must not be left out for a remap with many containers */
 
-static DIR *open_list(int dirfd)
-{
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir && fd >= 0)
-		close(fd);
-	return dir;
-}
-
 #define NAMES_SIZE 32768 /* some 900 names of a state root */
 #define NAMES_MAX 1024
 
@@ -134,7 +124,7 @@ static void note(struct collection *c, int r, const struct err *failure)
 static void collect_remap(struct collection *c, const char *remap)
 {
 	_cleanup_close_ int fd = openat(c->root_fd, remap, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : open_list(fd);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : dir_list_at(fd, ".");
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
@@ -160,7 +150,7 @@ static void collect_remap(struct collection *c, const char *remap)
 static void collect_ranges(struct collection *c)
 {
 	_cleanup_close_ int fd = openat(c->root_fd, "ranges", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : open_list(fd);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : dir_list_at(fd, ".");
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
@@ -201,7 +191,7 @@ int state_collect(const char *state_root, void (*on_removed)(const char *id, con
 	if (r < 0)
 		return r;
 	c.root_fd = root;
-	dir = open_list(root);
+	dir = dir_list_at(root, ".");
 	if (!dir)
 		return err_system(err, "%s", state_root);
 	while ((entry = readdir(dir)))

@@ -23,16 +23,6 @@ static void json_done(json_t **json)
 	json_decref(*json);
 }
 
-static DIR *open_list(int dirfd)
-{
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir && fd >= 0)
-		close(fd);
-	return dir;
-}
-
 int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, struct err *err)
 {
 	_cleanup_close_ int fd = FD_NONE;
@@ -42,7 +32,7 @@ int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, s
 	fd = openat(remap_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_system(err, "%s/%s in the state root", remap, id);
-	dir = open_list(fd);
+	dir = dir_list_at(fd, ".");
 	if (!dir)
 		return err_system(err, "%s/%s in the state root", remap, id);
 	while ((entry = readdir(dir))) {

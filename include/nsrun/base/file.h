@@ -5,6 +5,7 @@
 
 #include <nsrun/base/err.h>
 
+#include <dirent.h>
 #include <sys/types.h>
 
 /* Reads at most `max` bytes of a regular file into a new, NUL-terminated buffer that the caller frees. A longer
@@ -23,6 +24,10 @@ int file_write_at(int dirfd, const char *path, const char *text, struct err *err
 
 /* Writes a new file atomically: temporary name in the same directory, then renameat(2). */
 int file_replace_at(int dirfd, const char *name, mode_t mode, const void *data, size_t size, struct err *err);
+
+/* The directory `name` in dirfd, "." for itself, as a list; a link is not followed. NULL, with errno set, when it cannot be listed. Its
+ * descriptor is a new one: dirfd stays the caller's. */
+DIR *dir_list_at(int dirfd, const char *name);
 
 /* write(2) until all is written; retries EINTR. Returns 0 or -errno. */
 int write_all(int fd, const void *data, size_t size);
