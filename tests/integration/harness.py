@@ -467,6 +467,7 @@ class Pty:
         self.begin = time.monotonic()
         self.master, self.peer = pty.openpty()
         self.resize(rows, columns)
+        self.initial = self.settings()  # before the command has changed anything
         entry = run_as(user)
         if entry:
             os.fchown(self.peer, entry["user"], entry["group"])

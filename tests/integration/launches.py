@@ -79,7 +79,7 @@ class Launch:
         if not self.terminal:
             return nsrun(argv, user=self.who(), env=env, sanitizer=sanitizer, timeout=timeout)
         with Pty([binary(sanitizer)] + argv, user=self.who(), env=env) as terminal:
-            before = terminal.settings()
+            before = terminal.initial
             result = terminal.result(timeout)
             # the process that restores it after a SIGKILL needs an instant
             for _ in range(100):

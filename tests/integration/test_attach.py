@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """nsrun attach, and the control socket behind it."""
+import contextlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -40,6 +42,25 @@ def attach(c, *options, **how):
                             **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how})
 
 
+def clients(c):
+    """How many are connected, beside the socket that listens and those of the launch."""
+    count = 0
+    for fd in os.listdir("/proc/%d/fd" % c.keeper):
+        try:
+            count += os.readlink("/proc/%d/fd/%s" % (c.keeper, fd)).startswith("socket:")
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return count
+
+
+@contextlib.contextmanager
+def connecting(c, n):
+    """Ends when the keeper has accepted so many more clients than before."""
+    before = clients(c)
+    yield
+    wait_for(lambda: clients(c) == before + n, "%d clients are connected" % n, timeout=15)
+
+
 def attached_pty(c, *options):
     return Pty([binary(), "attach", *options, c.name], user=c.who)
 
@@ -58,7 +79,7 @@ def shell_of(who):
     before = leftovers()
     with detached(*SHELL, options=["-t"], who=who) as c:
         with attached_pty(c) as terminal:
-            settings = terminal.settings()
+            settings = terminal.initial
             terminal.resize(33, 99)
             terminal.write("echo fir''st; stty size\n")
             terminal.expect("first\r")
@@ -99,9 +120,9 @@ def test_detach_keys():
 
 def test_three_at_once():
     with script("read go; for i in 1 2 3; do echo line $i; echo err $i >&2; done; exit 6", options=["-i"]) as c:
-        attached = [attach(c, "--no-stdin", stdin=subprocess.DEVNULL) for _ in range(3)]
-        waiting = subprocess.Popen([binary(), "wait", c.name], stdout=subprocess.PIPE, env=environment(), cwd=base())
-        time.sleep(0.4)
+        with connecting(c, 4):
+            attached = [attach(c, "--no-stdin", stdin=subprocess.DEVNULL) for _ in range(3)]
+            waiting = subprocess.Popen([binary(), "wait", c.name], stdout=subprocess.PIPE, env=environment(), cwd=base())
         first = attach(c)
         first.stdin.write(b"go\n")
         first.stdin.flush()
@@ -115,10 +136,10 @@ def test_three_at_once():
 def test_slow_reader_is_dropped():
     """It neither stops the container nor the other client."""
     with script("read go; seq 1 400000; echo end; exit 4", options=["-i"]) as c:
-        slow = connect(c)
-        slow.send(message(ATTACH, struct.pack("=I", 2)))
-        quick = attach(c)
-        time.sleep(0.3)
+        with connecting(c, 2):
+            slow = connect(c)
+            slow.send(message(ATTACH, struct.pack("=I", 2)))
+            quick = attach(c)
         out, _ = quick.communicate(b"go\n", timeout=30)
         equal(quick.returncode, 4, "status")
         check(out.endswith(b"\n400000\nend\n") and out.count(b"\n") == 400001, "output: %r" % out[-30:])
@@ -139,7 +160,7 @@ def test_clients_killed():
     """SIGKILL of an attached terminal: its settings come back, the container goes on."""
     with detached(*SHELL, options=["-t"]) as c:
         with attached_pty(c) as terminal:
-            settings = terminal.settings()
+            settings = terminal.initial
             terminal.write("echo u''p\n")
             terminal.expect("up\r")
             terminal.process.kill()
@@ -155,8 +176,8 @@ def test_clients_killed():
 def test_keeper_killed_under_a_client():
     with Exclusive():
         with script("sleep 60") as c:
-            process = attach(c, "--no-stdin")
-            time.sleep(0.3)
+            with connecting(c, 1):
+                process = attach(c, "--no-stdin")
             os.kill(c.keeper, signal.SIGKILL)
             out, err = process.communicate(timeout=10)
             equal(process.returncode, 125, "status")
@@ -166,10 +187,14 @@ def test_keeper_killed_under_a_client():
 
 def test_signals():
     with script("trap 'echo term; exit 3' TERM; echo up; while :; do sleep 0.1; done") as c:
-        process = attach(c, "--no-stdin")
-        wait_for(lambda: c.nsrun("logs").stdout == "up\n", "it is up")
-        other = attach(c, "--sig-proxy=false")
-        time.sleep(0.3)
+        with connecting(c, 2):
+            process = attach(c, "--no-stdin")
+            wait_for(lambda: c.nsrun("logs").stdout == "up\n", "it is up")
+            other = attach(c, "--sig-proxy=false")
+        def takes_signals():
+            with open("/proc/%d/status" % other.pid) as file:
+                return int(re.search(r"SigBlk:\s*(\w+)", file.read()).group(1), 16) >> signal.SIGTERM - 1 & 1
+        wait_for(takes_signals, "the client's signals are its own")
         other.send_signal(signal.SIGTERM)
         out, err = other.communicate(timeout=10)
         equal(other.returncode, 0, "status of the one without proxy")
@@ -249,7 +274,7 @@ def test_foreground_with_detach_keys():
     name = fresh()
     words = ["--userns-remap", dummy().name, "--name", name, "--detach-keys", "ctrl-p,ctrl-q", arguments(None)[1]]
     with Pty([binary(), "-it", *words, "/bin/sh", "-c", "echo first; stty size; exec sh"], rows=30, columns=90) as terminal:
-        settings = terminal.settings()
+        settings = terminal.initial
         terminal.expect("first\r\n30 90\r")
         terminal.write("echo he''re\n")
         terminal.expect("here\r")

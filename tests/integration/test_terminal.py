@@ -44,7 +44,7 @@ def tell(terminal, line, pattern, timeout=10):
 @test(root=True)
 def test_settings_after_exit():
     with on_terminal("/bin/sh", "-c", "stty raw -echo; exit 7") as terminal:
-        before = terminal.settings()
+        before = terminal.initial
         equal(terminal.wait(), 7, "status")
         equal(terminal.settings(), before, "terminal settings")
 
@@ -53,7 +53,7 @@ def test_settings_after_exit():
 def test_settings_after_failed_launch():
     for words, status in ((["/no/such/program"], 127), (["/etc/passwd"], 126)):
         with on_terminal(*words) as terminal:
-            before = terminal.settings()
+            before = terminal.initial
             equal(terminal.wait(), status, "status of %s" % words)
             equal(terminal.settings(), before, "terminal settings")
 
@@ -65,7 +65,7 @@ def is_raw(terminal):
 @test(root=True)
 def test_settings_after_sigkill():
     with on_terminal("/bin/sh", "-c", "echo up; sleep 1000") as terminal:
-        before = terminal.settings()
+        before = terminal.initial
         terminal.expect("up")
         wait_for(lambda: is_raw(terminal), "raw mode")
         os.kill(terminal.pid, signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_settings_after_sigkill():
 def test_settings_after_sigterm():
     # The signal is passed on; a shell with a trap for it ends, and nsrun with it.
     with on_terminal("/bin/sh", "-c", "trap 'exit 5' TERM; echo up; while :; do sleep 0.1; done") as terminal:
-        before = terminal.settings()
+        before = terminal.initial
         terminal.expect("up")
         os.kill(terminal.pid, signal.SIGTERM)
         equal(terminal.wait(), 5, "status")
@@ -205,7 +205,7 @@ def test_pipes_are_binary_clean():
 @test(root=True)
 def test_no_terminal_on_a_terminal():
     with on_terminal("/bin/sh", "-c", "(: </dev/tty) 2>/dev/null || echo none; exit 3", options=["-t=false"]) as terminal:
-        before = terminal.settings()
+        before = terminal.initial
         equal(terminal.wait(), 3, "status")
         contains(terminal.text, "none", "no controlling terminal inside")
         equal(terminal.settings(), before, "terminal settings")
@@ -254,7 +254,7 @@ def test_job_of_a_shell():
     """Started in the background it waits as a stopped job; fg gives it the terminal; what it leaves is in order."""
     needs_program("bash")
     with Pty(["bash", "--norc", "--noprofile", "-i"], env={"PS1": "outer> "}) as terminal:
-        before = terminal.settings()
+        before = terminal.initial
         terminal.expect("outer> ")
         words = shlex.join(command("/bin/sh", "-c", "tty; stty size; read x; exit $x"))
         start = len(terminal.text)
