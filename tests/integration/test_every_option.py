@@ -463,6 +463,40 @@ def option_by_caller():
             yield "%s: %s" % (" ".join(names), caller), lambda function=function, caller=caller: function(Caller(caller))
 
 
+@generate(root=True)
+def commands_by_caller():
+    """Each command on a container, by each caller; another user's containers are not there."""
+    for caller in ("root", "ranges", "single"):
+        def all_of(caller=caller):
+            c = Caller(caller)
+            with c.detached(["-i"], "trap 'exit 4' USR1; echo up; read x; echo $x; while :; do sleep 0.1; done") as (name, identity):
+                wait_for(lambda: c.tool("logs", name).stdout == "up\n", "logs")
+                contains(c.tool("ls").check(0).stdout, name, "ls")
+                pid = json.loads(c.tool("inspect", name).check(0).stdout)[0]["live"]["pid"]
+                equal(namespace(pid, "pid") == HOST_NS["pid"], False, "the init that inspect names is a process of the host")
+                equal(c.tool("exec", name, "/bin/sh", "-c", "readlink /proc/self/ns/pid; exit 7").check(7).stdout.strip(),
+                      namespace(pid, "pid"), "pid namespace of exec")
+                check(str(pid) in c.tool("top", name).check(0).stdout.split(), "top does not list %d" % pid)
+                for other in (ranger(), single()):
+                    if other is not c.who:
+                        refused(nsrun(["stop", name], user=other), "[no-container]")
+                c.tool("gc").check(0)
+                equal(c.tool("exec", name, "/bin/true").check(0).stdout, "", "gc left it alone")
+                client = subprocess.Popen([binary(), "attach", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                          env=environment(c.who), cwd=base(), **run_as(c.who))
+                client.stdin.write(b"said\n")
+                client.stdin.flush()
+                wait_for(lambda: "said\n" in c.tool("logs", name).stdout, "attach passes input on")
+                c.tool("kill", "-s", "USR1", name).check(0)
+                equal(c.tool("wait", name).check(0).stdout, "4\n", "wait")
+                equal(client.communicate(timeout=15)[0], b"said\n", "what attach shows")
+                equal(client.returncode, 4, "status of attach")
+                c.tool("stop", name)
+                c.tool("rm", name).check(0)
+                refused(c.tool("rm", identity), "[no-container]")
+        yield caller, all_of
+
+
 PLANNED_VALUES = ("--log-driver=journald", "--log-driver=syslog", "--security-opt=apparmor=x", "--security-opt=label=x", "--network=bridge",
                   "--network=pasta")
 

@@ -182,5 +182,42 @@ def test_ordinary_user_without_delegation():
             yield "%s %s" % (who.__name__, option), lambda who=who, option=option, value=value: one(who(), option, value)
 
 
+def delegate(who):
+    """A group of this user's in each hierarchy. Returns their paths."""
+    made = []
+    for mount in dict.fromkeys(os.path.realpath(path) for path in cgroup_mounts()):
+        group = os.path.join(mount, "nsrun-delegated-%d" % os.getpid())
+        os.mkdir(group)
+        made.append(group)
+        for path in [group] + [os.path.join(group, name) for name in os.listdir(group)]:
+            os.chown(path, who.uid, who.gid)
+    return made
+
+
+@generate(root=True)
+def ordinary_user_with_delegation():
+    """Where the user's own group is delegated, limits hold for an ordinary user as for root."""
+    def one(who):
+        tree_ = install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
+        groups = delegate(who)
+        try:
+            enter = "".join("echo $$ > %s/cgroup.procs; " % group for group in groups)
+            words = ["/bin/sh", "-c", enter + 'exec setpriv --reuid %d --regid %d --clear-groups "$@"' % (who.uid, who.gid), "sh", binary()]
+            limited = ["--memory", "32m", "--pids-limit", "20", "--cpus", "0.5", tree_]
+            result = run([*words, *limited, "/helper", "hog", "256"], env=environment(who))
+            if "[no-delegation]" in result.stderr or "[no-controller]" in result.stderr:
+                skip("no hierarchy of this host can be delegated: %s" % result.stderr.splitlines()[0])
+            result.check(137)
+            contains(result.stderr, "--memory", "why it was killed")
+            script = "i=0; while [ $i -lt 40 ]; do sleep 1 & i=$((i + 1)); done; echo all"
+            check("all" not in run([*words, *limited, "/bin/sh", "-c", script], env=environment(who)).stdout, "40 processes were made")
+        finally:
+            for group in groups:
+                for path, _, _ in os.walk(group, topdown=False):
+                    os.rmdir(path)
+    for who in (ranger, single):
+        yield who.__name__, lambda who=who: one(who())
+
+
 if __name__ == "__main__":
     main()
