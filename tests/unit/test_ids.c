@@ -320,8 +320,10 @@ static void default_is_nsremap(void **state)
 static bool taken(int ranges_fd, uint32_t *ret_first, int *ret_fd)
 {
 	struct err err = ERR_INIT;
-	struct subid_range ids;
+	struct subid_range ids = { 0 };
 
+	*ret_fd = FD_NONE;
+	*ret_first = 0;
 	if (ids_auto_take(ranges_fd, &files, true, NULL, NULL, ret_fd, &ids, &err) == 0) {
 		assert_int_equal(ids.count, AUTO_COUNT);
 		*ret_first = ids.first;
@@ -333,11 +335,11 @@ static bool taken(int ranges_fd, uint32_t *ret_first, int *ret_fd)
 
 static void auto_takes_from_nsremap(void **state)
 {
-	int ranges = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fds[8];
-	uint32_t first[8], again;
+	int ranges = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fds[8] = { 0 };
+	uint32_t first[8] = { 0 }, again;
 	struct err err = ERR_INIT;
 	size_t n = 0;
-	int fd;
+	int fd = FD_NONE;
 
 	(void)state;
 	/* slots: 200000 (for default), 265536, 331072 (bob), 396608, 462144 (a user's uid), 527680, and a rest that is too short */
