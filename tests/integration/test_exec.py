@@ -415,6 +415,31 @@ def test_paused():
         c.exec("true").check()
 
 
+def test_group_that_gives_controllers():
+    """cgroups(7), no internal processes: such a group takes no process, so the new one goes where PID 1 went."""
+    top = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
+    if not top or "memory" not in open(os.path.join(top[0], "cgroup.controllers")).read():
+        skip("needs a v2 hierarchy with controllers")
+    gives = "cd /sys/fs/cgroup && mkdir a b && echo $$ >a/cgroup.procs && echo +memory >cgroup.subtree_control && echo up; while :; do sleep 300; done"
+    for how in (["-m", "64m"], ["-m", "64m", "--cgroupns=host"]):
+        if how[-1] == "--cgroupns=host":
+            script = gives.replace("/sys/fs/cgroup", "/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)")
+        else:
+            script = gives
+        with Container("--privileged", *how, command=("/bin/sh", "-c", script)) as c:
+            ours = status_group(c.init)
+            check(ours.endswith("/a"), "PID 1 is in %s" % ours)
+            own = c.shell("sed -n 's/^0:://p' /proc/self/cgroup").check().stdout.strip()
+            check(own == "/a" or "--cgroupns=host" in how and own.endswith(c.id + "/a"), "the group of the new process: %r" % own)
+            # what it is counted in is still the container's
+            equal(json.loads(nsrun(["inspect", c.id]).check().stdout)[0]["live"]["cgroup"]["memory"]["max"], 64 << 20, "memory limit")
+            write(ours + "/cgroup.freeze", "1")
+            try:
+                refused(c.exec("true", timeout=10), "paused")
+            finally:
+                write(ours + "/cgroup.freeze", "0")
+
+
 def write(path, text):
     with open(path, "w") as file:
         file.write(text)
