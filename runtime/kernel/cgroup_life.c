@@ -373,15 +373,3 @@ int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned ti
 	}
 	return first;
 }
-
-int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err)
-{
-	static const char *const files[] = { "cgroup.procs", "cgroup.threads", "cgroup.subtree_control" };
-
-	if (fchownat(group_fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-		return err_system(err, "control group: giving it to user %u", uid);
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (fchownat(group_fd, files[i], uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-			return err_system(err, "control group: giving %s to user %u", files[i], uid);
-	return 0;
-}
