@@ -111,6 +111,54 @@ int cgroup_open_v2(const struct cgroup_host *host, const char *path, int *ret_fd
 	return 0;
 }
 
+/* The v2 line of /proc/PID/cgroup from `path` on; NULL when the process is in another group. */
+static const char *v2_group_within(char *text, const char *path)
+{
+	const size_t len = strlen(path);
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		/* Counted from the root of this cgroup namespace, `path` from what is mounted: it may be the end of the line's beginning. */
+		const char *found = str_after(line, "0::");
+
+		if (!found)
+			continue;
+		found = strstr(found, path);
+		return found && (found[len] == '/' || found[len] == '\0') ? found : NULL;
+	}
+	return NULL;
+}
+
+int cgroup_open_to_enter(const struct cgroup_host *host, const char *path, const struct pidref *member, int *ret_fd,
+			 struct err *err)
+{
+	_cleanup_free_ char *below = NULL, *groups = NULL;
+	_cleanup_close_ int fd = FD_NONE;
+	char proc[64];
+
+	int r = cgroup_open_v2(host, path, &fd, err);
+	if (r == 0)
+		r = file_read_virtual_at(fd, "cgroup.subtree_control", EVENTS_MAX, &below, NULL, err);
+	if (r == 0 && below[0] && below[0] != '\n') {
+		snprintf(proc, sizeof(proc), "/proc/%d/cgroup", (int)member->pid);
+		r = file_read_virtual_at(AT_FDCWD, proc, EVENTS_MAX, &groups, NULL, err);
+		if (r < 0)
+			return r;
+		const char *within = v2_group_within(groups, path);
+		if (!within)
+			return err_set(
+				err, ERR_SYSTEM, ERR_ID_CGROUP_BUSY, EBUSY,
+				"%s%s: it gives controllers to groups below it, and process %d is in none of them",
+				host->v2_mount, path, (int)member->pid);
+		closep(&fd);
+		fd = FD_NONE;
+		r = cgroup_open_v2(host, within, &fd, err);
+	}
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
 int cgroup_is_frozen(int group_fd, bool *ret, struct err *err)
 {
 	_cleanup_free_ char *events = NULL, *asked = NULL;
@@ -324,16 +372,4 @@ int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned ti
 					host->v1_mount[c], path);
 	}
 	return first;
-}
-
-int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err)
-{
-	static const char *const files[] = { "cgroup.procs", "cgroup.threads", "cgroup.subtree_control" };
-
-	if (fchownat(group_fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-		return err_system(err, "control group: giving it to user %u", uid);
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (fchownat(group_fd, files[i], uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-			return err_system(err, "control group: giving %s to user %u", files[i], uid);
-	return 0;
 }

@@ -171,10 +171,10 @@ bool wants_cgroup_mount(const struct plan *plan)
 	       (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->privileged);
 }
 
-/* An ordinary user's group belongs to container root already. */
+/* Where the group belongs to container root already, its controllers are what is left to hand down. */
 bool wants_cgroup_delegate(const struct plan *plan)
 {
-	return plan->privileged && wants_userns(plan) && wants_cgroup_mount(plan) && plan->caller_uid == 0;
+	return plan->privileged && wants_cgroup_mount(plan);
 }
 
 static bool provided(const struct plan *plan, enum ns_kind kind)

@@ -26,7 +26,8 @@ static int open_group(struct launch *launch, struct err *err)
 
 	if (!plan->cgroup_path || !*plan->cgroup_host->v2_mount)
 		return 0;
-	int r = cgroup_open_v2(plan->cgroup_host, plan->cgroup_path, &launch->cgroup_fd, err);
+	int r = cgroup_open_to_enter(plan->cgroup_host, plan->cgroup_path, plan->enter->process, &launch->cgroup_fd,
+				     err);
 	if (r == 0)
 		r = cgroup_is_frozen(launch->cgroup_fd, &frozen, err);
 	if (r == 0 && frozen)

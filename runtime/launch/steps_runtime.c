@@ -54,6 +54,10 @@ int runtime_cgroup_delegate(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
+	cgroup_offer_controllers_v2(plan->cgroup_host, plan->cgroup_path);
+	/* An ordinary user's group belongs to container root already, and without a user namespace root's does. */
+	if (plan->caller_uid != 0 || !wants_userns(plan))
+		return 0;
 	return cgroup_delegate_v2(launch->cgroup_fd, plan->root_uid, plan->root_gid, err);
 }
 

@@ -415,6 +415,31 @@ def test_paused():
         c.exec("true").check()
 
 
+def test_group_that_gives_controllers():
+    """cgroups(7), no internal processes: such a group takes no process, so the new one goes where PID 1 went."""
+    top = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
+    if not top or "memory" not in open(os.path.join(top[0], "cgroup.controllers")).read():
+        skip("needs a v2 hierarchy with controllers")
+    for how in (["-m", "64m"], ["-m", "64m", "--privileged"], ["-m", "64m", "--cgroupns=host"]):
+        with Container(*how) as c:
+            group = status_group(c.init)
+            os.makedirs(group + "/a")
+            for pid in cgroup_pids(group):
+                write(group + "/a/cgroup.procs", str(pid))
+            write(group + "/cgroup.subtree_control", "+memory")
+            ours = status_group(c.init)
+            equal(ours, group + "/a", "the group of PID 1")
+            own = c.shell("sed -n 's/^0:://p' /proc/self/cgroup").check().stdout.strip()
+            check(own == "/a" or "--cgroupns=host" in how and own.endswith(c.id + "/a"), "the group of the new process: %r" % own)
+            # what it is counted in is still the container's
+            equal(json.loads(nsrun(["inspect", c.id]).check().stdout)[0]["live"]["cgroup"]["memory"]["max"], 64 << 20, "memory limit")
+            write(ours + "/cgroup.freeze", "1")
+            try:
+                refused(c.exec("true", timeout=10), "paused")
+            finally:
+                write(ours + "/cgroup.freeze", "0")
+
+
 def write(path, text):
     with open(path, "w") as file:
         file.write(text)
@@ -535,7 +560,7 @@ def spied(kind):
     with Container(*ADMIN, who=how["who"]() if "who" in how else None) as c:
         control = c.exec("/helper", "spy", "sleep", "1").check().stdout
         contains(control, "ptrace of sleep", "what the spy sees of a process that it may look at")
-        spy = c.start("/helper", "spy", "nsrun", "5")
+        spy = c.start("/helper", "spy", "nsrun", "%d" % (5 * SLOW))
         joined = 0
         while spy.poll() is None and joined < 5000:
             c.exec("/bin/true").check()
@@ -556,7 +581,7 @@ def spied_without_a_user_namespace():
             name = file.read().strip()
         launcher.terminate()
         launcher.communicate(timeout=10)
-        spy = c.start("/helper", "spy-caps", name, "5")
+        spy = c.start("/helper", "spy-caps", name, "%d" % (5 * SLOW))
         joined = 0
         while spy.poll() is None and joined < 5000:
             c.exec("/bin/true").check()

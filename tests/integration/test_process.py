@@ -435,6 +435,13 @@ def test_privileged_cgroup():
     shell("mkdir /sys/fs/cgroup/a /sys/fs/cgroup/a/b && echo $$ >/sys/fs/cgroup/a/cgroup.procs && grep ^0:: /proc/self/cgroup; "
           "ls -ld /sys/fs/cgroup | cut -d' ' -f1; echo 1 >/sys/fs/cgroup/cgroup.freeze 2>/dev/null || echo kept", "--privileged").check(
         0, "0::/a\ndrwxr-xr-x\nkept")
+    top = next(entry[0] for entry in mountinfo() if entry[4] == "cgroup2")
+    offered = open(os.path.join(top, "cgroup.controllers")).read().split()
+    if "memory" in offered:
+        shell("cd /sys/fs/cgroup && mkdir a && echo $$ >a/cgroup.procs && echo '+memory +pids' >cgroup.subtree_control && echo 16m >a/memory.max && "
+              "cat a/memory.max && (echo max >memory.max) 2>/dev/null || echo kept; "
+              "/bin/dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null; echo $?",
+              "--privileged").check(0, "16777216\nkept\n137")
     # without it nothing of the group can be changed
     check(shell("mkdir /sys/fs/cgroup/a").status != 0, "a group could be made without --privileged")
 

@@ -61,8 +61,15 @@ int cgroup_check_limits(const struct cgroup_host *host, const char *parent, cons
 int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
 /* Gives the group away as cgroups(7) has it (delegation): the directory, cgroup.procs, cgroup.threads and cgroup.subtree_control. Its limits stay. */
 int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err);
+/* Hands all controllers down to the v2 group `path`, as far as those around it are ours and offer them: the group can be used without, and what a limit
+ * needs cgroup_apply_limits() sees to. */
+void cgroup_offer_controllers_v2(const struct cgroup_host *host, const char *path);
 /* Opens a group that exists, in the same way. */
 int cgroup_open_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
+/* The same for a further process: where the group gives controllers to groups below it, and so may hold no process itself (cgroups(7)), the group
+ * below it that `member` is in. */
+int cgroup_open_to_enter(const struct cgroup_host *host, const char *path, const struct pidref *member, int *ret_fd,
+			 struct err *err);
 /* Is it frozen now, by itself or with a group around it? */
 int cgroup_is_frozen(int group_fd, bool *ret, struct err *err);
 /* Makes the groups of the needed controllers by libcgroup (v1 directories, or on v2 subtree_control plus the group's files), and

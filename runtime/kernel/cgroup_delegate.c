@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A group that its container manages itself: cgroups(7), delegation. */
+#include <nsrun/kernel/cgroup.h>
+
+#include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LIST_MAX (64 * 1024)
+
+static bool has_word(const char *list, const char *word, size_t len)
+{
+	for (const char *p = list; *(p += strspn(p, " \n"));) {
+		const size_t n = strcspn(p, " \n");
+
+		if (n == len && memcmp(p, word, len) == 0)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+static void hand_down_all(const char *dir)
+{
+	_cleanup_free_ char *offered = NULL, *given = NULL;
+	char file[2 * CGROUP_PATH_MAX + 32], word[64];
+
+	snprintf(file, sizeof(file), "%s/cgroup.controllers", dir);
+	if (file_read_virtual_at(AT_FDCWD, file, LIST_MAX, &offered, NULL, NULL) < 0)
+		return;
+	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", dir);
+	if (file_read_virtual_at(AT_FDCWD, file, LIST_MAX, &given, NULL, NULL) < 0)
+		return;
+	/* One by one: one that is refused takes the others of its write with it. */
+	for (const char *p = offered; *(p += strspn(p, " \n"));) {
+		const size_t n = strcspn(p, " \n");
+
+		if (!has_word(given, p, n) && n < sizeof(word) - 1) {
+			snprintf(word, sizeof(word), "+%.*s", (int)n, p);
+			(void)file_write_at(AT_FDCWD, file, word, NULL);
+		}
+		p += n;
+	}
+}
+
+void cgroup_offer_controllers_v2(const struct cgroup_host *host, const char *path)
+{
+	char dir[2 * CGROUP_PATH_MAX];
+	const size_t mount_len = strlen(host->v2_mount);
+	const size_t full_len = (size_t)snprintf(dir, sizeof(dir), "%s%s", host->v2_mount, path);
+
+	for (size_t i = mount_len; i < full_len; i++) {
+		if (dir[i] != '/')
+			continue;
+		dir[i] = '\0';
+		hand_down_all(dir);
+		dir[i] = '/';
+	}
+}
+
+int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err)
+{
+	static const char *const files[] = { "cgroup.procs", "cgroup.threads", "cgroup.subtree_control" };
+
+	if (fchownat(group_fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return err_system(err, "control group: giving it to user %u", uid);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (fchownat(group_fd, files[i], uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_system(err, "control group: giving %s to user %u", files[i], uid);
+	return 0;
+}
