@@ -5,6 +5,7 @@
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/launching.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/cli/site.h>
 #include <nsrun/kernel/exec.h>
 #include <nsrun/plan/exec.h>
 
@@ -83,16 +84,20 @@ static int walk(const struct plan *plan, enum trace_format format, FILE *trace)
 }
 
 /* argv[-1] is main()'s first word: nsrun itself. */
-static int run(const struct exec_line *line, const char *name, char *const *argv)
+static int run(struct exec_line *line, const char *name, char *const *argv)
 {
 	_cleanup_(pidref_close) struct pidref process = PIDREF_NONE;
 	_cleanup_(container_done) struct container container = { 0 };
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 	_cleanup_fclose_ FILE *trace = NULL;
+	const struct option_table launch_options = { .rows = option_rows, .count = option_rows_count };
 	struct err err = ERR_INIT;
 
+	/* Before a file is opened that may be forbidden. */
+	int r = site_check_command(&launch_options, &exec_options, line, &err);
 	/* What the caller left open must not be open inside, where a directory among it would be reachable by /proc/self/fd. */
-	int r = trace_open(line->trace_file, &trace, &err);
+	if (r == 0)
+		r = trace_open(line->trace_file, &trace, &err);
 	if (r == 0)
 		r = exec_close_from(trace ? TRACE_FD + 1 : TRACE_FD, FD_NONE, &err);
 	if (r == 0)

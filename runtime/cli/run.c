@@ -255,9 +255,11 @@ static int resolve(struct command_line *line, struct site *site, struct plan **r
 			return r;
 	}
 	r = plan_resolve(&line->request, ret, err);
-	if (r < 0)
+	if (r < 0) {
 		site_explain(site, err);
-	return r;
+		return r;
+	}
+	return site_check_plan(site, *ret, err);
 }
 
 static int run_line(struct command_line *line, char *const *argv)

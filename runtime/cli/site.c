@@ -34,8 +34,7 @@ static void say(struct option_said *out, size_t *n, const struct option_row *row
 	(*n)++;
 }
 
-/* What the command line says. Counts alone when `out` is NULL. */
-static size_t collect_said(const struct option_table *table, void *into, struct option_said *out)
+size_t site_collect(const struct option_table *table, void *into, struct option_said *out)
 {
 	size_t n = 0;
 
@@ -61,7 +60,7 @@ static size_t collect_said(const struct option_table *table, void *into, struct 
 static int collect_layers(struct site *site, const struct option_table *table, void *into, struct layers *ret,
 			  struct err *err)
 {
-	const size_t on_line = collect_said(table, into, NULL);
+	const size_t on_line = site_collect(table, into, NULL);
 	size_t n = on_line;
 
 	for (size_t i = 0; i < site->n_files; i++)
@@ -80,14 +79,14 @@ static int collect_layers(struct site *site, const struct option_table *table, v
 		ret->n += file->n_defaults;
 	}
 	ret->begins[ret->count++] = ret->n;
-	collect_said(table, into, ret->said + ret->n);
+	site_collect(table, into, ret->said + ret->n);
 	ret->n += on_line;
 	ret->begins[ret->count] = ret->n;
 	return 0;
 }
 
-static int refuse(const struct site_file *file, const struct site_forbid *forbid, const struct option_said *said,
-		  const char *rootfs, struct err *err)
+int site_refuse(const struct site_file *file, const struct site_forbid *forbid, const struct option_said *said,
+		const char *rootfs, struct err *err)
 {
 	char where[160] = "";
 
@@ -111,10 +110,10 @@ static int check_forbidden(const struct site *site, const struct layers *layers,
 			const struct site_forbid *forbid = &site->files[i].forbid[f];
 
 			if (rootfs && site_forbids_rootfs(forbid, rootfs))
-				return refuse(&site->files[i], forbid, NULL, rootfs, err);
+				return site_refuse(&site->files[i], forbid, NULL, rootfs, err);
 			for (size_t n = layers->begins[i + 1]; n < layers->n; n++)
 				if (site_forbids(forbid, &layers->said[n]))
-					return refuse(&site->files[i], forbid, &layers->said[n], NULL, err);
+					return site_refuse(&site->files[i], forbid, &layers->said[n], NULL, err);
 		}
 	return 0;
 }

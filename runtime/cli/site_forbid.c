@@ -301,6 +301,12 @@ bool site_forbids(const struct site_forbid *forbid, const struct option_said *sa
 	return fnmatch(pattern, "host", 0) == 0 && names_host_namespace(said->row, value);
 }
 
+bool site_forbids_place(const struct site_forbid *forbid, const struct option_row *row, const char *path)
+{
+	return forbid->pattern && forbid->pattern[0] == '/' && is_volume_or_mount(forbid->row) &&
+	       is_volume_or_mount(row) && place_is_forbidden(forbid->pattern, path, strlen(path));
+}
+
 bool site_forbids_rootfs(const struct site_forbid *forbid, const char *rootfs)
 {
 	return !forbid->row && (!forbid->pattern || place_is_forbidden(forbid->pattern, rootfs, strlen(rootfs)));

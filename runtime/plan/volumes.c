@@ -287,8 +287,12 @@ int plan_resolve_mounts(struct plan *plan, const struct plan_request *request, s
 	plan->n_mounts = plan->n_sources = 0;
 	int r = resolve_shm(plan, request, err);
 	for (size_t i = 0; i < ARRAY_LEN(spellings); i++)
-		for (const char *const *p = spellings[i].list; r == 0 && p && *p; p++)
-			r = spellings[i].add(plan, *p, &plan->mounts[plan->n_mounts++], err);
+		for (const char *const *p = spellings[i].list; r == 0 && p && *p; p++) {
+			struct plan_mount *mount = &plan->mounts[plan->n_mounts++];
+
+			r = spellings[i].add(plan, *p, mount, err);
+			mount->text = *p;
+		}
 	if (r < 0)
 		return r;
 	/* A parent is a prefix of what lies below it, and sorts before it. */

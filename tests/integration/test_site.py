@@ -163,6 +163,76 @@ def test_forbidden_through_a_link():
         refused(nsrun([here + "/link", "/bin/true"]), "ROOTFS", "[forbidden-by-site]")
 
 
+def test_forbidden_through_a_link_that_is_exchanged():
+    """Whoever runs nsrun by sudo may own a link and exchange it between nsrun's first look and its second."""
+    needs_root()
+    dummy()
+    here = tmp("exchange")
+    for name in ("good", "bad"):
+        os.makedirs(here + "/" + name)
+    with open(here + "/bad/secret", "w") as file:
+        file.write("forbidden")
+    exchanger = os.fork()
+    if exchanger == 0:
+        while os.getppid() != 1:
+            for name in ("good", "bad"):
+                os.symlink(name, here + "/new")
+                os.rename(here + "/new", here + "/link")
+        os._exit(0)
+    try:
+        wait_for(lambda: os.path.lexists(here + "/link"), "the link is there")
+        with files({"forbid": ["volume=%s/bad" % here]}):
+            for options in (["-v", here + "/link:/x:ro"], ["--mount", "type=overlay,lowerdir=%s/link:%s/good,target=/x" % (here, here)]):
+                seen = [launch(*options, script="cat /x/secret 2>&1").stdout for _ in range(80)]
+                check(not any("forbidden" in text for text in seen), "%s showed what is forbidden" % options[0])
+    finally:
+        os.kill(exchanger, 9)
+        os.waitpid(exchanger, 0)
+
+
+def test_hosts_own_defaults_are_not_forbidden():
+    """Neither at the first look nor at the second."""
+    here = tmp("own")
+    with files({"defaults": {"volume": [here + ":/x:ro"], "uts": "host"}, "forbid": ["volume=" + here, "uts=host"]}):
+        launch(script="ls /x").check(0)
+        refused(launch("-v", here + ":/y:ro"), "[forbidden-by-site]")
+
+
+def test_overlay_beside_what_is_forbidden():
+    """The directory above upperdir and workdir is opened, and shows nothing."""
+    here = tmp("beside", owner=(100000, 100000))
+    for name in ("bad", "low", "up", "work"):
+        tmp("beside/" + name, owner=(100000, 100000))
+    option = "type=overlay,lowerdir=%s/low,upperdir=%s/up,workdir=%s/work,target=/x" % (here, here, here)
+    with files({"forbid": ["volume=%s/bad" % here]}):
+        launch("--mount", option).check(0)
+    with files({"forbid": ["volume=%s/work" % here]}):
+        refused(launch("--mount", option), "[forbidden-by-site]")
+
+
+def test_exec_is_bound():
+    """Its options are those of a launch, and would write or read the same files."""
+    needs_root()
+    name = "bound-%d" % os.getpid()
+    victim = os.path.join(tmp("exec"), "victim")
+    with open(victim, "w") as file:
+        file.write("A=precious")
+    nsrun(["-d", "--name", name, "--userns-remap", dummy().name, tree(), "/bin/sleep", "60"]).check(0)
+    try:
+        with files({"forbid": ["trace-file", "env-file=" + victim, "user=root"]}):
+            for words in (["--trace-file", victim], ["--trace", "--trace-file=" + victim], ["--env-file", victim], ["-u", "root"]):
+                refused(nsrun(["exec", *words, name, "/bin/sh", "-c", "echo $A"]), "[forbidden-by-site]", "%s:1 forbids" % SITE)
+                with open(victim) as file:
+                    equal(file.read(), "A=precious", "the file")
+            nsrun(["exec", "-e", "B=1", name, "/bin/true"]).check(0)
+        nsrun(["exec", "--env-file", victim, name, "/bin/sh", "-c", "echo $A"]).check(0, stdout="precious")
+        with files("{"):
+            nsrun(["exec", name, "/bin/true"]).check(0)
+            nsrun(["exec", "-u", "root", name, "/bin/true"]).check(125)
+    finally:
+        nsrun(["rm", "-f", name])
+
+
 def test_site_rules_bind_the_users_file():
     who = ranger()
     with files({"defaults": {"pids-limit": 50}, "forbid": ["env=SECRET*", "pids-limit"]}, '{"defaults":\n{"env": ["SECRET=1"]}}', who):

@@ -16,6 +16,7 @@
 
 #include <nsrun/base/arena.h>
 #include <nsrun/cli/options.h>
+#include <nsrun/plan/plan.h>
 
 #define SITE_FILES_MAX 2
 
@@ -58,14 +59,29 @@ int site_parse(struct site *site, const struct option_table *table, const char *
 /* Refuses what is forbidden, then puts defaults into `into` where the command line left them unsaid. `rootfs` may be NULL. With `site->said`
  * it tells where each value came from. */
 int site_apply(struct site *site, const struct option_table *table, void *into, const char *rootfs, struct err *err);
+/* The plan, once it is resolved: refuses volumes, a rootfs and namespaces whose words led to something else when they were opened than when
+ * site_apply() looked. A link can be exchanged in between, again and again until it fits; what the plan has is compared by device and inode
+ * when it is used. */
+int site_check_plan(const struct site *site, const struct plan *plan, struct err *err);
+/* Another command that has options of the same names as a launch: what is forbidden there is forbidden here. It loads the files itself. */
+int site_check_command(const struct option_table *launch, const struct option_table *table, void *into,
+		       struct err *err);
 /* An error about the value of an option that a file said gets the file and the line. */
 void site_explain(const struct site *site, struct err *err);
 /* "option.memory: 512m (/etc/nsrun/nsrun.json:3)", a line for each value that counts. */
 void site_print_said(const struct site *site, FILE *out);
 void site_done(struct site *site);
 
+/* What a command line says. Counts alone when `out` is NULL. */
+size_t site_collect(const struct option_table *table, void *into, struct option_said *out);
+/* `said` or `rootfs` is forbidden there. */
+int site_refuse(const struct site_file *file, const struct site_forbid *forbid, const struct option_said *said,
+		const char *rootfs, struct err *err);
+
 /* site_forbid.c */
 bool site_forbids(const struct site_forbid *forbid, const struct option_said *said);
+/* A path of the host that an option led to, as the kernel names it. */
+bool site_forbids_place(const struct site_forbid *forbid, const struct option_row *row, const char *path);
 bool site_forbids_rootfs(const struct site_forbid *forbid, const char *rootfs);
 /* True when a value of this option, or of ROOTFS (NULL), names a place of the host that patterns beginning with "/" are compared with. */
 bool site_names_place(const struct option_row *row);

@@ -60,6 +60,7 @@ struct plan_layer {
 struct plan_mount {
 	enum mount_kind kind;
 	const char *said;   /* "--volume ./data:/data", for messages */
+	const char *text;   /* the request's own string */
 	const char *target; /* absolute path in the container */
 	bool is_directory;
 	uint64_t attr_set, attr_clear; /* MOUNT_ATTR_*: of a bind with everything below it, */
