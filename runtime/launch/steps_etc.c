@@ -32,6 +32,19 @@ static int bind_file(struct launch *launch, int dir_fd, const struct etc_file *f
 		r = root_find_file(launch->root_fd, file->path, &target, err);
 	if (r < 0)
 		return r;
+	/* A link of the rootfs may lead to a file of /proc, which would then lie to programs (CVE-2019-16884), or to /dev/null. */
+	if (target >= 0) {
+		bool made_here;
+
+		r = launch_is_made_here(launch, target, file->path, &made_here, err);
+		if (r < 0)
+			return r;
+		if (made_here && file->required)
+			return err_refused(err, ERR_ID_MOUNT_TARGET, "%s leads to what the kernel or nsrun made",
+					   file->path);
+		if (made_here)
+			closep(&target), target = FD_NONE;
+	}
 	if (target < 0) {
 		launch_note(launch, "the rootfs has no %s", file->path);
 		return 0;

@@ -81,13 +81,19 @@ int runtime_pid_write(struct launch *launch, struct err *err)
 	if (dir < 0)
 		return err_system(err, "--pidfile %s: %s", path, above);
 	snprintf(text, sizeof(text), "%d\n", (int)launch->init.pid);
-	return file_replace_at(dir, slash + 1, 0644, text, strlen(text), err);
+	const int r = file_replace_at(dir, slash + 1, 0644, text, strlen(text), err);
+	if (r == 0)
+		launch->pidfile_dir = TAKE_FD(dir);
+	return r;
 }
 
 int runtime_pid_remove(struct launch *launch, struct err *err)
 {
-	if (unlink(launch->plan->pidfile) < 0 && errno != ENOENT)
-		return err_system(err, "--pidfile %s: removing it", launch->plan->pidfile);
+	const char *path = launch->plan->pidfile;
+
+	/* In the directory that it was written to: its owner may have put a link to another one in its place since then. */
+	if (unlinkat(launch->pidfile_dir, strrchr(path, '/') + 1, 0) < 0 && errno != ENOENT)
+		return err_system(err, "--pidfile %s: removing it", path);
 	return 0;
 }
 

@@ -25,21 +25,35 @@ static uint64_t mount_id(int fd)
 	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 ? 0 : stx.stx_mnt_id;
 }
 
+int launch_is_made_here(const struct launch *launch, int fd, const char *path, bool *ret, struct err *err)
+{
+	const uint64_t id = mount_id(fd);
+	struct statfs fs;
+	struct stat st;
+
+	if (id == 0 || fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
+		return err_system(err, "%s in the container", path);
+	const unsigned long type = (unsigned long)fs.f_type;
+
+	*ret = type == PROC_SUPER_MAGIC || type == SYSFS_MAGIC || type == CGROUP2_SUPER_MAGIC ||
+	       type == CGROUP_SUPER_MAGIC || type == DEVPTS_SUPER_MAGIC || type == MQUEUE_MAGIC ||
+	       S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode) ||
+	       (id == mount_id(launch->dev_fd) && strncmp(path, "/dev/", 5) != 0);
+	return 0;
+}
+
 /* What nsrun itself mounted is refused by name in the plan. Here it is refused by what a link of the rootfs led to, and so is a mount on a shared
  * volume, which would be made on the host as well. */
 static int check_place(const struct launch *launch, const struct plan_mount *mount, int target, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 	const uint64_t id = mount_id(target);
-	struct statfs fs;
-	struct stat st;
+	bool made_here;
 
-	if (id == 0 || fstatfs(target, &fs) < 0 || fstat(target, &st) < 0)
-		return err_system(err, "%s in the container", mount->target);
-	const unsigned long type = (unsigned long)fs.f_type;
-	if (type == PROC_SUPER_MAGIC || type == SYSFS_MAGIC || type == CGROUP2_SUPER_MAGIC ||
-	    type == CGROUP_SUPER_MAGIC || type == DEVPTS_SUPER_MAGIC || type == MQUEUE_MAGIC || S_ISCHR(st.st_mode) ||
-	    S_ISBLK(st.st_mode) || (id == mount_id(launch->dev_fd) && strncmp(mount->target, "/dev/", 5) != 0))
+	const int r = launch_is_made_here(launch, target, mount->target, &made_here, err);
+	if (r < 0)
+		return r;
+	if (made_here)
 		return err_refused(err, ERR_ID_MOUNT_TARGET, "%s: %s leads to what the kernel or nsrun made",
 				   mount->said, mount->target);
 	for (size_t i = 0; i < plan->n_sources; i++)

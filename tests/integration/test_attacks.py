@@ -173,5 +173,50 @@ def test_private_tree_shown_by_another_mount():
     nsrun(["--userns-remap", "dummy", tree, "/bin/true"]).check(0)
 
 
+def test_pidfile_in_an_exchanged_directory():
+    """What nsrun removes at the end is what it wrote, wherever a path of another user's leads by then."""
+    dummy()
+    mine = tmp("owned", owner=single())
+    os.mkdir(mine + "/run")
+    victim = os.path.join(tmp("elsewhere"), "web.pid")
+    with open(victim, "w") as f:
+        f.write("1\n")
+    process = subprocess_nsrun(["--pidfile", mine + "/run/web.pid", "--userns-remap", "dummy", rootfs(owner=dummy()), "/bin/sh", "-c", "echo up; exec sleep 1"])
+    try:
+        equal(process.stdout.readline(), b"up\n", "output")
+        os.rename(mine + "/run", mine + "/moved")
+        os.symlink(os.path.dirname(victim), mine + "/run")
+        equal(process.wait(20), 0, "status")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    check(os.path.exists(victim), "a file of another directory was removed")
+    equal(os.listdir(mine + "/moved"), [], "the pidfile's own directory")
+
+
+@generate
+def test_hosts_file_leads_elsewhere():
+    """CVE-2019-16884: a rootfs whose /etc/hosts leads into /proc or /dev gets no mount there."""
+    for target in ("/proc/sys/kernel/hostname", "/proc/self/oom_score_adj", "/proc/1/environ", "/proc/sys/net/ipv4/ip_forward", "/dev/null", "/dev/zero"):
+        def case(target=target):
+            tree = rootfs(owner=dummy(), fresh=True)
+            for name in ("hosts", "hostname"):
+                path = os.path.join(tree, "etc", name)
+                if os.path.lexists(path):
+                    os.unlink(path)
+            with open(tree + "/etc/hostname", "w") as f:  # so that the row runs
+                f.write("x\n")
+            os.symlink(target, tree + "/etc/hosts")
+            options = ["--userns-remap", "dummy", "--sysctl", "net.ipv4.ip_forward=1"]
+            run_ = nsrun(options + [tree, "/bin/sh", "-c", "cat /proc/self/mountinfo; test -c /dev/null"]).check(0)
+            check("/pts/hosts " not in run_.stdout, "mounted: %s" % run_.stdout)
+            contains(run_.stdout, " /etc/hostname ", "mounts")
+            refused = nsrun(options + ["--add-host", "db:10.0.0.1", tree, "/bin/true"])
+            equal(refused.status, 125, "--add-host: %r" % refused)
+            contains(refused.stderr, "mount-target", "stderr")
+        yield target.replace("/", "."), case
+
+
 if __name__ == "__main__":
     main()

@@ -50,6 +50,7 @@ struct launch {
 	int dev_fd;	     /* the container's /dev */
 	int null_fd;	     /* exec: the host's /dev/null, since the container may have replaced its own */
 	int pts_fd;	     /* root of its devpts */
+	int pidfile_dir;     /* the directory that holds --pidfile */
 	int pty_peer, pty_master;
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */
 	int workload_fds[3];   /* the other ends, by descriptor */
@@ -95,6 +96,8 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 
 /* Closes the ends of the workload's pipes that this process does not need. */
 void launch_close_streams(struct launch *launch, bool ours, bool workloads);
+/* Does a path of the container, opened as `fd`, lead to what the kernel or nsrun itself has put there: procfs, sysfs, /dev, device nodes? */
+int launch_is_made_here(const struct launch *launch, int fd, const char *path, bool *ret, struct err *err);
 
 /* A word for the observer about what this row chose ("bind instead of procfs"). */
 void launch_note(struct launch *launch, const char *fmt, ...) _printf_(2, 3);
