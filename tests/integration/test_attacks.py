@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import subprocess
 
 from harness import *
 from helper import *
@@ -93,7 +94,6 @@ def test_own_program_is_out_of_reach():
 
 
 def subprocess_nsrun(args):
-    import subprocess
     return subprocess.Popen([binary()] + args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
 
@@ -216,6 +216,46 @@ def test_hosts_file_leads_elsewhere():
             equal(refused.status, 125, "--add-host: %r" % refused)
             contains(refused.stderr, "mount-target", "stderr")
         yield target.replace("/", "."), case
+
+
+EXCHANGER = """
+import os, sys, time
+place, victim = sys.argv[1:]
+os.makedirs(place + "/trap/work")
+os.symlink(victim, place + "/trap/work/tree")
+while True:
+    for name in os.listdir(place):
+        if name.startswith(".new."):
+            time.sleep(0.1)
+            os.rename(place + "/" + name, place + "/moved")
+            os.rename(place + "/trap", place + "/" + name)
+            print("exchanged")
+            sys.exit()
+"""
+
+
+def test_rootfs_script_in_another_users_directory():
+    """The owner of the directory exchanges the one in which root makes the tree for another, which leads to the host's files."""
+    dummy()
+    place, victim = tmp("theirs", owner=single()), tmp("victim")
+    for name in ("etc", "bin", "sbin", "usr/bin", "usr/sbin", "tmp", "var/tmp", "root", "home/user", "lib", "var/log"):
+        os.makedirs(victim + "/" + name)
+    with open(victim + "/etc/shadow", "w") as f:
+        f.write("precious")
+    script = os.environ.get("NSRUN_ROOTFS_SCRIPT") or os.path.join(TOP, "rootfs-scripts/busybox")
+    exchanger = subprocess.Popen(["/usr/bin/python3", "-c", EXCHANGER, place, victim], stdout=subprocess.PIPE, **run_as(single()))
+    try:
+        wait_for(lambda: os.path.lexists(place + "/trap/work/tree"), "the trap is there")
+        made = run([script, "--owner", "dummy", place + "/new"])
+        exchanged = exchanger.communicate(timeout=10)[0]
+    finally:
+        exchanger.kill()
+        exchanger.wait()
+    equal(exchanged, b"exchanged\n", "what the attacker says")
+    with open(victim + "/etc/shadow") as f:
+        equal(f.read(), "precious", "a file that the exchanged directory leads to, after %r" % made)
+    equal(os.stat(victim).st_uid, 0, "the owner of what it leads to")
+    equal(os.listdir(victim + "/etc"), ["shadow"], "files in it")
 
 
 if __name__ == "__main__":
