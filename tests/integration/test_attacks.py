@@ -218,6 +218,23 @@ def test_hosts_file_leads_elsewhere():
         yield target.replace("/", "."), case
 
 
+def test_rm_where_the_disk_is_full():
+    """Output filled it: no room for the last record, and rm is what makes room."""
+    os.makedirs("/run/nsrun", exist_ok=True)
+    mount("tmpfs", "/run/nsrun", "tmpfs", 0, "size=160k,mode=711")
+    try:
+        loop = "i=0; while [ $i -lt 6000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done; exit 7"
+        nsrun(["-d", "--name", "full", "--userns-remap", dummy().name, rootfs(owner=dummy()), "/bin/sh", "-c", loop]).check(0)
+        equal(nsrun(["wait", "full"]).stdout, "7\n", "status while its nsrun can tell it")
+        wait_for(lambda: nsrun(["ls", "-a"]).stdout.count("dead"), "its nsrun has ended")
+        nsrun(["rm", "full"]).check(0)
+        equal(nsrun(["ls", "-aq"]).stdout, "", "containers")
+        nsrun(["-d", "--rm", "--name", "full", "--userns-remap", dummy().name, rootfs(owner=dummy()), "/bin/true"]).check(0)
+        wait_for(lambda: not nsrun(["ls", "-aq"]).stdout, "the next one has ended")
+    finally:
+        umount("/run/nsrun", 2)
+
+
 EXCHANGER = """
 import os, sys, time
 place, victim = sys.argv[1:]
