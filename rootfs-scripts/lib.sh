@@ -162,8 +162,9 @@ say() {
 
 # tree_begin DIR: makes a private directory beside DIR, $stage, with a directory $work in it for what works on the tree, which
 # becomes $tree there; tree_commit puts it in DIR's place by one rename(2), which replaces an empty directory at most. Whatever
-# ends the script before that removes it.
-stage='' work='' tree='' target='' child='' beside_target='' strip_suid=false
+# ends the script before that removes it. The directory that holds DIR may be another user's, who can exchange what is in it at any
+# time: it and the private one are held open, and named by their descriptors.
+stage='' work='' tree='' target='' said='' child='' beside_target='' strip_suid=false place_fd='' stage_fd='' stage_name=''
 tree_begin() {
 	target=$1
 	local parent name
@@ -171,27 +172,33 @@ tree_begin() {
 		target=${target%/}
 	done
 	[[ $target == /* ]] || target=./$target # a name may begin with "-"
+	said=$target
 	name=${target##*/}
 	[[ $name != . && $name != .. && $name != '' ]] || die "$1: name a directory that is to be made"
 	parent=${target%/*}
 	[[ -n $parent ]] || parent=/
 	[[ -d $parent ]] || die "$parent: no such directory"
+	exec {place_fd}<"$parent/" || die "$parent: cannot be read"
+	target=/proc/$$/fd/$place_fd/$name
 	if [[ -L $target ]]; then
-		die "$target: exists and is a symbolic link"
+		die "$said: exists and is a symbolic link"
 	elif [[ -e $target && ! -d $target ]]; then
-		die "$target: exists and is no directory"
+		die "$said: exists and is no directory"
 	elif [[ -d $target ]] && [[ -n $(find "$target" -mindepth 1 -maxdepth 1 -print -quit) ]]; then
-		die "$target: exists and is not empty; nothing is overwritten: remove it first"
+		die "$said: exists and is not empty; nothing is overwritten: remove it first"
 	elif [[ -n $beside_target ]] && [[ -e $target$beside_target || -L $target$beside_target ]]; then
-		die "$target$beside_target: exists; nothing is overwritten: remove it first"
+		die "$said$beside_target: exists; nothing is overwritten: remove it first"
 	fi
 	trap tree_abort EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
-	stage=$(mktemp -d -- "$parent/.$name.XXXXXXXX" 2>/dev/null) || die "$parent: cannot be written"
-	stage=$(cd -- "$stage" && pwd -P && printf x) # for a name that ends in a newline
-	stage=${stage%$'\n'x}
+	stage_name=$(mktemp -d -- "/proc/$$/fd/$place_fd/.$name.XXXXXXXX" 2>/dev/null && printf x) || die "$parent: cannot be written"
+	stage_name=${stage_name%$'\n'x} # for a name that ends in a newline
+	exec {stage_fd}<"$stage_name/" || die "$stage_name: cannot be read"
+	stage=/proc/$$/fd/$stage_fd
+	[[ $(stat -L -c '%u %a' -- "$stage") == "$EUID 700" && -z $(find "$stage/" -mindepth 1 -maxdepth 1 -print -quit) ]] ||
+		die "$parent: somebody exchanges what is in it"
 	work=$stage/work
 	tree=$work/tree
 	mkdir -m 0755 -- "$work"
@@ -203,13 +210,15 @@ tree_abort() {
 		kill -TERM "$child" 2>/dev/null || true
 		wait "$child" 2>/dev/null || true
 	fi
-	[[ -n $stage ]] || return 0
-	# An ordinary user's files of other ids go by root of the same map.
-	if ! rm -rf -- "$stage" 2>/dev/null && ((${#confine_ids[@]} > 0)); then
-		"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --offline -- \
-			find . -mindepth 1 -delete </dev/null || true
-		rm -rf -- "$stage" || true
+	if [[ -n $stage ]]; then
+		# An ordinary user's files of other ids go by root of the same map.
+		if ! find "$stage/" -mindepth 1 -delete 2>/dev/null && ((${#confine_ids[@]} > 0)); then
+			"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --offline -- \
+				find . -mindepth 1 -delete </dev/null {place_fd}<&- {stage_fd}<&- || true
+			find "$stage/" -mindepth 1 -delete || true
+		fi
 	fi
+	[[ -z $stage_name ]] || rmdir -- "$stage_name" || true
 }
 
 # tree_commit: with $beside_target the file image.json of $stage becomes DIR's companion of that name; both appear or none.
@@ -217,11 +226,11 @@ tree_commit() {
 	trap '' HUP INT TERM # between two names there is no way back
 	if [[ -n $beside_target ]]; then
 		chmod 0644 -- "$stage/image.json"
-		ln -T -- "$stage/image.json" "$target$beside_target" || die "$target$beside_target: cannot be made"
+		ln -T -- "$stage/image.json" "$target$beside_target" || die "$said$beside_target: cannot be made"
 	fi
 	if ! mv -f -T -- "$tree" "$target"; then
 		[[ -z $beside_target ]] || rm -f -- "$target$beside_target"
-		die "$target: cannot be put in place"
+		die "$said: cannot be put in place"
 	fi
 }
 
@@ -285,7 +294,8 @@ refuse_exposed() {
 	alone can search (chmod 0700)$( ((EUID == 0)) && printf '; --owner USER')"
 }
 
-# in_map [--offline] COMMAND...: as root of the map, able to write in $work, which is its working directory, and nowhere else.
+# in_map [--offline] COMMAND...: as root of the map, able to write in $work, which is its working directory, and nowhere else: the descriptors
+# of the directories above lead to mounts that can be written.
 # Input is descriptor 3. The status is COMMAND's.
 in_map() {
 	in_map_start "$@"
@@ -298,7 +308,7 @@ in_map_start() {
 		shift
 	fi
 	# In the background, since a trap waits for a command in the foreground.
-	"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --prog "$prog" "${more[@]}" -- "$@" <&3 3<&- &
+	"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --prog "$prog" "${more[@]}" -- "$@" <&3 3<&- {place_fd}<&- {stage_fd}<&- &
 	child=$!
 }
 in_map_wait() {
@@ -333,7 +343,7 @@ unpack_tree() {
 scrub_tree() {
 	local more=(--scrub)
 	[[ $strip_suid == false ]] || more+=(--strip-suid)
-	unpack_tree "$target" "${more[@]}" tree
+	unpack_tree "$said" "${more[@]}" tree
 }
 
 # image_py NAME VERB...: lib/image.py; messages call the image NAME.

@@ -345,7 +345,7 @@ void control_server_end(struct control_server *s, int status)
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &s->clients[i];
 
-		while (c->fd >= 0 && !c->wait && !c->input &&
+		while (c->fd >= 0 && !c->wait && !c->input && now_ms() < until &&
 		       poll(&(struct pollfd){ .fd = c->fd, .events = POLLIN }, 1, 0) > 0)
 			if (!read_message(c, &deaf))
 				drop(c);

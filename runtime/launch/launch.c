@@ -178,10 +178,10 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 static void launch_end(struct launch *launch)
 {
 	int *const fds[] = {
-		&launch->channel, &launch->channel_child, &launch->cgroup_fd,  &launch->rootfs_mount,
-		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,     &launch->dev_fd,
-		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master, &launch->client,
-		&launch->null_fd, &launch->pidfile_dir,
+		&launch->channel, &launch->channel_child, &launch->cgroup_fd,	&launch->rootfs_mount,
+		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,	&launch->dev_fd,
+		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master,	&launch->client,
+		&launch->null_fd, &launch->cidfile_dir,	  &launch->pidfile_dir,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -236,6 +236,7 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.sys_fd = FD_NONE,
 		.dev_fd = FD_NONE,
 		.null_fd = FD_NONE,
+		.cidfile_dir = FD_NONE,
 		.pidfile_dir = FD_NONE,
 		.pts_fd = FD_NONE,
 		.pty_peer = FD_NONE,

@@ -42,20 +42,52 @@ bool wants_kept_terminal(const struct plan *plan)
 	return plan->terminal && plan->keeper;
 }
 
+/* The directory that holds an absolute path, and its name there. Held until the end: a file is removed where it was written, since the owner of
+ * the directory may have put a link to another one in its place by then. */
+static int open_above(const char *option, const char *path, int *ret_dir, const char **ret_name, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *above = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	_cleanup_close_ int dir = FD_NONE;
+
+	if (!above)
+		return err_oom(err);
+	if (!slash[1])
+		return err_input(err, "%s %s: names a directory", option, path);
+	dir = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_system(err, "%s %s: %s", option, path, above);
+	*ret_dir = TAKE_FD(dir);
+	*ret_name = slash + 1;
+	return 0;
+}
+
+static int remove_from(const char *option, const char *path, int dir, struct err *err)
+{
+	if (unlinkat(dir, strrchr(path, '/') + 1, 0) < 0 && errno != ENOENT)
+		return err_system(err, "%s %s: removing it", option, path);
+	return 0;
+}
+
 int runtime_cid_write(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
-	_cleanup_close_ int fd = open(plan->cidfile, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	const char *name;
 
+	int r = open_above("--cidfile", plan->cidfile, &launch->cidfile_dir, &name, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd =
+		openat(launch->cidfile_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd < 0 && errno == EEXIST)
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EEXIST,
 			       "--cidfile %s: is there already; remove it once its container is not needed",
 			       plan->cidfile);
 	if (fd < 0)
 		return err_system(err, "--cidfile %s", plan->cidfile);
-	const int r = write_all(fd, plan->id, strlen(plan->id));
+	r = write_all(fd, plan->id, strlen(plan->id));
 	if (r < 0) {
-		(void)unlink(plan->cidfile);
+		(void)unlinkat(launch->cidfile_dir, name, 0);
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "--cidfile %s: write", plan->cidfile);
 	}
 	return 0;
@@ -63,38 +95,24 @@ int runtime_cid_write(struct launch *launch, struct err *err)
 
 int runtime_cid_remove(struct launch *launch, struct err *err)
 {
-	if (!launch->begun && unlink(launch->plan->cidfile) < 0 && errno != ENOENT)
-		return err_system(err, "--cidfile %s: removing it", launch->plan->cidfile);
-	return 0;
+	return launch->begun ? 0 : remove_from("--cidfile", launch->plan->cidfile, launch->cidfile_dir, err);
 }
 
 int runtime_pid_write(struct launch *launch, struct err *err)
 {
-	const char *path = launch->plan->pidfile, *slash = strrchr(path, '/');
-	_cleanup_free_ char *above = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-	_cleanup_close_ int dir = FD_NONE;
+	const char *name;
 	char text[16];
 
-	if (!above)
-		return err_oom(err);
-	dir = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_system(err, "--pidfile %s: %s", path, above);
+	int r = open_above("--pidfile", launch->plan->pidfile, &launch->pidfile_dir, &name, err);
+	if (r < 0)
+		return r;
 	snprintf(text, sizeof(text), "%d\n", (int)launch->init.pid);
-	const int r = file_replace_at(dir, slash + 1, 0644, text, strlen(text), err);
-	if (r == 0)
-		launch->pidfile_dir = TAKE_FD(dir);
-	return r;
+	return file_replace_at(launch->pidfile_dir, name, 0644, text, strlen(text), err);
 }
 
 int runtime_pid_remove(struct launch *launch, struct err *err)
 {
-	const char *path = launch->plan->pidfile;
-
-	/* In the directory that it was written to: its owner may have put a link to another one in its place since then. */
-	if (unlinkat(launch->pidfile_dir, strrchr(path, '/') + 1, 0) < 0 && errno != ENOENT)
-		return err_system(err, "--pidfile %s: removing it", path);
-	return 0;
+	return remove_from("--pidfile", launch->plan->pidfile, launch->pidfile_dir, err);
 }
 
 int runtime_log_open(struct launch *launch, struct err *err)

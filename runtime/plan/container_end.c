@@ -132,9 +132,13 @@ int container_remove(const struct container *container, unsigned timeout_ms, str
 	_cleanup_close_ int remap_fd = FD_NONE;
 	int r;
 
-	r = container_settle(container, timeout_ms, err);
-	if (r < 0)
+	struct err why = ERR_INIT;
+	r = container_settle(container, timeout_ms, &why);
+	/* Its processes are ended before the record says so; that there is no room for a last record must not keep what takes the room. */
+	if (r < 0 && r != -ENOSPC && r != -EDQUOT) {
+		*err = why;
 		return r == -ETIMEDOUT ? -EBUSY : r;
+	}
 	r = place_open(container, &place, err);
 	if (r < 0)
 		return r;

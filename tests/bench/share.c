@@ -130,7 +130,8 @@ static int make_dev(int root)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
 		MUST(symlinkat(links[i][0], dev, links[i][1]));
-	bind_text(root, dev, "etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\tbench\n");
+	bind_text(root, dev, "etc/hosts",
+		  "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\tbench\n");
 	bind_text(root, dev, "etc/hostname", "bench\n");
 	attach_at(make_fs("devpts", pts_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), dev, "pts");
 	attach_at(make_fs("tmpfs", shm_options, TRICKS), dev, "shm");

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import subprocess
 
 from harness import *
 from helper import *
@@ -93,7 +94,6 @@ def test_own_program_is_out_of_reach():
 
 
 def subprocess_nsrun(args):
-    import subprocess
     return subprocess.Popen([binary()] + args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
 
@@ -216,6 +216,63 @@ def test_hosts_file_leads_elsewhere():
             equal(refused.status, 125, "--add-host: %r" % refused)
             contains(refused.stderr, "mount-target", "stderr")
         yield target.replace("/", "."), case
+
+
+def test_rm_where_the_disk_is_full():
+    """Output filled it: no room for the last record, and rm is what makes room."""
+    os.makedirs("/run/nsrun", exist_ok=True)
+    mount("tmpfs", "/run/nsrun", "tmpfs", 0, "size=160k,mode=711")
+    try:
+        loop = "i=0; while [ $i -lt 6000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done; exit 7"
+        nsrun(["-d", "--name", "full", "--userns-remap", dummy().name, rootfs(owner=dummy()), "/bin/sh", "-c", loop]).check(0)
+        equal(nsrun(["wait", "full"]).stdout, "7\n", "status while its nsrun can tell it")
+        wait_for(lambda: nsrun(["ls", "-a"]).stdout.count("dead"), "its nsrun has ended")
+        nsrun(["rm", "full"]).check(0)
+        equal(nsrun(["ls", "-aq"]).stdout, "", "containers")
+        nsrun(["-d", "--rm", "--name", "full", "--userns-remap", dummy().name, rootfs(owner=dummy()), "/bin/true"]).check(0)
+        wait_for(lambda: not nsrun(["ls", "-aq"]).stdout, "the next one has ended")
+    finally:
+        umount("/run/nsrun", 2)
+
+
+EXCHANGER = """
+import os, sys, time
+place, victim = sys.argv[1:]
+os.makedirs(place + "/trap/work")
+os.symlink(victim, place + "/trap/work/tree")
+while True:
+    for name in os.listdir(place):
+        if name.startswith(".new."):
+            time.sleep(0.1)
+            os.rename(place + "/" + name, place + "/moved")
+            os.rename(place + "/trap", place + "/" + name)
+            print("exchanged")
+            sys.exit()
+"""
+
+
+def test_rootfs_script_in_another_users_directory():
+    """The owner of the directory exchanges the one in which root makes the tree for another, which leads to the host's files."""
+    dummy()
+    place, victim = tmp("theirs", owner=single()), tmp("victim")
+    for name in ("etc", "bin", "sbin", "usr/bin", "usr/sbin", "tmp", "var/tmp", "root", "home/user", "lib", "var/log"):
+        os.makedirs(victim + "/" + name)
+    with open(victim + "/etc/shadow", "w") as f:
+        f.write("precious")
+    script = os.environ.get("NSRUN_ROOTFS_SCRIPT") or os.path.join(TOP, "rootfs-scripts/busybox")
+    exchanger = subprocess.Popen(["/usr/bin/python3", "-c", EXCHANGER, place, victim], stdout=subprocess.PIPE, **run_as(single()))
+    try:
+        wait_for(lambda: os.path.lexists(place + "/trap/work/tree"), "the trap is there")
+        made = run([script, "--owner", "dummy", place + "/new"])
+        exchanged = exchanger.communicate(timeout=10)[0]
+    finally:
+        exchanger.kill()
+        exchanger.wait()
+    equal(exchanged, b"exchanged\n", "what the attacker says")
+    with open(victim + "/etc/shadow") as f:
+        equal(f.read(), "precious", "a file that the exchanged directory leads to, after %r" % made)
+    equal(os.stat(victim).st_uid, 0, "the owner of what it leads to")
+    equal(os.listdir(victim + "/etc"), ["shadow"], "files in it")
 
 
 if __name__ == "__main__":

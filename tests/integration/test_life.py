@@ -205,6 +205,16 @@ def test_cidfile_and_pidfile():
     assert_clean(before)
 
 
+def test_pidfile_and_cidfile_name_files():
+    directory = tmp("named")
+    for option in ("--pidfile", "--cidfile"):
+        for word in ("/", directory + "/", directory + "/missing/"):
+            result = nsrun([option, word, "--userns-remap", dummy().name, tree(), "/bin/true"])
+            equal(result.status, 125, "%s %s: %r" % (option, word, result))
+            contains(result.stderr, "%s %s: names a directory" % (option, word), "stderr")
+    equal(os.listdir(directory), [], "made there")
+
+
 def test_rm_removes_all():
     before = leftovers()
     with script("echo x; sleep 0.2", options=["--rm"]) as c:

@@ -50,7 +50,8 @@ struct launch {
 	int dev_fd;	     /* the container's /dev */
 	int null_fd;	     /* exec: the host's /dev/null, since the container may have replaced its own */
 	int pts_fd;	     /* root of its devpts */
-	int pidfile_dir;     /* the directory that holds --pidfile */
+	int cidfile_dir;     /* the directory that holds --cidfile; */
+	int pidfile_dir;     /* and --pidfile */
 	int pty_peer, pty_master;
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */
 	int workload_fds[3];   /* the other ends, by descriptor */
