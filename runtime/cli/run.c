@@ -163,8 +163,9 @@ static int print_spec(struct plan *plan, const struct site *site, struct err *er
 		r = plan_spec(plan, print_missing, NULL, &spec, err);
 	if (r == 0)
 		r = annotate_said(spec, site, err);
-	if (r == 0 && (json_dumpf(spec, stdout, JSON_INDENT(2)) < 0 || puts("") < 0))
-		r = err_system(err, "standard output");
+	/* A failure stays in the stream, for report_flush(). */
+	if (r == 0)
+		(void)(json_dumpf(spec, stdout, JSON_INDENT(2)) < 0 || puts("") < 0);
 	json_decref(spec);
 	/* The end is tried in any case, and its failure hides no other. */
 	struct err end_err = ERR_INIT;
