@@ -467,6 +467,7 @@ class Pty:
         self.begin = time.monotonic()
         self.master, self.peer = pty.openpty()
         self.resize(rows, columns)
+        self.fresh_settings = self.settings()  # before the command can have changed them
         entry = run_as(user)
         if entry:
             os.fchown(self.peer, entry["user"], entry["group"])

@@ -58,7 +58,7 @@ def shell_of(who):
     before = leftovers()
     with detached(*SHELL, options=["-t"], who=who) as c:
         with attached_pty(c) as terminal:
-            settings = terminal.settings()
+            settings = terminal.fresh_settings
             terminal.resize(33, 99)
             terminal.write("echo fir''st; stty size\n")
             terminal.expect("first\r")
@@ -241,6 +241,22 @@ def test_socket_is_the_owners():
         equal(mode, 0o700, "mode of the state directory")
         other = run(["test", "-e", c.dir + "/control"], user=single())
         check(other.status != 0, "another user can see the socket")
+
+
+def test_interrupt_that_nobody_takes():
+    """^C leaves a container without a terminal whose process 1 drops it; no key would."""
+    with detached("/bin/sleep", "60") as c, attached_pty(c) as terminal:
+        time.sleep(0.3)
+        terminal.write(b"\x03")
+        equal(terminal.wait(), 0, "status")
+        contains(terminal.text, "does not handle SIGINT")
+        contains(terminal.text, "detached from")
+        check(alive(c.init), "the container ended")
+    with script("trap 'echo caught; exit 6' INT; echo up; while :; do sleep 0.1; done") as c:
+        with attached_pty(c) as terminal:
+            time.sleep(0.3)
+            terminal.write(b"\x03")
+            equal(terminal.wait(), 6, "status of one that takes it")
 
 
 def test_foreground_with_detach_keys():
