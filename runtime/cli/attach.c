@@ -328,7 +328,7 @@ static const struct option_row attach_rows[] = {
 	COMMAND_OPTION(struct attach_options, no_stdin, "no-stdin", 0, NULL, TRISTATE, "only look: pass no input on",
 		       "--no-stdin"),
 	COMMAND_OPTION(struct attach_options, sig_proxy, "sig-proxy", 0, NULL, TRISTATE,
-		       "pass signals on (default); =false: they end nsrun attach alone, as ^C does that process 1 drops", "--sig-proxy=false"),
+		       "pass signals on (default); =false: they end nsrun attach alone", "--sig-proxy=false"),
 	OPTION_HELP_ROW,
 };
 const struct option_table attach_table = { attach_rows, ARRAY_LEN(attach_rows), "attach" };

@@ -21,7 +21,8 @@ const struct command_row commands[] = {
 	{ .name = "attach",
 	  .run = command_attach,
 	  .help = "show a running container's output, and type into it",
-	  .details = "The keys ctrl-p,ctrl-q leave its terminal; the exit status is the container's when it ends.",
+	  .details = "The keys ctrl-p,ctrl-q leave its terminal. If it has none, ^C goes to process 1, and leaves one that "
+		     "does not handle it. The exit status is the container's when it ends.",
 	  .arguments = "NAME",
 	  .options = &attach_table },
 	{ .name = "exec",
