@@ -191,7 +191,8 @@ static void pass_on(struct session *s, int signal)
 	}
 	container_done(&container);
 	/* No key leaves it then: ^C that nobody takes inside is meant for this process. */
-	if (!s->lines || (signal != SIGINT && signal != SIGQUIT) || (fate != SIGFATE_DROPPED && fate != SIGFATE_IGNORED))
+	if (!s->lines || (signal != SIGINT && signal != SIGQUIT) ||
+	    (fate != SIGFATE_DROPPED && fate != SIGFATE_IGNORED))
 		return;
 	fprintf(stderr, "nsrun: %s: process 1 %s %s: nsrun stop ends the container\n", s->id,
 		fate == SIGFATE_IGNORED ? "ignores" : "does not handle", signal_name(signal, name));

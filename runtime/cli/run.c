@@ -21,8 +21,9 @@ const struct command_row commands[] = {
 	{ .name = "attach",
 	  .run = command_attach,
 	  .help = "show a running container's output, and type into it",
-	  .details = "The keys ctrl-p,ctrl-q leave its terminal. If it has none, ^C goes to process 1, and leaves one that "
-		     "does not handle it. The exit status is the container's when it ends.",
+	  .details =
+		  "The keys ctrl-p,ctrl-q leave its terminal. If it has none, ^C goes to process 1, and leaves one that "
+		  "does not handle it. The exit status is the container's when it ends.",
 	  .arguments = "NAME",
 	  .options = &attach_table },
 	{ .name = "exec",
@@ -32,7 +33,7 @@ const struct command_row commands[] = {
 		  "With the container's own namespaces, ids, capabilities, filter, limits, environment and working directory; without CMD its "
 		  "user's shell. The exit status is CMD's, 128+N when signal N ended it, 127 and 126 when it is not found or cannot be "
 		  "executed, 125 when nsrun failed. CMD ends with nsrun, unless -d, and with the container.",
-	  .arguments = "NAME [CMD [ARG...]]",
+	  .arguments = "NAME [--] [CMD [ARG...]]",
 	  .options = &exec_options },
 	{ .name = "gc",
 	  .run = command_gc,

@@ -43,6 +43,9 @@ static int explain_end_of_child(struct launch *launch, struct err *err)
 
 	if (atomic_load_explicit(&tape->child_failed, memory_order_acquire)) {
 		*err = tape->child_error;
+		if (err->id == ERR_ID_NONE && launch->plan->n_rlimits > 0 &&
+		    (err->errnum == EMFILE || err->errnum == EFBIG))
+			err->id = ERR_ID_ULIMIT_TOO_SMALL;
 		return err->errnum ? -err->errnum : -EINVAL;
 	}
 	*err = ERR_INIT;

@@ -96,6 +96,11 @@ def test_spec_that_nobody_reads():
     contains(process.stderr, "No space left on device")
 
 
+def test_limit_that_took_the_rootfs():
+    for words, name in ((["-m", "rootfs", "id"], "--memory rootfs"), (["--cpus", "rootfs", "id"], "--cpus rootfs")):
+        refused(words, name + ": ", cwd=tmp())
+
+
 def test_terminal_that_is_missing():
     refused(["-it", tmp(), "sh"], "not both terminals", "leave -t away", "[no-terminal]")
 
