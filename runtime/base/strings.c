@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/base/strings.h>
 
+#include <nsrun/base/cleanup.h>
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -141,25 +143,32 @@ void escape_text(const char *in, char *out, size_t size)
 		out[used] = '\0';
 }
 
+/* Letters added, left out, replaced, and neighbours exchanged (optimal string alignment). */
 static size_t edit_distance(const char *a, const char *b)
 {
-	size_t row[64];
+	size_t rows[3][64];
+	size_t *before = rows[0], *last = rows[1], *row = rows[2];
 	const size_t n = strlen(b);
 
-	if (n + 1 > sizeof(row) / sizeof(row[0]))
+	if (n + 1 > ARRAY_LEN(rows[0]))
 		return SIZE_MAX;
 	for (size_t j = 0; j <= n; j++)
 		row[j] = j;
 	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
+		size_t *const oldest = before;
 
+		before = last;
+		last = row;
+		row = oldest;
 		row[0] = i + 1;
 		for (size_t j = 0; j < n; j++) {
-			const size_t replaced = diagonal + (a[i] != b[j]);
-			const size_t shorter = row[j] < row[j + 1] ? row[j] : row[j + 1];
+			size_t least = last[j] + (a[i] != b[j]);
 
-			diagonal = row[j + 1];
-			row[j + 1] = replaced < shorter + 1 ? replaced : shorter + 1;
+			least = last[j + 1] + 1 < least ? last[j + 1] + 1 : least;
+			least = row[j] + 1 < least ? row[j] + 1 : least;
+			if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] && before[j - 1] + 1 < least)
+				least = before[j - 1] + 1;
+			row[j + 1] = least;
 		}
 	}
 	return row[n];

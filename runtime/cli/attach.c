@@ -2,15 +2,18 @@
 #include <nsrun/cli/attach.h>
 
 #include <nsrun/base/file.h>
+#include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/kernel/sigfate.h>
 #include <nsrun/kernel/tty.h>
 #include <nsrun/launch/control.h>
 #include <nsrun/launch/signals.h>
 
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -21,6 +24,7 @@ struct session {
 	int fd; /* of the control connection */
 	const char *id;
 	bool input, raw, proxy;
+	bool lines; /* no terminal inside: this one keeps its own line discipline, ^C is a signal */
 	unsigned char keys[CONTROL_KEYS_MAX];
 	size_t n_keys, matched;
 	bool detached, ended;
@@ -39,7 +43,7 @@ static int terminal_begin(struct session *s, struct err *err)
 {
 	int r;
 
-	if (!isatty(STDIN_FILENO))
+	if (s->lines || !isatty(STDIN_FILENO))
 		return 0;
 	r = tty_save(STDIN_FILENO, &s->saved, err);
 	if (r == 0)
@@ -172,16 +176,27 @@ static int read_output(struct session *s, struct err *err)
 
 /* ---- signals ---- */
 
-static void pass_on(const struct session *s, int signal)
+static void pass_on(struct session *s, int signal)
 {
 	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
+	enum sigfate fate = SIGFATE_TAKEN;
+	char name[SIGNAL_NAME_SIZE];
 	struct container container;
 
 	if (container_find(s->id, &container, NULL) < 0)
 		return;
-	if (container_open_init(&container, &init, NULL) == 0)
+	if (container_open_init(&container, &init, NULL) == 0) {
+		sigfate_of(&init, signal, &fate, NULL);
 		(void)pidref_kill(&init, signal, NULL);
+	}
 	container_done(&container);
+	/* No key leaves it then: ^C that nobody takes inside is meant for this process. */
+	if (!s->lines || (signal != SIGINT && signal != SIGQUIT) ||
+	    (fate != SIGFATE_DROPPED && fate != SIGFATE_IGNORED))
+		return;
+	fprintf(stderr, "nsrun: %s: process 1 %s %s: nsrun stop ends the container\n", s->id,
+		fate == SIGFATE_IGNORED ? "ignores" : "does not handle", signal_name(signal, name));
+	s->detached = true;
 }
 
 static void stop_self(struct session *s)
@@ -332,9 +347,10 @@ static int attach_to(const char *word, const struct attach_options *options, str
 	else
 		r = control_connect(&container, &s->fd, err);
 	s->id = container.id;
-	/* Without a terminal inside there is nothing that keys could be taken from. */
-	if (!json_is_true(json_object_get(container.state, "terminal")) || !isatty(STDIN_FILENO))
-		s->n_keys = options->keys ? s->n_keys : 0;
+	/* Without a terminal inside there is nothing that keys could be taken from, unless they are asked for. */
+	s->lines = !json_is_true(json_object_get(container.state, "terminal")) && !options->keys;
+	if (s->lines || (!isatty(STDIN_FILENO) && !options->keys))
+		s->n_keys = 0;
 	status = r < 0 ? report_error(stderr, err) : run_session(s, false, err);
 	s->id = NULL;
 	container_done(&container);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/cli/commands.h>
 
+#include <nsrun/base/strings.h>
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/launching.h>
@@ -133,7 +134,14 @@ int command_exec(int argc, char *const *argv)
 		err_set(&err, ERR_INPUT, ERR_ID_NONE, 0, "exec: which container? nsrun exec --help");
 		return report_error(stderr, &err);
 	}
-	if (at + 1 < argc)
-		line.request.argv = (const char *const *)argv + at + 1;
-	return run(&line, argv[at], argv);
+	const char *name = argv[at++];
+	const bool dashes = at < argc && streq(argv[at], "--");
+	if (!dashes && at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
+		err_set(&err, ERR_INPUT, ERR_ID_OPTION_ORDER, 0, "%s: an option behind NAME (%s)", argv[at], name);
+		return report_error(stderr, &err);
+	}
+	at += dashes;
+	if (at < argc)
+		line.request.argv = (const char *const *)argv + at;
+	return run(&line, name, argv);
 }

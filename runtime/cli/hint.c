@@ -90,6 +90,7 @@ static const struct foreign_word letters[] = {
 	{ "l", "containers have no labels here" },
 	{ "D", "the root directory is a word behind the options: " USAGE },
 	{ "q", "nsrun says nothing of its own unless something is wrong" },
+	{ "V", "did you mean --version?" },
 };
 
 /* "cap_add" */
@@ -151,7 +152,7 @@ static const char planned_commands[] =
 
 /* Commands of other tools that are a command here by another name. */
 static const struct foreign_word synonyms[] = {
-	{ "ps container containers", "ls" },
+	{ "ps list container containers", "ls" },
 	{ "remove prune delete system", "rm" },
 	{ "enter sh shell", "exec" },
 	{ "show info", "inspect" },

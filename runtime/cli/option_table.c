@@ -20,11 +20,11 @@
 
 const struct option_group_row option_groups[GROUP_COUNT] = {
 	[GROUP_IDENTITY] = { "Identity", "nsrun --userns-remap dummy rootfs/ /bin/bash" },
-	[GROUP_TERMINAL] = { "Terminal and life", "nsrun --init -t=false rootfs/ make -j4 < /dev/null" },
-	[GROUP_PROCESS] = { "Process", "nsrun -e LANG=C.UTF-8 -w /srv -u www rootfs/ env" },
-	[GROUP_FILES] = { "Files", "nsrun --read-only -v ./data:/data:ro rootfs/ ls /data" },
-	[GROUP_LIMITS] = { "Limits", "nsrun -m 512m --cpus 1.5 --pids-limit 100 rootfs/ /bin/job" },
-	[GROUP_CONFINEMENT] = { "Confinement", "nsrun --cap-drop ALL --security-opt seccomp=my.json rootfs/ id" },
+	[GROUP_TERMINAL] = { "Terminal and life", "nsrun --init -t=false rootfs/ sleep 1" },
+	[GROUP_PROCESS] = { "Process", "nsrun -e LANG=C.UTF-8 -w /srv -u nobody rootfs/ env" },
+	[GROUP_FILES] = { "Files", "nsrun --read-only -v ./data:/mnt:ro rootfs/ ls /mnt" },
+	[GROUP_LIMITS] = { "Limits", "nsrun -m 512m --cpus 1.5 --pids-limit 100 rootfs/ top -bn1" },
+	[GROUP_CONFINEMENT] = { "Confinement", "nsrun --cap-drop ALL --security-opt seccomp=strict rootfs/ id" },
 	[GROUP_NETWORK] = { "Network", "nsrun --network none rootfs/ ip link" },
 	[GROUP_OBSERVE] = { "Looking on", "nsrun --trace rootfs/ /bin/true" },
 };

@@ -263,6 +263,8 @@ static int unknown_letter(const struct option_table *table, const char *letters,
 		word[len] = '\0';
 		(void)option_hint(table, word, hint, sizeof(hint));
 	}
+	if (!letters[1])
+		return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "-%c: unknown option%s", letter, hint);
 	return err_set(err, ERR_INPUT, ERR_ID_UNKNOWN_OPTION, 0, "-%s: unknown option -%c%s", letters, letter, hint);
 }
 

@@ -21,7 +21,9 @@ const struct command_row commands[] = {
 	{ .name = "attach",
 	  .run = command_attach,
 	  .help = "show a running container's output, and type into it",
-	  .details = "The keys ctrl-p,ctrl-q leave its terminal; the exit status is the container's when it ends.",
+	  .details =
+		  "The keys ctrl-p,ctrl-q leave its terminal. If it has none, ^C goes to process 1, and leaves one that "
+		  "does not handle it. The exit status is the container's when it ends.",
 	  .arguments = "NAME",
 	  .options = &attach_table },
 	{ .name = "exec",
@@ -31,7 +33,7 @@ const struct command_row commands[] = {
 		  "With the container's own namespaces, ids, capabilities, filter, limits, environment and working directory; without CMD its "
 		  "user's shell. The exit status is CMD's, 128+N when signal N ended it, 127 and 126 when it is not found or cannot be "
 		  "executed, 125 when nsrun failed. CMD ends with nsrun, unless -d, and with the container.",
-	  .arguments = "NAME [CMD [ARG...]]",
+	  .arguments = "NAME [--] [CMD [ARG...]]",
 	  .options = &exec_options },
 	{ .name = "gc",
 	  .run = command_gc,
@@ -163,8 +165,9 @@ static int print_spec(struct plan *plan, const struct site *site, struct err *er
 		r = plan_spec(plan, print_missing, NULL, &spec, err);
 	if (r == 0)
 		r = annotate_said(spec, site, err);
-	if (r == 0 && (json_dumpf(spec, stdout, JSON_INDENT(2)) < 0 || puts("") < 0))
-		r = err_system(err, "standard output");
+	/* A failure stays in the stream, for report_flush(). */
+	if (r == 0)
+		(void)(json_dumpf(spec, stdout, JSON_INDENT(2)) < 0 || puts("") < 0);
 	json_decref(spec);
 	/* The end is tried in any case, and its failure hides no other. */
 	struct err end_err = ERR_INIT;

@@ -27,6 +27,14 @@ static const struct step *last_row_of_child(const struct tape *tape, enum role *
 	return &score[STEP_INIT_CLONE];
 }
 
+/* Of the group that this launch has made, with a limit. */
+static uint64_t oom_kills(const struct plan *plan)
+{
+	return plan->limits.memory_max != CGROUP_NO_LIMIT && plan->cgroup_path && !plan->enter
+		       ? cgroup_oom_kills(plan->cgroup_host, plan->cgroup_path)
+		       : 0;
+}
+
 /* Init ended before it executed the workload: says why, from the tape or from how it was killed. */
 static int explain_end_of_child(struct launch *launch, struct err *err)
 {
@@ -35,6 +43,9 @@ static int explain_end_of_child(struct launch *launch, struct err *err)
 
 	if (atomic_load_explicit(&tape->child_failed, memory_order_acquire)) {
 		*err = tape->child_error;
+		if (err->id == ERR_ID_NONE && launch->plan->n_rlimits > 0 &&
+		    (err->errnum == EMFILE || err->errnum == EFBIG))
+			err->id = ERR_ID_ULIMIT_TOO_SMALL;
 		return err->errnum ? -err->errnum : -EINVAL;
 	}
 	*err = ERR_INIT;
@@ -52,6 +63,9 @@ static int explain_end_of_child(struct launch *launch, struct err *err)
 	if (info.si_code == CLD_EXITED)
 		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
 			    "%s ended with status %d before it executed the workload", role_name(role), info.si_status);
+	else if (info.si_status == SIGKILL && oom_kills(launch->plan) > 0)
+		r = err_set(err, ERR_PEER, ERR_ID_MEMORY_TOO_SMALL, ESRCH,
+			    "%s was killed at the limit of --memory before it executed the workload", role_name(role));
 	else
 		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
 			    "%s was killed by signal %d (SIG%s) before it executed the workload", role_name(role),
@@ -170,8 +184,7 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		log_writer_end(launch->log, ret->log_error, sizeof(ret->log_error));
 	ret->server = TAKE_PTR(launch->server);
 	pidref_close(&launch->init); /* reaped: nothing to kill any more */
-	if (plan->limits.memory_max != CGROUP_NO_LIMIT && plan->cgroup_path && !plan->enter)
-		ret->oom_kills = cgroup_oom_kills(plan->cgroup_host, plan->cgroup_path);
+	ret->oom_kills = oom_kills(plan);
 	return 0;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/launch/relay.h>
 
+#include <nsrun/kernel/sigfate.h>
 #include <nsrun/kernel/tty.h>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -123,12 +125,18 @@ static void end_flow(struct relay *r, struct flow *flow)
 /* Closing the master hangs up the inside, as sshd does. */
 void relay_hang_up(struct relay *r)
 {
+	enum sigfate fate = SIGFATE_TAKEN;
+
 	r->in_open = r->eof_pending = false;
 	buffer_clear(&r->to_inside);
 	if (!relay_has_terminal(r))
 		return;
 	end_flow(r, &r->flows[0]);
 	r->inside.fd = FD_NONE; /* the same descriptor */
+	/* SIGHUP would end the program anywhere but as PID 1, and nobody is left who could type anything else. */
+	sigfate_of(r->s->init, SIGHUP, &fate, NULL);
+	if (fate == SIGFATE_DROPPED)
+		pidref_kill(r->s->init, SIGKILL, NULL);
 }
 
 bool relay_terminal_lost(const struct relay *r)

@@ -46,7 +46,7 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 }
 
 /* The group: needed for limits, wanted for killing and cloning; an ordinary user without a delegated one goes without. */
-static int resolve_cgroup(struct plan *plan, const struct plan_request *request, struct err *err)
+static int resolve_cgroup(struct plan *plan, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
 	char parent[CGROUP_PATH_MAX];
@@ -55,9 +55,7 @@ static int resolve_cgroup(struct plan *plan, const struct plan_request *request,
 	if (!host)
 		return err_oom(err);
 	plan->cgroup_host = host;
-	int r = plan_parse_limits(request, &plan->limits, err);
-	if (r == 0)
-		r = cgroup_probe(host, err);
+	int r = cgroup_probe(host, err);
 	if (r < 0)
 		return r;
 
@@ -117,12 +115,14 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 		r = plan_resolve_process(plan, request, err);
 	if (r == 0) /* before the trees: what read-only is worth depends on the capabilities */
 		r = plan_resolve_confinement(plan, request, err);
+	if (r == 0) /* before the tree: of "-m ROOTFS CMD" the wrong word is the first one */
+		r = plan_parse_limits(request, &plan->limits, err);
 	if (r == 0)
 		r = resolve_rootfs(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_mounts(plan, request, err);
 	if (r == 0)
-		r = resolve_cgroup(plan, request, err);
+		r = resolve_cgroup(plan, err);
 	if (r == 0)
 		r = plan_settle_namespaces(plan, err);
 	if (r < 0)

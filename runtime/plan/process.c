@@ -42,7 +42,8 @@ static int resolve_terminal(struct plan *plan, const struct plan_request *reques
 	if (request->terminal == YES && plan->stdin_null)
 		return err_input(err, "--tty and --interactive=false contradict each other");
 	if (request->terminal == YES && !terminals)
-		return err_input(err, "--tty: standard input and output are not both terminals");
+		return err_set(err, ERR_INPUT, ERR_ID_NO_TERMINAL, 0,
+			       "--tty: standard input and output are not both terminals");
 	plan->terminal = request->terminal == YES || (request->terminal == UNSET && terminals && !plan->stdin_null);
 	return 0;
 }

@@ -262,6 +262,7 @@ static int write_state(int dir, const struct plan *plan, const struct reservatio
 		       const struct state_exit *end, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
+	struct err why = ERR_INIT;
 	size_t size = 0;
 	FILE *f;
 	int r;
@@ -272,7 +273,13 @@ static int write_state(int dir, const struct plan *plan, const struct reservatio
 	r = put_state(f, plan, reservation, ended, end, err);
 	if (fclose(f) != 0 && r == 0)
 		r = err_oom(err);
-	return r < 0 ? r : file_replace_at(dir, "state.json", 0600, text, size, err);
+	if (r < 0)
+		return r;
+	r = file_replace_at(dir, "state.json", 0600, text, size, &why);
+	if (r < 0)
+		return err_set(err, ERR_SYSTEM, r == -ENOSPC || r == -EDQUOT ? ERR_ID_STATE_FULL : ERR_ID_NONE, -r,
+			       "%s/state.json", reservation->dir);
+	return 0;
 }
 
 int state_record(const struct plan *plan, const struct reservation *reservation, struct err *err)

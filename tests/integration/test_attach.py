@@ -268,6 +268,22 @@ def test_socket_is_the_owners():
         check(other.status != 0, "another user can see the socket")
 
 
+def test_interrupt_that_nobody_takes():
+    """^C leaves a container without a terminal whose process 1 drops it; no key would."""
+    with detached("/bin/sleep", "60") as c, attached_pty(c) as terminal:
+        time.sleep(0.3)
+        terminal.write(b"\x03")
+        equal(terminal.wait(), 0, "status")
+        contains(terminal.text, "does not handle SIGINT")
+        contains(terminal.text, "detached from")
+        check(alive(c.init), "the container ended")
+    with script("trap 'echo caught; exit 6' INT; echo up; while :; do sleep 0.1; done") as c:
+        with attached_pty(c) as terminal:
+            time.sleep(0.3)
+            terminal.write(b"\x03")
+            equal(terminal.wait(), 6, "status of one that takes it")
+
+
 def test_foreground_with_detach_keys():
     """-it --detach-keys: the terminal from the first byte on; left, it goes on."""
     before = leftovers()

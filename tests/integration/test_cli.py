@@ -79,6 +79,37 @@ def test_output_that_fails():
     equal(process.stderr, b"", "stderr with a reader that went away")
 
 
+@test(root=True)
+def test_spec_that_nobody_reads():
+    words = [binary(), "--spec", "--userns-remap", dummy().name, rootfs(owner=dummy())]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        process = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, env=environment(), text=True)
+    finally:
+        os.close(writer)
+    equal(process.returncode, 141, "status")
+    check("Broken pipe" not in process.stderr, "it complains: %s" % process.stderr)
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True)
+    equal(process.returncode, REFUSED, "status with a full disk")
+    contains(process.stderr, "No space left on device")
+
+
+def test_limit_that_took_the_rootfs():
+    for words, name in ((["-m", "rootfs", "id"], "--memory rootfs"), (["--cpus", "rootfs", "id"], "--cpus rootfs")):
+        refused(words, name + ": ", cwd=tmp())
+
+
+def test_terminal_that_is_missing():
+    refused(["-it", tmp(), "sh"], "not both terminals", "leave -t away", "[no-terminal]")
+
+
+def test_letters():
+    refused(["-V", "/"], "-V: unknown option: did you mean --version?")
+    refused(["ls", "-x"], "-x: unknown option\n", "nsrun COMMAND --help")
+
+
 @generate
 def unknown():
     for args, part in (
@@ -87,7 +118,7 @@ def unknown():
             (["--privilegd", "/"], "did you mean --privileged?"),
             (["--wholly-other", "/"], "--wholly-other: unknown option"),
             (["--read", "/"], "--read: unknown option"),
-            (["-Z", "/"], "unknown option -Z"),
+            (["-Z", "/"], "-Z: unknown option"),
             (["-itZ", "/"], "-itZ: unknown option -Z")):
         yield args[0], lambda args=args, part=part: refused(args, part, "[unknown-option]")
 
@@ -163,7 +194,7 @@ def words_of_other_tools():
             ("-P /", "-P"), ("-network none /", "did you mean --network?"), ("-hostname x /", "did you mean --hostname?"),
             ("-init /", "did you mean --init?"), ("-memory 1g /", "did you mean --memory?"), ("-env A=B /", "did you mean --env?")):
         yield words, lambda words=words, parts=parts: refused(words.split(), *parts, cwd=tmp())
-    for word, command in (("ps", "ls"), ("container", "ls"), ("log", "logs"), ("exc", "exec"), ("shell", "exec"), ("remove", "rm")):
+    for word, command in (("ps", "ls"), ("container", "ls"), ("log", "logs"), ("exc", "exec"), ("exce", "exec"), ("isnpect", "inspect"), ("list", "ls"), ("shell", "exec"), ("remove", "rm")):
         yield word, lambda word=word, command=command: refused(
             [word, "-a"], "nsrun %s?" % command if command in commands_ else word, cwd=tmp())
 

@@ -101,6 +101,58 @@ def test_example_of_readme_is_a_good_site_file():
             shutil.rmtree("/etc/nsrun")
 
 
+def shown_in_readme():
+    """The commands under "Using it", but what fetches from elsewhere, in the order of the page."""
+    part = read("README.md").split("\n## Using it\n")[1].split("\n## ")[0]
+    lines = [line[4:] for line in part.splitlines() if line.startswith("    ") and not line.startswith("    #")]
+    check(len(lines) >= 15, "only %d commands were found" % len(lines))
+    return [line for line in lines if not re.search(r"skopeo|docker export|\bdebian\b", line)]
+
+
+@test(root=True, timeout=180)
+def test_examples_of_readme():
+    """As they stand, one after the other; what asks for a shell gets an empty standard input, or a terminal."""
+    dummy()
+    here, before = tmp("readme"), leftovers()
+    os.mkdir(os.path.join(here, "bin"))
+    with open(os.path.join(here, "bin/sudo"), "w") as file:
+        file.write('#!/bin/sh\nexec "$@"\n')
+    os.chmod(os.path.join(here, "bin/sudo"), 0o755)
+    os.symlink(binary(), os.path.join(here, "bin/nsrun"))
+    os.symlink(os.path.join(TOP, "rootfs-scripts"), os.path.join(here, "rootfs-scripts"))
+    home = tmp("readme-home", owner=ranger())
+    ours = {"PATH": "%s/bin:%s" % (here, environment()["PATH"])}
+    for line in shown_in_readme():
+        who = None if "sudo" in line else ranger()
+        line = line.replace("/srv/private", here + "/private")
+        if " -it " in line:
+            with Pty(["sh", "-c", line], env=ours, cwd=here) as terminal:
+                terminal.write("exit\n")
+                equal(terminal.wait(), 0, "status of %s: %s" % (line, terminal.text))
+            continue
+        result = run(["sh", "-c", line], env=dict(ours, HOME=home if who else "/root"), cwd=here, user=who, timeout=60)
+        equal(result.status, 0, "status of %s: %s" % (line, result.stderr))
+        if "wget" in line:
+            check(re.fullmatch(r"[0-9a-f]{12}\n", result.stdout), "the other container's name: %r" % result)
+        if " logs " in line:
+            contains(result.stdout + result.stderr, "response:200", "what httpd wrote")
+    assert_clean(before)
+
+
+@test(root=True)
+def test_examples_of_help():
+    """Those beside the groups' titles run in a tree of rootfs-scripts/busybox."""
+    here = tmp("help-examples")
+    os.mkdir(os.path.join(here, "data"))
+    os.symlink(rootfs(owner=dummy()), os.path.join(here, "rootfs"))
+    lines = re.findall(r"^[A-Z][a-z ]+ {3,}nsrun (.*rootfs/ .*)$", nsrun(["--help"]).check(0).stdout, re.M)
+    check(len(lines) == 8, "groups: %s" % lines)
+    for line in lines:
+        words = line.replace("--userns-remap dummy ", "").split()
+        result = nsrun(["--userns-remap", dummy().name, *words], cwd=here)
+        equal(result.status, 0, "status of nsrun %s: %s" % (line, result.stderr))
+
+
 @test()
 def test_manual_page_has_every_option():
     page = open(os.path.join(build(), "docs/man/nsrun.1"), encoding="utf-8").read().replace("\\-", "-")

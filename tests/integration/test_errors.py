@@ -98,6 +98,14 @@ def test_proc_overmounted():
     assert_clean(before)
 
 
+def test_records_that_find_no_room():
+    script = ("mkdir -p /run/nsrun && mount -t tmpfs -o size=64k,mode=755 none /run/nsrun && "
+              "head -c 100000 /dev/zero >/run/nsrun/fill; exec %s --userns-remap dummy %s /bin/true" % (shlex.quote(binary()), tree()))
+    before = leftovers()
+    refused(run(["unshare", "-m", "sh", "-c", script]), "/run/nsrun/", "/state.json: No space left on device", "[state-full]")
+    assert_clean(before)
+
+
 def test_set_uid_nsrun():
     copy = os.path.join(base(), "set-uid-nsrun")
     shutil.copy(binary(), copy)

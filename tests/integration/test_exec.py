@@ -226,6 +226,13 @@ def test_statuses():
         check("Usage: nsrun exec" in nsrun(["exec", "--help"]).check().stdout, "--help")
 
 
+def test_options_behind_the_name():
+    refused(nsrun(["exec", "web", "-it", "sh"]), "-it: an option behind NAME (web)", "[option-order]")
+    with Container() as c:
+        c.exec("--", "/bin/echo", "-n", "x").check(0, "x")
+        c.exec("--", "-no").check(127)
+
+
 def test_shell_without_cmd():
     with Container() as c:
         run = nsrun(["exec", c.id], input="echo hello; exit 4\n")

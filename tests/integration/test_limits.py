@@ -46,6 +46,21 @@ def test_memory_hog_is_killed():
     remapped("", "/helper", "hog", "64").check(0, "touched 64")
 
 
+def test_ulimit_too_small_for_a_launch():
+    for word in ("nofile=10", "fsize=0"):
+        run_ = remapped("--ulimit " + word, "/bin/true")
+        run_.check(125)
+        contains(run_.stderr, "[ulimit-too-small]", "message for " + word)
+    remapped("--ulimit nofile=32 --ulimit fsize=4096", "/bin/true").check(0)
+
+
+def test_memory_too_small_for_a_launch():
+    run_ = remapped("--memory 64k", "/bin/true")
+    run_.check(125)
+    for part in ("--memory", "before it executed the workload", "[memory-too-small]"):
+        contains(run_.stderr, part, "message")
+
+
 def test_memory_hog_below_a_shell():
     """The workload lives on when the kernel kills a child of it: no 137, and its own status."""
     run_ = shell("/helper hog 256; echo status $?", "--memory 32m", timeout=30)

@@ -297,15 +297,42 @@ def test_stop_and_continue():
         terminal.wait()
 
 
+def close_window(terminal):
+    os.close(terminal.master)
+    os.close(terminal.peer)
+    terminal.master = terminal.peer = -1
+
+
 @test(root=True)
 def test_window_closed():
     """Closing the terminal is a hang-up inside, and leaves nothing behind."""
     terminal = shell()
-    os.close(terminal.master)
-    os.close(terminal.peer)
-    terminal.master = terminal.peer = -1
+    close_window(terminal)
     wait_for(lambda: terminal.process.poll() is not None, "the end of nsrun after its terminal was closed")
     wait_for(lambda: not [p for p in descendants() if alive(p)], "the end of all its processes")
+
+
+@test(root=True)
+def test_window_closed_before_a_plain_program():
+    """The kernel drops SIGHUP for a process 1 that does not handle it: without its terminal nobody could end it."""
+    for init in ([], ["--init"]):
+        terminal = on_terminal("/bin/sleep", "1000", options=init)
+        wait_for(lambda: any(line.endswith(": /bin/sleep 1000") for line in describe(descendants())), "sleep")
+        close_window(terminal)
+        wait_for(lambda: terminal.process.poll() is not None, "the end of nsrun after its terminal was closed")
+        wait_for(lambda: not [p for p in descendants() if alive(p)], "the end of all its processes")
+
+
+@test(root=True)
+def test_window_closed_before_a_program_that_ignores_it():
+    terminal = on_terminal("/bin/sh", "-c", "trap '' HUP; echo up; while [ ! -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go; exit 9")
+    terminal.expect("up")
+    close_window(terminal)
+    time.sleep(0.5)
+    check(terminal.process.poll() is None, "nohup inside does not survive the terminal")
+    open(os.path.join(rootfs(owner=dummy().name), "tmp/go"), "w").close()
+    wait_for(lambda: terminal.process.poll() is not None, "the end of nsrun")
+    equal(terminal.process.returncode, 9, "status")
 
 
 if __name__ == "__main__":

@@ -67,9 +67,9 @@ ERR_ID(CAP_NOT_HELD, "cap-not-held", "nsrun cannot give what its caller does not
 ERR_ID(LIMIT_ABOVE_HARD, "limit-above-hard", "raising a hard limit needs CAP_SYS_RESOURCE in the initial user namespace (setrlimit(2)): ask for less, or raise the caller's limit first")
 ERR_ID(SETUID_BINARY, "setuid-binary", "nsrun must not be set-uid or carry file capabilities: chmod u-s, setcap -r; ordinary users need neither")
 ERR_ID(NOT_BUILT, "not-built", "README.md has the table of what is built and what is planned")
-ERR_ID(UNKNOWN_OPTION, "unknown-option", "nsrun --help lists the options")
+ERR_ID(UNKNOWN_OPTION, "unknown-option", "nsrun --help lists the options, nsrun COMMAND --help those of a command")
 ERR_ID(OPTION_VALUE, "option-value", "nsrun(1) has an example of every option")
-ERR_ID(OPTION_ORDER, "option-order", "options come before ROOTFS; write -- between ROOTFS and a CMD whose name begins with -")
+ERR_ID(OPTION_ORDER, "option-order", "options come before ROOTFS, or the NAME of exec; write -- between it and a CMD whose name begins with -")
 ERR_ID(CGROUP_NOT_MOUNTED, "cgroup-not-mounted", "mount the control groups: mount -t cgroup2 none /sys/fs/cgroup (cgroups(7))")
 ERR_ID(CGROUP_READONLY, "cgroup-readonly",
        "the control groups are mounted read-only, as inside most containers: set limits on the outer container, or give it a writable cgroup mount")
@@ -109,6 +109,13 @@ ERR_ID(NOT_RUNNING, "not-running", "the container has ended: nsrun ls -a, nsrun 
 ERR_ID(NAME_IN_USE, "name-in-use", "choose another name, or remove the container that has it: nsrun rm NAME (nsrun rm -f NAME while it runs)")
 ERR_ID(NO_CONTROL, "no-control", "only a container that was started with --detach or --name can be attached to or waited for")
 ERR_ID(FORBIDDEN_BY_SITE, "forbidden-by-site", "the site file forbids it on this host: leave the option away, or ask who wrote the file")
+ERR_ID(NO_TERMINAL, "no-terminal",
+       "leave -t away: there is a terminal inside exactly when nsrun has one; script(1) makes one where there is none")
+ERR_ID(STATE_FULL, "state-full", "nsrun ls -a shows the records that are kept, nsrun rm removes them; df(1) tells what else fills that file system")
+ERR_ID(ULIMIT_TOO_SMALL, "ulimit-too-small",
+       "--ulimit holds for the steps of the launch too: nofile from 32 and fsize from 4096 leave room for them; a lower one can be set inside: "
+       "sh -c 'ulimit -n 10; exec CMD'")
+ERR_ID(MEMORY_TOO_SMALL, "memory-too-small", "the limit holds for the launch too: a container needs about 1m, and what its workload takes")
 ERR_ID(SITE_FILE, "site-file", "correct the file; nsrun.json(5) describes it. Nothing is started while the rules of this host cannot be read")
 ERR_ID(SETGROUPS_DENIED, "setgroups-denied",
        "give the user subordinate ranges in /etc/subuid and /etc/subgid, so that newgidmap writes the map, or let root start the container")

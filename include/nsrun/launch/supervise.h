@@ -43,8 +43,8 @@ struct supervised {
  * SIGCONT wakes both and sets raw mode again.
  *
  * End of input is the terminal's VEOF character. When the user's terminal hangs up, or nobody reads its output
- * any more, `pty_master` is replaced by /dev/null: the inside sees a hang-up, as behind a lost line; pipes are closed, so that it sees
- * SIGPIPE. Output that is pending when init ends is written out, and of a pipe that a stranger still holds no more than it buffers; a
+ * any more, `pty_master` is replaced by /dev/null: the inside sees a hang-up, as behind a lost line, and a PID 1 that neither handles nor
+ * ignores SIGHUP is killed, since the kernel does not do it; pipes are closed, so that it sees SIGPIPE. Output that is pending when init ends is written out, and of a pipe that a stranger still holds no more than it buffers; a
  * terminating signal (SIGHUP, SIGINT, SIGQUIT, SIGTERM) cuts that short.
  */
 int supervise(const struct supervision *supervision, struct supervised *ret, struct err *err);
