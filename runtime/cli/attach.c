@@ -24,7 +24,8 @@ struct session {
 	int fd; /* of the control connection */
 	const char *id;
 	bool input, raw, proxy;
-	bool lines; /* no terminal inside: this one keeps its own line discipline, ^C is a signal */
+	bool ends_input, end_pending; /* the end of this input is to be the end of the container's */
+	bool lines;		      /* no terminal inside: this one keeps its own line discipline, ^C is a signal */
 	unsigned char keys[CONTROL_KEYS_MAX];
 	size_t n_keys, matched;
 	bool detached, ended;
@@ -100,26 +101,29 @@ static void read_input(struct session *s)
 		take_keys(s, data, (size_t)n);
 		return;
 	}
-	/* The container's own standard input stays open for the next one. A terminal that is gone attaches nobody. */
+	/* The container's own standard input stays open for the next one, unless it was said. A terminal that is gone attaches nobody. */
 	s->input = false;
+	s->end_pending = s->ends_input && !s->raw;
 	s->detached |= s->raw;
 }
 
 static int send_pending(struct session *s, struct err *err)
 {
+	const bool end = s->n_pending == 0;
 	struct {
 		struct control_header header;
 		unsigned char data[sizeof(s->pending)];
-	} message = { .header = { CONTROL_MAGIC, CONTROL_INPUT, (uint16_t)s->n_pending } };
+	} message = { .header = { CONTROL_MAGIC, end ? CONTROL_INPUT_END : CONTROL_INPUT, (uint16_t)s->n_pending } };
 
 	memcpy(message.data, s->pending, s->n_pending);
 	/* Never waits: who waits here does not read, and is dropped. */
-	if (send(s->fd, &message, sizeof(message.header) + s->n_pending, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+	if (send(s->fd, &message, sizeof(message.header) + s->n_pending, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
+	    errno == EPIPE || errno == ECONNRESET) { /* its end is read, too */
 		s->n_pending = 0;
-	else if (errno == EPIPE || errno == ECONNRESET)
-		s->n_pending = 0; /* its end is read, too */
-	else if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+		s->end_pending = s->end_pending && !end;
+	} else if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
 		return err_system(err, "control socket: send");
+	}
 	return 0;
 }
 
@@ -254,7 +258,7 @@ static int session_loop(struct session *s, struct err *err)
 
 	while (r == 0 && !s->ended && !s->detached) {
 		struct pollfd fds[] = {
-			{ .fd = s->fd, .events = (short)(POLLIN | (s->n_pending ? POLLOUT : 0)) },
+			{ .fd = s->fd, .events = (short)(POLLIN | (s->n_pending || s->end_pending ? POLLOUT : 0)) },
 			{ .fd = s->signals.fd, .events = POLLIN },
 			{ .fd = s->input && !s->n_pending ? STDIN_FILENO : -1, .events = POLLIN },
 		};
@@ -268,7 +272,7 @@ static int session_loop(struct session *s, struct err *err)
 			r = read_signal(s, err);
 		if (r == 0 && fds[2].revents)
 			read_input(s);
-		if (r == 0 && s->n_pending)
+		if (r == 0 && (s->n_pending || s->end_pending))
 			r = send_pending(s, err);
 		if (r == 0 && (fds[0].revents & ~POLLOUT))
 			r = read_output(s, err);
@@ -319,7 +323,7 @@ int attach_terminal(int client, const char *keys, const char *id)
 /* ---- nsrun attach ---- */
 
 struct attach_options {
-	enum tristate help, no_stdin, sig_proxy;
+	enum tristate help, no_stdin, end_stdin, sig_proxy;
 	const char *keys;
 };
 
@@ -328,6 +332,8 @@ static const struct option_row attach_rows[] = {
 		       "keys that leave the terminal (default: " DETACH_KEYS ")", "--detach-keys ctrl-]"),
 	COMMAND_OPTION(struct attach_options, no_stdin, "no-stdin", 0, NULL, TRISTATE, "only look: pass no input on",
 		       "--no-stdin"),
+	COMMAND_OPTION(struct attach_options, end_stdin, "end-stdin", 0, NULL, TRISTATE,
+		       "the end of this input is the end of the container's, too", "--end-stdin"),
 	COMMAND_OPTION(struct attach_options, sig_proxy, "sig-proxy", 0, NULL, TRISTATE,
 		       "pass signals on (default); =false: they end nsrun attach alone", "--sig-proxy=false"),
 	OPTION_HELP_ROW,
@@ -372,6 +378,7 @@ int command_attach(int argc, char *const *argv)
 	if (control_parse_keys(options.keys ? options.keys : DETACH_KEYS, session.keys, &session.n_keys, &err) < 0)
 		return report_error(stderr, &err);
 	session.input = options.no_stdin != YES;
+	session.ends_input = options.end_stdin == YES;
 	session.proxy = options.sig_proxy != NO;
 	return attach_to(names[0], &options, &session, &err);
 }

@@ -292,7 +292,7 @@ static int read_process(struct plan *plan, const struct plan_request *request, c
 		.interactive = request->detach == YES ? NO : request->interactive,
 	};
 	struct image_config recorded = { .path = container->dir, .user = user, .workdir = cwd };
-	const char *const *groups;
+	const char *const *groups = NULL;
 
 	if (request->detach == YES && request->terminal == YES)
 		return err_input(err, "--detach and --tty contradict each other: nobody would look at the terminal");

@@ -260,6 +260,20 @@ def test_input_end():
         s.close()
 
 
+def test_input_ends_when_it_was_said():
+    """One who pipes into a container: the next could go on, unless --end-stdin."""
+    with detached("/bin/sh", "-c", "cat; echo over", options=["-i"]) as c:
+        client = subprocess.Popen([binary(), "attach", c.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(None))
+        client.stdin.write(b"one\n")
+        client.stdin.close()
+        equal(client.stdout.readline(), b"one\n", "what the first client typed")
+        client.kill()
+        client.wait()
+        client.stdout.close()
+        second = c.nsrun("attach", "--end-stdin", input="two\n", timeout=20).check(0)
+        equal(second.stdout, "two\nover\n", "what the second one sees to the end")
+
+
 def test_socket_is_the_owners():
     with script("sleep 60") as c:
         mode = os.stat(c.dir).st_mode & 0o777

@@ -336,7 +336,7 @@ static bool taken(int ranges_fd, uint32_t *ret_first, int *ret_fd)
 static void auto_takes_from_nsremap(void **state)
 {
 	int ranges = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fds[8] = { 0 };
-	uint32_t first[8] = { 0 }, again;
+	uint32_t first[8] = { 0 }, again = 0;
 	struct err err = ERR_INIT;
 	size_t n = 0;
 	int fd = FD_NONE;
