@@ -267,7 +267,7 @@ static void test_values(void **state)
 	BAD(ERR_ID_OPTION_VALUE, "'seccomp='", "--security-opt", "secomp=x", "root");
 	BAD(ERR_ID_NOT_BUILT, "apparmor=x", "--security-opt", "apparmor=x", "root");
 	BAD(ERR_ID_NOT_BUILT, "bridge", "--network", "bridge", "root");
-	BAD(ERR_ID_OPTION_VALUE, "private, host", "--pid=hots", "root");
+	BAD(ERR_ID_OPTION_VALUE, "private, host", "--pid=elsewhere", "root");
 	BAD(ERR_ID_OPTION_VALUE, "monotonic=", "--time-offset", "realtime=5", "root");
 	line = GOOD("--pid=host", "--network=container:x", "--time-offset", "boottime=5",
 		    "--time-offset=monotonic=-1.5", "root");
@@ -304,7 +304,7 @@ static void test_unknown(void **state)
 	BAD(ERR_ID_UNKNOWN_OPTION, "did you mean --network?", "-network", "none", "root");
 	BAD(ERR_ID_UNKNOWN_OPTION, "did you mean --hostname?", "-hostnam", "x", "root");
 	BAD(ERR_ID_UNKNOWN_OPTION, "-e=nv", "-env", "A=B", "root");
-	BAD(ERR_ID_UNKNOWN_OPTION, "unknown option -P", "-P", "root");
+	BAD(ERR_ID_UNKNOWN_OPTION, "-P: unknown option", "-P", "root");
 
 	memset(long_word, '-', 2);
 	memset(long_word + 2, 'a', sizeof(long_word) - 3);
