@@ -567,7 +567,7 @@ def spied(kind):
     with Container(*ADMIN, who=how["who"]() if "who" in how else None) as c:
         control = c.exec("/helper", "spy", "sleep", "1").check().stdout
         contains(control, "ptrace of sleep", "what the spy sees of a process that it may look at")
-        spy = c.start("/helper", "spy", "nsrun", "%d" % (5 * SLOW))
+        spy = c.start("/helper", "spy", "nsrun", "%d" % max(5, 3 * SLOW))
         joined = 0
         while spy.poll() is None and joined < 5000:
             c.exec("/bin/true").check()
@@ -588,7 +588,7 @@ def spied_without_a_user_namespace():
             name = file.read().strip()
         launcher.terminate()
         launcher.communicate(timeout=10)
-        spy = c.start("/helper", "spy-caps", name, "%d" % (5 * SLOW))
+        spy = c.start("/helper", "spy-caps", name, "%d" % max(5, 3 * SLOW))
         joined = 0
         while spy.poll() is None and joined < 5000:
             c.exec("/bin/true").check()
