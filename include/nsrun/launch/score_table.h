@@ -33,7 +33,7 @@ STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits,
      NEEDS(STEP_CGROUP_CREATE), "openat write", "cgroups(7)",
      "Limits hold from the first instruction of init only if they are written before it is there. Removed with the group.")
 STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
-     NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "write fchownat", "cgroups(7)",
+     NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
      "--privileged: container root may make groups below its own, move its processes there and limit them by the controllers that the host offers (delegation). The limits of the group itself stay the host's.")
 STEP(NAMESPACES_OPEN, "namespaces.open", ROLE_RUNTIME, 0, STEP_ACTION, plan_joins, runtime_namespaces_open, runtime_namespaces_close,
      NEEDS(STEP_NONE), "openat ioctl", "ioctl_ns(2)",
