@@ -364,6 +364,11 @@ bool wants_umask(const struct plan *plan)
 	return plan->umask != 022; /* what init has already */
 }
 
+bool wants_caps_bound(const struct plan *plan)
+{
+	return caps_all() & ~plan->caps.bounding;
+}
+
 bool wants_no_new_privs(const struct plan *plan)
 {
 	return plan->no_new_privs;

@@ -264,7 +264,7 @@ STEP(SIGNALS_RESET, "signals.reset", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, worklo
 STEP(UMASK_WORKLOAD, "umask.workload", ROLE_WORKLOAD, 0, STEP_ACTION, wants_umask, workload_umask_set, NULL, NEEDS(STEP_UMASK_SET),
      "umask", "umask(2)",
      "--umask, for the workload alone: what nsrun makes before has the modes that it should have.")
-STEP(CAPS_BOUND, "caps.bound", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_bound, NULL, NEEDS(STEP_ROOT_DETACH),
+STEP(CAPS_BOUND, "caps.bound", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_bound, workload_caps_bound, NULL, NEEDS(STEP_ROOT_DETACH),
      "prctl", "capabilities(7)",
      "While CAP_SETPCAP is still there.")
 STEP(CAPS_KEEP, "caps.keep", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_keep, NULL, NEEDS(STEP_NONE),

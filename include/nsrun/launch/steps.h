@@ -53,6 +53,7 @@ bool wants_masks(const struct plan *plan);
 bool wants_sysctls(const struct plan *plan);
 bool wants_domainname(const struct plan *plan);
 bool wants_umask(const struct plan *plan);
+bool wants_caps_bound(const struct plan *plan);
 bool wants_no_new_privs(const struct plan *plan);
 bool wants_seccomp(const struct plan *plan);
 bool wants_caps_final(const struct plan *plan);
