@@ -79,7 +79,7 @@ static pid_t start(inside init, int in_fd, int out_fd, bool with_pty, const int 
 		setpgid(0, 0);
 		for (size_t i = 0; i < n; i++)
 			close(user_fds[i]);
-		alarm(60);
+		alarm(4 * 60);
 		_exit(supervisor(init, in_fd, out_fd, with_pty));
 	}
 	setpgid(pid, pid);
@@ -245,7 +245,7 @@ static void stops_and_continues(void **state)
 	ready_fd = pair[1];
 	pid = start(tell_pid, 0, 1, false, NULL, 0);
 	assert_int_equal(read(pair[0], &init, sizeof(init)), sizeof(init));
-	alarm(20);
+	alarm(4 * 20);
 	kill(pid, SIGTSTP);
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	assert_true(WIFSTOPPED(status));
@@ -257,7 +257,7 @@ static void stops_and_continues(void **state)
 	assert_int_equal(process_state(init), 'T');
 	kill(pid, SIGCONT);
 	assert_int_equal(ended(pid), 0);
-	alarm(0);
+	alarm(4 * 0);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -582,7 +582,7 @@ static int in_pid_namespace(inside pid1)
 		one = fork();
 		if (one == 0)
 			_exit(getpid() == 1 ? pid1() : 78);
-		alarm(60);
+		alarm(4 * 60);
 		waitpid(one, &status, 0);
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	}
@@ -766,7 +766,7 @@ static void reaper_stops(void **state)
 		one = fork();
 		if (one == 0)
 			_exit(run_stop());
-		alarm(20);
+		alarm(4 * 20);
 		nap(500);
 		kill(one, SIGCONT);
 		waitpid(one, &status, 0);
