@@ -294,7 +294,8 @@ refuse_exposed() {
 	alone can search (chmod 0700)$( ((EUID == 0)) && printf '; --owner USER')"
 }
 
-# in_map [--offline] COMMAND...: as root of the map, able to write in $work, which is its working directory, and nowhere else: the descriptors
+# in_map [--offline] COMMAND...: as root of the map, able to write in $work, which is its working directory, and
+# nowhere else: the descriptors
 # of the directories above lead to mounts that can be written.
 # Input is descriptor 3. The status is COMMAND's.
 in_map() {
@@ -308,7 +309,8 @@ in_map_start() {
 		shift
 	fi
 	# In the background, since a trap waits for a command in the foreground.
-	"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --prog "$prog" "${more[@]}" -- "$@" <&3 3<&- {place_fd}<&- {stage_fd}<&- &
+	"${python[@]}" "$here/lib/confine.py" "${confine_ids[@]}" --place "$work" --prog "$prog" "${more[@]}" -- "$@" \
+		<&3 3<&- {place_fd}<&- {stage_fd}<&- &
 	child=$!
 }
 in_map_wait() {
