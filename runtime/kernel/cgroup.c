@@ -169,14 +169,19 @@ int cgroup_probe(struct cgroup_host *ret, struct err *err)
 		all_v1 = all_v1 && p->host.v1_mount[c][0];
 	if (p->host.v2_mount[0] && !all_v1) {
 		snprintf(path, sizeof(path), "%s/cgroup.controllers", p->host.v2_mount);
-		r = file_read_virtual_at(AT_FDCWD, path, SMALL_FILE_MAX, &controllers, NULL, err);
-		if (r < 0)
+		struct err refused = ERR_INIT;
+
+		r = file_read_virtual_at(AT_FDCWD, path, SMALL_FILE_MAX, &controllers, NULL, &refused);
+		/* Something else is mounted over it: open_v2_mount() says so to whom it matters. */
+		if (r < 0 && r != -ENOENT) {
+			*err = refused;
 			return r;
-		for (char *s = controllers; *s; s++)
+		}
+		for (char *s = controllers; s && *s; s++)
 			if (*s == ' ' || *s == '\n')
 				*s = ',';
 		for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-			p->host.v2_controller[c] = list_has(controllers, cgroup_controller_name(c));
+			p->host.v2_controller[c] = controllers && list_has(controllers, cgroup_controller_name(c));
 	}
 	*ret = p->host;
 	return 0;

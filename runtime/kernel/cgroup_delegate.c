@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define LIST_MAX (64 * 1024)
+#define PROCS_MAX ((size_t)64 << 20) /* see cgroup_life.c */
 
 static bool has_word(const char *list, const char *word, size_t len)
 {
@@ -24,6 +25,22 @@ static bool has_word(const char *list, const char *word, size_t len)
 	return false;
 }
 
+/*
+ * cgroups(7), threaded mode: in a group with processes a threaded controller (cpu, cpuset, pids) can be handed down, but what is below then
+ * is "domain invalid" and takes no process. The root of the hierarchy alone may hold processes; it has no cgroup.type.
+ */
+bool cgroup_may_hand_down_v2(const char *dir)
+{
+	_cleanup_free_ char *procs = NULL;
+	char file[2 * CGROUP_PATH_MAX + 32];
+
+	snprintf(file, sizeof(file), "%s/cgroup.type", dir);
+	if (access(file, F_OK) < 0)
+		return true;
+	snprintf(file, sizeof(file), "%s/cgroup.procs", dir);
+	return file_read_virtual_at(AT_FDCWD, file, PROCS_MAX, &procs, NULL, NULL) == 0 && !procs[0];
+}
+
 static void hand_down_all(const char *dir)
 {
 	_cleanup_free_ char *offered = NULL, *given = NULL;
@@ -34,6 +51,8 @@ static void hand_down_all(const char *dir)
 		return;
 	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", dir);
 	if (file_read_virtual_at(AT_FDCWD, file, LIST_MAX, &given, NULL, NULL) < 0)
+		return;
+	if (!cgroup_may_hand_down_v2(dir))
 		return;
 	/* One by one: one that is refused takes the others of its write with it. */
 	for (const char *p = offered; *(p += strspn(p, " \n"));) {

@@ -277,7 +277,7 @@ static int enable_v2(const struct cgroup_host *host, const char *path, const cha
 		dir[i] = '\0';
 		snprintf(file, sizeof(file), "%s/cgroup.subtree_control", dir);
 		if (!file_lists(dir, "cgroup.subtree_control", name)) {
-			r = file_write_at(AT_FDCWD, file, word, NULL);
+			r = cgroup_may_hand_down_v2(dir) ? file_write_at(AT_FDCWD, file, word, NULL) : -EBUSY;
 			if (r < 0)
 				return err_set(err, ERR_SYSTEM,
 					       r == -EBUSY			  ? ERR_ID_CGROUP_BUSY

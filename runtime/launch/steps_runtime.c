@@ -135,6 +135,10 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 			"--cgroupns %s: the container's own group lies outside of that namespace, and cgroup2 is mounted "
 			"with nsdelegate",
 			plan->ns[NS_CGROUP].word);
+	/* CLONE_INTO_CGROUP asks for write permission on the cgroup.procs of the group around both; setns(2) never fails so. */
+	if (pid == -EACCES && launch->cgroup_fd >= 0 && plan->enter)
+		return err_set(err, ERR_REFUSED, ERR_ID_GROUP_CONTAINMENT, EACCES, "%s: its control group %s",
+			       plan->enter->label, plan->cgroup_path);
 	if (pid < 0 && (join.n_before || plan->enter)) {
 		*err = refused;
 		return (int)pid;

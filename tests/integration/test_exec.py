@@ -447,6 +447,36 @@ def test_group_that_gives_controllers():
                 write(ours + "/cgroup.freeze", "0")
 
 
+@test(root=True)
+def test_group_of_a_delegation():
+    """cgroups(7), delegation containment: from outside of the delegated group nothing can be put into the container's."""
+    top = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
+    if not top:
+        skip("needs a v2 hierarchy")
+    who = ranger()
+    group = os.path.join(top[0], "nsrun-test-exec-%d" % os.getpid())
+    started = None
+    os.makedirs(group + "/session")
+    try:
+        for path in (group, group + "/session"):
+            for name in ("", "cgroup.procs", "cgroup.subtree_control"):
+                os.chown(os.path.join(path, name), who.uid, who.gid)
+        within = ["/bin/sh", "-c", "echo $$ >%s/session/cgroup.procs && exec setpriv --reuid %d --regid %d --clear-groups \"$@\""
+                  % (group, who.uid, who.gid), "sh", binary()]
+        env = environment(who.name)
+        started = run([*within, "-d", own_tree(who.name), "sleep", "300"], env=env).check().stdout.strip()
+        group_of = next(one for one in json.loads(nsrun(["inspect", started], user=who.name).check().stdout))["cgroup"]
+        contains(group_of, os.path.basename(group) + "/nsrun/", "the container's group")
+        refused(nsrun(["exec", started, "true"], user=who.name), "group-containment", group_of)
+        run([*within, "exec", started, "cat", "/proc/self/cgroup"], env=env).check()
+    finally:
+        if started:
+            nsrun(["rm", "-f", started], user=who.name).check()
+        for path in (group + "/nsrun", group + "/session", group):
+            with contextlib.suppress(FileNotFoundError):
+                os.rmdir(path)
+
+
 def write(path, text):
     with open(path, "w") as file:
         file.write(text)

@@ -257,10 +257,11 @@ def end_of_outer(number):
 
 def test_limits():
     """What cannot be handed down is an error; what can be is applied."""
-    result = inside("exec nsrun -m 64m --read-only /mine /bin/true")
-    if result.status != 0:
-        check("[no-controller]" in result.stderr or "[no-delegation]" in result.stderr or "[cgroup-busy]" in result.stderr, repr(result))
-        contains(result.stderr, "memory", "stderr")
+    for option, name in (("-m 64m", "memory"), ("--pids-limit 20", "pids")):
+        result = inside("nsrun %s --read-only /mine /bin/true || exit; exec nsrun --read-only /mine /bin/true" % option)
+        if result.status != 0:
+            check("[no-controller]" in result.stderr or "[no-delegation]" in result.stderr or "[cgroup-busy]" in result.stderr, repr(result))
+            contains(result.stderr, name, "stderr")
 
 
 # ---- refusals ------------------------------------------------------------------------------------------------------

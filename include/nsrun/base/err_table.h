@@ -178,3 +178,6 @@ ERR_ID(SECCOMP_AROUND, "seccomp-around",
 ERR_ID(STATE_READONLY, "state-readonly",
        "records of containers need a place to write, also beside a read-only root: mount a tmpfs on /run (in a container: --tmpfs /run on the one around), or, as an "
        "ordinary user, set XDG_RUNTIME_DIR to a directory of your own in one")
+ERR_ID(GROUP_CONTAINMENT, "group-containment",
+       "the container runs in a delegated control group, which processes can be put into from within the same delegation alone (cgroups(7), delegation "
+       "containment): start nsrun from there too, as systemd-run --user --scope nsrun exec ... does")
