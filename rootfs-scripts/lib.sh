@@ -294,10 +294,9 @@ refuse_exposed() {
 	alone can search (chmod 0700)$( ((EUID == 0)) && printf '; --owner USER')"
 }
 
-# in_map [--offline] COMMAND...: as root of the map, able to write in $work, which is its working directory, and
-# nowhere else: the descriptors
-# of the directories above lead to mounts that can be written.
-# Input is descriptor 3. The status is COMMAND's.
+# in_map [--offline] COMMAND...: as root of the map, able to write in $work, which is its working directory, and nowhere
+# else: the descriptors of the directories above are closed, since they lead to mounts that can be written. Input is
+# descriptor 3. The status is COMMAND's.
 in_map() {
 	in_map_start "$@"
 	in_map_wait
