@@ -192,11 +192,17 @@ static int open_userns(const struct launch *launch, int *ret_fd, struct err *err
 int runtime_rootfs_idmap(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int userns = FD_NONE;
-	const int r = open_userns(launch, &userns, err);
+	struct err refused = ERR_INIT;
+	int r = open_userns(launch, &userns, err);
 
 	if (r < 0)
 		return r;
-	return mount_idmap(launch->rootfs_mount, userns, true, launch->plan->rootfs.source, err);
+	r = mount_idmap(launch->rootfs_mount, userns, true, launch->plan->rootfs.source, &refused);
+	if (r < 0 && launch->plan->rootfs_copied && refused.id == ERR_ID_NOT_IDMAPPABLE)
+		refused.id = ERR_ID_COPY_NOT_IDMAPPABLE;
+	if (r < 0)
+		*err = refused;
+	return r;
 }
 
 int runtime_volumes_idmap(struct launch *launch, struct err *err)

@@ -181,3 +181,6 @@ ERR_ID(STATE_READONLY, "state-readonly",
 ERR_ID(GROUP_CONTAINMENT, "group-containment",
        "the container runs in a delegated control group, which processes can be put into from within the same delegation alone (cgroups(7), delegation "
        "containment): start nsrun from there too, as systemd-run --user --scope nsrun exec ... does")
+ERR_ID(COPY_NOT_IDMAPPABLE, "copy-not-idmappable",
+       "the copy that --ephemeral makes is a tmpfs, which has idmapped mounts since Linux 6.3. Before: a tree that belongs to the container's range, such as "
+       "--owner of rootfs-scripts makes it (inside a container --owner 4096:4096), without --ephemeral; a tree on ext4, xfs or btrfs; or --userns=host")
