@@ -402,14 +402,14 @@ AS_USER = "setpriv --reuid %d --regid %d --clear-groups env XDG_RUNTIME_DIR="
 def test_read_only_root():
     before = leftovers()
     result = on_read_only("""
-        $NSRUN --userns-remap dummy --read-only $TREE /bin/sh -c 'id -u; ! touch /made 2>/dev/null'; echo $?
-        $NSRUN --userns-remap dummy $TREE /bin/sh -c '! touch /made 2>/dev/null'; echo $?
-        $NSRUN --userns-remap dummy --ephemeral $TREE /bin/touch /made; echo $?
-        $NSRUN --userns-remap dummy -m 64m --pids-limit 20 --security-opt seccomp=docker --read-only $TREE /bin/true; echo $?
-        $NSRUN -d --name ro --userns-remap dummy $TREE /bin/sh -c 'echo words; exec sleep 100' >/dev/null; echo $?
-        for i in 1 2 3 4 5 6 7 8 9; do $NSRUN logs ro | grep words && break; sleep 0.1; done
-        $NSRUN stop -t 0 ro >/dev/null 2>&1; $NSRUN rm ro; $NSRUN gc
-        """ + AS_USER % (ranger().uid, ranger().gid) + """/run/user/%d $NSRUN --read-only $MINE /usr/bin/id -u; echo $?""" % ranger().uid)
+        \"$NSRUN\" --userns-remap dummy --read-only $TREE /bin/sh -c 'id -u; ! touch /made 2>/dev/null'; echo $?
+        \"$NSRUN\" --userns-remap dummy $TREE /bin/sh -c '! touch /made 2>/dev/null'; echo $?
+        \"$NSRUN\" --userns-remap dummy --ephemeral $TREE /bin/touch /made; echo $?
+        \"$NSRUN\" --userns-remap dummy -m 64m --pids-limit 20 --security-opt seccomp=docker --read-only $TREE /bin/true; echo $?
+        \"$NSRUN\" -d --name ro --userns-remap dummy $TREE /bin/sh -c 'echo words; exec sleep 100' >/dev/null; echo $?
+        for i in 1 2 3 4 5 6 7 8 9; do \"$NSRUN\" logs ro | grep words && break; sleep 0.1; done
+        \"$NSRUN\" stop -t 0 ro >/dev/null 2>&1; \"$NSRUN\" rm ro; \"$NSRUN\" gc
+        """ + AS_USER % (ranger().uid, ranger().gid) + """/run/user/%d \"$NSRUN\" --read-only $MINE /usr/bin/id -u; echo $?""" % ranger().uid)
     equal(result.check(0).stdout.split("\n"), ["0", "0", "0", "0", "0", "0", "words", "ro", "nothing to remove", "0", "0", ""],
           "output; %r" % result)
     assert_clean(before)
@@ -418,11 +418,11 @@ def test_read_only_root():
 def test_read_only_run():
     """Records cannot be written: one error that names the place."""
     before = leftovers()
-    for prepare in ("mount -o remount,ro /run", "$NSRUN --userns-remap dummy $TREE /bin/true; mount -o remount,ro /run"):
-        refused(on_read_only(prepare + "; exec $NSRUN --userns-remap dummy $TREE /bin/true"), "state-readonly", "/run/nsrun", "tmpfs")
-        on_read_only(prepare + "; $NSRUN ls").check(0)
-    refused(on_read_only("mount -o remount,ro /run; exec $NSRUN gc"), "state-readonly", "/run/nsrun", "tmpfs")
-    refused(on_read_only("exec " + AS_USER % (ranger().uid, ranger().gid) + " $NSRUN --read-only $MINE /bin/true"), "state-readonly",
+    for prepare in ("mount -o remount,ro /run", "\"$NSRUN\" --userns-remap dummy $TREE /bin/true; mount -o remount,ro /run"):
+        refused(on_read_only(prepare + "; exec \"$NSRUN\" --userns-remap dummy $TREE /bin/true"), "state-readonly", "/run/nsrun", "tmpfs")
+        on_read_only(prepare + "; \"$NSRUN\" ls").check(0)
+    refused(on_read_only("mount -o remount,ro /run; exec \"$NSRUN\" gc"), "state-readonly", "/run/nsrun", "tmpfs")
+    refused(on_read_only("exec " + AS_USER % (ranger().uid, ranger().gid) + " \"$NSRUN\" --read-only $MINE /bin/true"), "state-readonly",
             "/tmp/nsrun-%d" % ranger().uid, "XDG_RUNTIME_DIR")
     assert_clean(before)
 
@@ -430,20 +430,20 @@ def test_read_only_run():
 def test_read_only_etc():
     """The user nsremap cannot be made; a range without a user can be taken."""
     private = rootfs(private=True)
-    result = on_read_only("grep -q nsremap /etc/passwd && exit 3; exec $NSRUN --userns-remap default --read-only %s /bin/true" % private)
+    result = on_read_only("grep -q nsremap /etc/passwd && exit 3; exec \"$NSRUN\" --userns-remap default --read-only %s /bin/true" % private)
     if result.status == 3:
         skip("this host has the user nsremap")
     check(result.status == 125, repr(result))
     contains(result.stderr, "--userns-remap default: ", "stderr")
     contains(result.stderr, "nsremap", "stderr")
-    on_read_only("exec $NSRUN --read-only %s /bin/true" % private).check(0)
+    on_read_only("exec \"$NSRUN\" --read-only %s /bin/true" % private).check(0)
 
 
 def test_read_only_tree_without_mount_points():
     tree = rootfs(owner=dummy().name, fresh=True)
     os.rmdir(tree + "/proc")
-    refused(on_read_only("exec $NSRUN --userns-remap dummy %s /bin/true" % tree), "mount-point-missing", "/proc", "--ephemeral")
-    on_read_only("exec $NSRUN --userns-remap dummy --ephemeral %s /bin/true" % tree).check(0)
+    refused(on_read_only("exec \"$NSRUN\" --userns-remap dummy %s /bin/true" % tree), "mount-point-missing", "/proc", "--ephemeral")
+    on_read_only("exec \"$NSRUN\" --userns-remap dummy --ephemeral %s /bin/true" % tree).check(0)
 
 
 if __name__ == "__main__":

@@ -186,12 +186,14 @@ def test_rootfs_of_another_range():
 
 
 def test_root_owned_file_system_without_idmap():
-    where = tmp("hidden", 0o700)
-    merged = tmp("hidden/merged")
+    """An overlay whose own root nobody else can search: what hides a tree counts on its own mount, wherever the tests run."""
+    where, top = tmp("hidden", 0o700), tmp("hidden/merged")
     for name in ("upper", "work"):
         os.mkdir(os.path.join(where, name))
-    source = rootfs()
-    mount("overlay", merged, "overlay", 0, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work" % (source, where, where))
+    source = rootfs(fresh=True)
+    merged = os.path.join(top, os.path.basename(source))
+    mount("overlay", top, "overlay", 0, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work" % (os.path.dirname(source), where, where))
+    os.chmod(top, 0o700)
     try:
         refused(launch(merged, "/bin/true"), merged, "overlay")
         refused(launch(merged, "/bin/true", options=["--read-only"]), merged, "overlay")
@@ -200,7 +202,7 @@ def test_root_owned_file_system_without_idmap():
                       options=["--ephemeral"]).check(0, "0\n0\n0")
         check(not os.path.exists(merged + "/made") and os.path.exists(merged + "/usr/share"), "it was written: %r" % run_)
     finally:
-        umount(merged)
+        umount(top)
 
 
 def test_range_owned_file_system_without_idmap():
