@@ -33,7 +33,7 @@ def fish(line, cwd=None):
     needs_program("fish")
     home = tmp("fish")
     path = os.path.dirname(binary())
-    script = "set PATH %s $PATH; source %s; complete -C %s" % (path, completion("nsrun.fish"), "'%s'" % line)
+    script = "set PATH '%s' $PATH; source '%s'; complete -C '%s'" % (path, completion("nsrun.fish"), line)
     result = run(["fish", "--no-config", "-c", script], cwd=cwd, env={"HOME": home}).check(0)
     return set(one.split("\t")[0] for one in result.stdout.splitlines())
 
@@ -153,7 +153,7 @@ def test_readline():
     with Pty(["bash", "--norc", "--noprofile", "-i"], env={"PS1": "ready> ", "PATH": os.path.dirname(binary()) + ":/usr/bin:/bin"},
              cwd=here) as terminal:
         terminal.expect("ready> ")
-        terminal.write("bind 'set enable-bracketed-paste off'; source %s\n" % completion("nsrun"))
+        terminal.write("bind 'set enable-bracketed-paste off'; source '%s'\n" % completion("nsrun"))
         for typed, wanted in (("nsrun --network=no", "nsrun --network=none "), ("nsrun --trace-f", "nsrun --trace-file="),
                               ("nsrun --security-opt seccomp=un", "nsrun --security-opt seccomp=unconfined "),
                               ("nsrun --cap-dr", "nsrun --cap-drop="), ("nsrun rootf", "nsrun rootfs/"), ("nsrun hel", "nsrun help "),
