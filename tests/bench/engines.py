@@ -10,7 +10,7 @@ import time
 from common import *
 
 GOALS = {"crun": 1 / 2.5, "runc": 1 / 10}  # performance: so much of their time
-COLD_RUNS = 5
+COLD_RUNS = 9
 
 
 def version(engine):

@@ -128,7 +128,8 @@ def many(bench, args, gates):
         listed = subprocess.run([bench.nsrun, "ls", "-q"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
         report(len(listed) == len(names), "ls lists all %d (%d)" % (len(names), len(listed)))
         after = timed(bench.launch(), 30)
-        # The parser of the kernel's tables is the machine's, and so is the noise of a thousand processes: a ratio in one run.
+        # What grows is the kernel's: pivot_root(2) looks at the root directory of every process (chroot_fs_refs), and the mount of a sysfs
+        # at every other one of a network namespace. The rows root.pivot and sys.mount of a trace show it.
         print("the next start: %.2f ms, %.2f ms before" % (after * 1e3, before * 1e3))
         gates.check("beside-%d" % args.running, after / before, "a start beside %d running containers takes %%.2f times the first" % args.running, 1.2)
     finally:
