@@ -58,7 +58,22 @@ struct plan_request {
 	const char *pid, *ipc, *uts, *cgroupns, *time, *network;
 	const char *const *time_offsets; /* monotonic=SECONDS, boottime=SECONDS */
 
-	const char *memory, *pids_limit, *cpus;
+	/* Limits: plan/limits.c; the values of kernel/cgroup_resources.h */
+	const char *memory, *memory_reservation, *memory_swap; /* bytes with a suffix; "-1", "unlimited" */
+	const char *cpus;				       /* "1.5" */
+	const char *cpu_shares, *cpuset_cpus, *cpuset_mems;
+	const char *pids_limit;
+	const char *const *device_read_bps,
+		*const *device_write_bps; /* PATH:RATE, or MAJOR:MINOR:RATE; bytes with a suffix */
+	const char *const *device_read_iops, *const *device_write_iops; /* the same; a number a second */
+	const char *const *io_weight;					/* WEIGHT, or DEVICE:WEIGHT */
+	const char *const *hugetlb;					/* PAGESIZE=LIMIT: "2m=64m" */
+	const char *const *cgroup;					/* KEY=VALUE: a file of the v2 group */
+	const char *cgroup_parent;					/* PATH, or NAME.slice of the systemd manager */
+	const char *cgroup_manager;					/* "auto", "cgroupfs", "systemd", "disabled" */
+
+	const char *const *devices;	 /* PATH[:DST][:rwm] */
+	const char *const *device_rules; /* "c 10:200 rwm", "b *:* r", "a": cgroup-v1/devices.rst */
 
 	const char *const *cap_add, *const *cap_drop;
 	const char *const *security_opts; /* seccomp=FILE|default|strict|docker|unconfined, no-new-privileges[=BOOL] */

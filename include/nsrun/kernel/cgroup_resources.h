@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every limit that nsrun knows, in one table: where the runtime specification (config-linux.md, "Control groups") has it, the option of a
+ * one-shot launch, the file of cgroup v2 with its conversion, the file of cgroup v1. Faces make a list of values; from it follow the
+ * controllers that are needed, the files that are written at launch and by update, config.json of --spec, and what stats and inspect show.
+ */
+#ifndef NSRUN_KERNEL_CGROUP_RESOURCES_H
+#define NSRUN_KERNEL_CGROUP_RESOURCES_H
+
+#include <nsrun/base/arena.h>
+#include <nsrun/kernel/cgroup.h>
+
+enum cgroup_resource {
+	/* memory */
+	CGROUP_MEMORY_LIMIT,	   /* bytes; -1: none */
+	CGROUP_MEMORY_RESERVATION, /* bytes; -1: none */
+	CGROUP_MEMORY_SWAP,	   /* bytes of memory and swap together; -1: none */
+	CGROUP_MEMORY_SWAPPINESS,  /* 0 to 100; v1 alone has it for a group */
+	CGROUP_MEMORY_NO_OOM_KILL, /* 1: disableOOMKiller; v1 alone has it */
+	/* cpu */
+	CGROUP_CPU_SHARES,     /* 2 to 262144; on v2 a weight */
+	CGROUP_CPU_QUOTA,      /* microseconds each period; -1: none */
+	CGROUP_CPU_PERIOD,     /* microseconds */
+	CGROUP_CPU_BURST,      /* microseconds */
+	CGROUP_CPU_IDLE,       /* 0, 1 */
+	CGROUP_CPU_RT_RUNTIME, /* microseconds; v1 alone */
+	CGROUP_CPU_RT_PERIOD,
+	CGROUP_CPUSET_CPUS, /* .text: a list as in cpuset(7) */
+	CGROUP_CPUSET_MEMS,
+	/* pids */
+	CGROUP_PIDS_LIMIT, /* tasks; -1: none */
+	/* blockIO; of one device where .major and .minor are said */
+	CGROUP_IO_WEIGHT,      /* 10 to 1000; on v2 1 to 10000 */
+	CGROUP_IO_LEAF_WEIGHT, /* v1 before 5.0 alone: no kernel of today has it */
+	CGROUP_IO_WEIGHT_DEVICE,
+	CGROUP_IO_LEAF_WEIGHT_DEVICE,
+	CGROUP_IO_READ_BPS,
+	CGROUP_IO_WRITE_BPS,
+	CGROUP_IO_READ_IOPS,
+	CGROUP_IO_WRITE_IOPS,
+	/* by name: .text */
+	CGROUP_HUGETLB_LIMIT, /* .text: page size as the kernel spells it, "2MB", "1GB"; bytes */
+	CGROUP_RDMA_HANDLES,  /* .text: device */
+	CGROUP_RDMA_OBJECTS,
+	CGROUP_NET_CLASS,    /* v1 alone */
+	CGROUP_NET_PRIORITY, /* .text: interface; v1 alone */
+	CGROUP_UNIFIED,	     /* .text: name of a file of the v2 group; .value_text: what is written */
+	CGROUP_RESOURCE_COUNT
+};
+
+struct cgroup_value {
+	enum cgroup_resource resource;
+	int64_t number;
+	const char *text, *value_text; /* see above; NULL where the resource has none */
+	uint32_t major, minor;	       /* of the block device */
+};
+
+/* In the order in which they were said. Of two values of the same resource (and device, and text) the later one counts: cgroup_resources_add(). */
+struct cgroup_resources {
+	struct cgroup_value *values;
+	size_t n;
+	bool check_before_update; /* memory.checkBeforeUpdate: refuse a limit below what is used now */
+};
+
+/* One row of the table. */
+struct cgroup_resource_row {
+	enum cgroup_ctl controller;
+	const char
+		*oci; /* below linux.resources: "memory.limit"; blockIO.throttleReadBpsDevice[] for arrays of objects */
+	const char *option; /* of the one-shot face, without dashes; NULL: none */
+	int64_t min, max;   /* of .number; -1 besides where .unlimited */
+	bool unlimited;
+	const char *unit;      /* of messages: "bytes", "microseconds", "" */
+	const char *v2_file;   /* NULL: v2 has nothing of the kind */
+	const char *v1_file;   /* NULL: v1 has nothing of the kind */
+	const char *v2_remedy; /* where v2_file is NULL: what to use instead */
+};
+const struct cgroup_resource_row *cgroup_resource_row(enum cgroup_resource resource);
+
+/* Appends, or replaces the value of the same resource, device and text. Strings are borrowed. */
+int cgroup_resources_add(struct arena *arena, struct cgroup_resources *resources, const struct cgroup_value *value,
+			 struct err *err);
+/* NULL: not said. The first one, for those that are by device or name. */
+const struct cgroup_value *cgroup_resources_find(const struct cgroup_resources *resources,
+						 enum cgroup_resource resource);
+/* `number`, or `otherwise` where it is not said. */
+int64_t cgroup_resources_number(const struct cgroup_resources *resources, enum cgroup_resource resource,
+				int64_t otherwise);
+/* The controllers that these values need on this host, as 1 << enum cgroup_ctl: those of unified keys come from their names. */
+unsigned cgroup_resources_controllers(const struct cgroup_resources *resources);
+
+/*
+ * One file of a group and what shall be written to it, as it follows from the values: what launch, update, a systemd scope and --dry-run go by.
+ * Ordered as the kernel wants them written (memory.memsw after memory on v1, the period before the quota).
+ */
+struct cgroup_setting {
+	enum cgroup_ctl controller;
+	bool v2;
+	char file[64];
+	char value[256];
+	const struct cgroup_value *from; /* NULL: follows from another one (no swap beside a memory limit) */
+	uint8_t check;			 /* enum cgroup_check: how the file shows that it was taken */
+	bool optional;			 /* left out where the kernel has no such file */
+};
+#define CGROUP_SETTINGS_MAX 128
+
+/* Are the numbers in range, and not at odds with each other (swap below the limit, burst above the quota)? No host is needed. */
+int cgroup_resources_check(const struct cgroup_resources *resources, struct err *err);
+/* Fills `ret` (of CGROUP_SETTINGS_MAX) for this host. ERR_ID_NO_CONTROLLER, ERR_ID_V1_ONLY, ERR_ID_V2_ONLY with the resource's name and remedy. */
+int cgroup_settings(const struct cgroup_host *host, const struct cgroup_resources *resources,
+		    struct cgroup_setting *ret, size_t *ret_n, struct err *err);
+
+/*
+ * Can these limits be applied under this parent? Names the option's controller and the remedy: for an ordinary user the exact drop-in of systemd,
+ * for root the boot parameter or the group that must delegate. No side effect.
+ */
+int cgroup_check_limits(const struct cgroup_host *host, const char *parent, const struct cgroup_resources *resources,
+			struct err *err);
+/* Makes the groups of the needed controllers (v1 directories; on v2 subtree_control of the groups around, only these controllers), writes the settings,
+ * and reads each one back: ERR_ID_LIMIT_NOT_APPLIED where the kernel holds another value. On failure nothing is left but the parent. */
+int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *resources,
+			struct err *err);
+/*
+ * Changes a living group. `before`: the values that it was made with or updated to, since some files follow from several (v2's swap). All or nothing:
+ * what was written is put back when a later file is refused. A limit below what is used now is an error with check_before_update, and otherwise
+ * what the kernel makes of it. The controllers must have been given at launch or be enabled by now; a v1 hierarchy in which the container has no group is
+ * an error that says so.
+ */
+int cgroup_update_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *before,
+			 const struct cgroup_resources *changes, struct err *err);
+
+#endif
