@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of a group: of its processes, of the groups below it, of itself. */
+#include <nsrun/kernel/cgroup.h>
+
+#include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define PROCS_MAX ((size_t)64 << 20) /* numbers of at most seven digits, since pid_max is at most 4194304 (proc(5)) */
+#define KILL_BATCH 64		     /* descriptors that are held at once: far below the usual limit of 1024 */
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static unsigned left_ms(uint64_t deadline)
+{
+	const uint64_t now = now_ms();
+
+	return now < deadline ? (unsigned)(deadline - now) : 0;
+}
+
+/* ---- processes ---- */
+
+/* Is this number a line of the text of cgroup.procs? */
+static bool procs_has(const char *procs, pid_t pid)
+{
+	for (char *end, *p = (char *)procs; *p; p = end) {
+		if ((pid_t)strtol(p, &end, 10) == pid)
+			return true;
+		end += strspn(end, "\n");
+		if (end == p)
+			break;
+	}
+	return false;
+}
+
+/* pidfds of the next numbers of the text; *p moves on. */
+static size_t open_some(char **p, int *fds, pid_t *pids)
+{
+	size_t n = 0;
+
+	for (char *end; **p && n < KILL_BATCH; *p = end) {
+		const pid_t pid = (pid_t)strtol(*p, &end, 10);
+
+		if (end == *p) {
+			end += strlen(end);
+			continue;
+		}
+		end += strspn(end, "\n");
+		if (pid <= 1) /* 0: a process of a pid namespace that we cannot see */
+			continue;
+		fds[n] = pidfd_open(pid, 0);
+		pids[n] = pid;
+		n += fds[n] >= 0;
+	}
+	return n;
+}
+
+/*
+ * SIGKILL to every process of one group, for v1, which has no cgroup.kill. A number read from cgroup.procs may belong to another process
+ * a moment later, so: take pidfds, look again whether the numbers are still in the group, and only then signal the pidfds. What is signalled
+ * forks no more (copy_process() in the kernel looks for signals first), what is forked meanwhile the next round finds.
+ */
+static void kill_listed(int dirfd)
+{
+	_cleanup_free_ char *before = NULL;
+	char *p;
+
+	if (file_read_virtual_at(dirfd, "cgroup.procs", PROCS_MAX, &before, NULL, NULL) < 0)
+		return;
+	p = before;
+	while (*p) {
+		_cleanup_free_ char *after = NULL;
+		int fds[KILL_BATCH];
+		pid_t pids[KILL_BATCH];
+		const size_t n = open_some(&p, fds, pids);
+		const bool known =
+			n && file_read_virtual_at(dirfd, "cgroup.procs", PROCS_MAX, &after, NULL, NULL) == 0;
+
+		for (size_t i = 0; i < n; i++) {
+			if (known && procs_has(after, pids[i]))
+				(void)pidfd_send_signal(fds[i], SIGKILL, NULL, 0);
+			close(fds[i]);
+		}
+	}
+}
+
+/* ---- groups below ---- */
+
+/* The way down from the group to be removed: a name and the place in its parent's listing for each level. */
+struct way {
+	char *text; /* names one after another, each with its NUL */
+	size_t size, used;
+	struct level {
+		size_t name;
+		long next;
+	} *levels;
+	size_t depth, room;
+};
+
+static void way_done(struct way *way)
+{
+	free(way->text);
+	free(way->levels);
+}
+
+static int way_push(struct way *way, const char *name, long next)
+{
+	const size_t len = strlen(name) + 1;
+
+	if (way->depth == way->room) {
+		const size_t room = way->room ? 2 * way->room : 64;
+		struct level *more = reallocarray(way->levels, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		way->levels = more;
+		way->room = room;
+	}
+	if (way->used + len > way->size) {
+		const size_t size = 2 * way->size + NAME_MAX + 1;
+		char *more = realloc(way->text, size);
+
+		if (!more)
+			return -ENOMEM;
+		way->text = more;
+		way->size = size;
+	}
+	memcpy(way->text + way->used, name, len);
+	way->levels[way->depth++] = (struct level){ .name = way->used, .next = next };
+	way->used += len;
+	return 0;
+}
+
+/*
+ * Removes what can be removed of one group's listing, from `from` on, and stops at the first that cannot: it is put on the way and opened, since
+ * it has groups or processes itself. *ret_below is FD_NONE at the end of the listing. `kill` is for v1.
+ */
+static int prune_level(DIR *dir, struct way *way, bool kill, int *ret_below)
+{
+	for (struct dirent *d; (d = readdir(dir));) {
+		int fd;
+
+		if (d->d_type != DT_DIR || streq(d->d_name, ".") || streq(d->d_name, ".."))
+			continue;
+		if (unlinkat(dirfd(dir), d->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			continue;
+		if (errno != EBUSY)
+			return -errno;
+		fd = openat(dirfd(dir), d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0)
+			return -errno;
+		if (way_push(way, d->d_name, telldir(dir)) < 0) {
+			close(fd);
+			return -ENOMEM;
+		}
+		if (kill)
+			kill_listed(fd);
+		*ret_below = fd;
+		return 0;
+	}
+	*ret_below = FD_NONE;
+	return 0;
+}
+
+/*
+ * Removes the groups below `group_fd`, deepest first, each looked at once: a container may have nested thousands, and side by side as many. One
+ * descriptor is held at a time, however deep that is; "..", which needs no permission that the way down did not need, leads back: a group cannot be
+ * moved to another parent. Returns 0, also when some stay, or why none can be reached.
+ */
+static int prune_below(int group_fd, bool kill, uint64_t deadline)
+{
+	_cleanup_(way_done) struct way way = { 0 };
+	int fd = openat(group_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long next = 0;
+
+	while (fd >= 0) {
+		_cleanup_closedir_ DIR *dir = fdopendir(fd);
+		int below, r;
+
+		if (!dir) {
+			r = -errno;
+			close(fd);
+			return r;
+		}
+		if (next)
+			seekdir(dir, next); /* the kernel's own cookie: it outlives what was removed (kernfs_dir_pos) */
+		r = prune_level(dir, &way, kill, &below);
+		if (r < 0)
+			return r;
+		next = 0;
+		if (below < 0 && way.depth == 0)
+			return 0;
+		if (below < 0) {
+			const struct level *level = &way.levels[--way.depth];
+
+			below = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			if (below < 0)
+				return -errno;
+			/* EBUSY: a dying task, a moment longer; the next round comes back. */
+			(void)unlinkat(below, way.text + level->name, AT_REMOVEDIR);
+			way.used = level->name;
+			next = level->next;
+		}
+		fd = below;
+		if (now_ms() >= deadline) {
+			close(fd);
+			return -EBUSY;
+		}
+	}
+	return -errno;
+}
+
+/* ---- the group ---- */
+
+/* 0, -errno of what keeps it there. */
+static int remove_group(const char *mount, const char *path, bool v2, uint64_t deadline)
+{
+	char full[2 * CGROUP_PATH_MAX];
+	unsigned nap_us = 100;
+
+	snprintf(full, sizeof(full), "%s%s", mount, path);
+	/* The usual case: the last process has ended and rmdir(2) is all there is to do. libcgroup is no help here: deleting, it moves
+	 * processes that are left to the parent group, where no limit holds them, instead of ending them. */
+	while (rmdir(full) < 0) {
+		_cleanup_close_ int dir = FD_NONE;
+		struct timespec nap = { .tv_nsec = nap_us * 1000L };
+		const int saved = errno;
+		int r = 0;
+
+		if (saved == ENOENT)
+			return 0;
+		if (saved != EBUSY)
+			return -saved;
+		if (now_ms() >= deadline)
+			return -EBUSY;
+		dir = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir < 0)
+			return errno == ENOENT ? 0 : -errno;
+		/* cgroup.kill (5.14) reaches the whole sub-tree at once, what is being forked in it and what is frozen, too. */
+		if (v2 && file_write_at(dir, "cgroup.kill", "1", NULL) == 0) {
+			if (cgroup_wait_event(dir, "populated", 0, left_ms(deadline)) == -ETIMEDOUT)
+				return -EBUSY;
+		} else {
+			kill_listed(dir);
+		}
+		r = prune_below(dir, !v2, deadline);
+		if (rmdir(full) == 0)
+			return 0;
+		if (r == -EACCES || r == -EPERM)
+			return r;
+		/* v1 tells nobody that a group became empty, and on v2 a dying task may hold it a moment longer than "populated" says. */
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+		if (nap_us < 10000)
+			nap_us *= 2;
+	}
+	return 0;
+}
+
+int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned timeout_ms, struct err *err)
+{
+	uint64_t deadline = now_ms() + timeout_ms;
+	int r, first = 0;
+
+	/* An empty path would be the root of the hierarchy, with everything of this host in it. */
+	if (path[0] != '/' || !path[1] || strstr(path, "/.."))
+		return err_bug(err, "%s: not the path of a container's control group", path);
+	/* v2 first: it holds every process of the container, and killing there is atomic. */
+	if (host->v2_mount[0]) {
+		r = remove_group(host->v2_mount, path, true, deadline);
+		if (r < 0)
+			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group", host->v2_mount,
+					path);
+	}
+	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+		if (!host->v1_mount[c][0])
+			continue;
+		r = remove_group(host->v1_mount[c], path, false, deadline);
+		if (r < 0 && first == 0)
+			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group",
+					host->v1_mount[c], path);
+	}
+	return first;
+}
