@@ -184,3 +184,14 @@ ERR_ID(GROUP_CONTAINMENT, "group-containment",
 ERR_ID(COPY_NOT_IDMAPPABLE, "copy-not-idmappable",
        "the copy that --ephemeral makes is a tmpfs, which has idmapped mounts since Linux 6.3. Before: a tree that belongs to the container's range, such as "
        "--owner of rootfs-scripts makes it (inside a container --owner 4096:4096), without --ephemeral; a tree on ext4, xfs or btrfs; or --userns=host")
+ERR_ID(DEVICE_MISSING, "device-missing",
+       "name a device node of the host, as ls -l /dev lists them (the first letter is b or c), or a directory of such; a driver makes its node when it is loaded "
+       "(modprobe fuse, modprobe tun)")
+ERR_ID(DEVICE_NODEV, "device-nodev",
+       "a node opens only on a file system that is not mounted nodev (mount(8)): name the one in /dev, or let root start the container, who makes a node of its own")
+ERR_ID(DEVICE_FILTER, "device-filter",
+       "device rules take a control group of the container's own, and root of the initial user namespace (CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN; on cgroup v1 its "
+       "devices controller, writable). Run nsrun as root there, or leave --device-cgroup-rule and the letters of --device away: a container in a user "
+       "namespace makes no device nodes, and opens those that it is given as their owner and mode allow")
+ERR_ID(DEVICE_RULES_V1, "device-rules-v1",
+       "the controller of cgroup v1 cannot take a part out of a rule: write the rules without that, or mount cgroup2 on this host, where a program decides")
