@@ -99,6 +99,17 @@ const struct command_row commands[] = {
 		  "killed it ends what is left.",
 	  .arguments = "NAME...",
 	  .options = &rm_options },
+	{ .name = "stats",
+	  .run = command_stats,
+	  .help = "show what containers use",
+	  .details =
+		  "Of all that run and have a control group, or of those that are named; on a terminal anew each second until ^C. Processor time is that of "
+		  "the last interval, 100% being one processor; THROTTLED is the share of periods in which --cpus held it back. Memory is without pages of "
+		  "files that were not used lately, which are given up first; OOM counts processes that were killed for want of memory. A counter "
+		  "whose controller the container does not have is \"-\": a limit asks for it, as -m -1 does, which bounds nothing. --json has all "
+		  "counters as the kernel has them (docs/stats.md).",
+	  .arguments = "[NAME...]",
+	  .options = &stats_options },
 	{ .name = "stop",
 	  .run = command_stop,
 	  .help = "end containers and wait until they are gone",

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from harness import *
-from helper import refused, tree
+from helper import refused
 from life import *
 
 COUNTER = "i=0; while :; do i=$((i + 1)); echo $i >/tmp/count 2>/dev/null; echo $i; sleep 0.01; done"
