@@ -11,6 +11,7 @@
 #include <nsrun/kernel/tty.h>
 #include <nsrun/launch/control.h>
 #include <nsrun/launch/signals.h>
+#include <nsrun/plan/container_group.h>
 
 #include <poll.h>
 #include <signal.h>
@@ -351,6 +352,10 @@ static int attach_to(const char *word, const struct attach_options *options, str
 	if (container.status == CONTAINER_ENDED || container.status == CONTAINER_DEAD)
 		r = err_set(err, ERR_INPUT, ERR_ID_NOT_RUNNING, ESRCH, "%s: it has ended", word);
 	else
+		container_look_paused(&container, 1);
+	if (r == 0 && container.paused)
+		r = err_set(err, ERR_INPUT, ERR_ID_PAUSED, EAGAIN, "%s: it is paused", word);
+	if (r == 0)
 		r = control_connect(&container, &s->fd, err);
 	s->id = container.id;
 	/* Without a terminal inside there is nothing that keys could be taken from, unless they are asked for. */

@@ -129,7 +129,7 @@ const char *status_text(const struct container *container, char buf[STATUS_SIZE]
 		snprintf(buf, STATUS_SIZE, "%s",
 			 container->status == CONTAINER_RUNNING && container->init == 0
 				 ? "ending"
-				 : container_status_name(container->status));
+				 : container_status_word(container));
 		return buf;
 	}
 	age_text(end.time, age);

@@ -147,8 +147,8 @@ const char *option_spelling(size_t i)
 /* ---- the first word ---- */
 
 static const char planned_commands[] =
-	"checkpoint create delete doctor events explain features lab list pause restore resume run seccomp secret spec start "
-	"state stats update";
+	"checkpoint create delete doctor events explain features lab list restore run seccomp secret spec start "
+	"state update";
 
 /* Commands of other tools that are a command here by another name. */
 static const struct foreign_word synonyms[] = {
@@ -157,6 +157,8 @@ static const struct foreign_word synonyms[] = {
 	{ "enter sh shell", "exec" },
 	{ "show info", "inspect" },
 	{ "log", "logs" },
+	{ "unpause thaw continue unfreeze", "resume" },
+	{ "freeze suspend", "pause" },
 };
 
 static const struct foreign_word strangers[] = {
@@ -172,7 +174,7 @@ static const struct foreign_word strangers[] = {
 	{ "network port", "and no command of nsrun; the option --network chooses one for a container" },
 	{ "volume", "and no command of nsrun: volumes are directories: -v SRC:DST" },
 	{ "compose stack swarm service kube play", "and no command of nsrun, which runs one container at a time" },
-	{ "rename unpause", "and no command of nsrun" },
+	{ "rename", "and no command of nsrun" },
 };
 
 static const char well_known_images[] =

@@ -4,6 +4,7 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/plan/container_group.h>
 #include <nsrun/plan/container_show.h>
 
 struct inspect_line {
@@ -82,6 +83,7 @@ int command_inspect(int argc, char *const *argv)
 		return report_error(stderr, &err);
 	}
 	missing = for_each_container(names, n, take, &inspection);
+	container_look_paused(inspection.list, inspection.n);
 	/* An array also of none: what reads it gets JSON in any case, as docker inspect has it. */
 	r = text ? print_text(&inspection, &err) : print_json(&inspection, &err);
 	containers_free(inspection.list, inspection.n);

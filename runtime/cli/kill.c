@@ -6,6 +6,7 @@
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/sigfate.h>
+#include <nsrun/plan/container_group.h>
 
 #include <ctype.h>
 #include <signal.h>
@@ -43,6 +44,10 @@ static int act(struct container *container, void *data, struct err *err)
 			fate == SIGFATE_IGNORED
 				? "process 1 ignores it"
 				: "process 1 does not handle it, and the kernel drops it then (pid_namespaces(7))");
+	container_look_paused(container, 1);
+	if (container->paused && signal != SIGKILL)
+		fprintf(stderr, "nsrun: %s: it is paused: %s waits until nsrun resume %s\n", container_label(container),
+			signal_name(signal, name), container_label(container));
 	puts(container_label(container));
 	return 0;
 }

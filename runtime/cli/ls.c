@@ -4,6 +4,7 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/plan/container_group.h>
 #include <nsrun/plan/container_show.h>
 
 #include <inttypes.h>
@@ -15,10 +16,18 @@
 struct ls_line {
 	enum tristate help;
 	enum tristate all, quiet, json, full;
+	const char *filter;
+};
+
+static const char *const statuses[] = {
+	"status=starting", "status=running", "status=paused", "status=ended", "status=lost", "status=dead", NULL
 };
 
 static const struct option_row rows[] = {
 	COMMAND_OPTION(struct ls_line, all, "all", 'a', NULL, FLAG, "those too that do not run", "-a"),
+	COMMAND_OPTION(struct ls_line, filter, "filter", 'f', "status=STATUS", STRING,
+		       "of one status alone: starting, running, paused, ended, lost, dead", "-f status=paused",
+		       .values = statuses),
 	OPTION_HELP_ROW,
 	COMMAND_OPTION(struct ls_line, json, "json", 0, NULL, FLAG, "a JSON array", "--json"),
 	COMMAND_OPTION(struct ls_line, full, "no-trunc", 0, NULL, FLAG, "commands in full length", "--no-trunc"),
@@ -41,6 +50,26 @@ static size_t keep_running(struct container *list, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		if (list[i].status == CONTAINER_RUNNING || list[i].status == CONTAINER_STARTING)
+			list[kept++] = list[i];
+		else
+			container_done(&list[i]);
+	}
+	return kept;
+}
+
+static bool has_status(const struct container *c, const char *status)
+{
+	struct container_exit end;
+
+	return streq(status, container_exit(c, &end) && end.lost ? "lost" : container_status_word(c));
+}
+
+static size_t keep_status(struct container *list, size_t n, const char *status)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (has_status(&list[i], status))
 			list[kept++] = list[i];
 		else
 			container_done(&list[i]);
@@ -144,8 +173,11 @@ int command_ls(int argc, char *const *argv)
 	r = container_list(&list, &n, print_bad, &bad, &err);
 	if (r < 0)
 		return report_error(stderr, &err);
-	if (line.all != YES)
+	if (line.all != YES && !line.filter)
 		n = keep_running(list, n);
+	container_look_paused(list, n);
+	if (line.filter)
+		n = keep_status(list, n, str_after(line.filter, "status="));
 	if (line.json == YES) {
 		r = print_json(list, n, &err);
 	} else if (line.quiet == YES) {

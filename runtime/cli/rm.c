@@ -4,6 +4,7 @@
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/plan/container_end.h>
+#include <nsrun/plan/container_group.h>
 
 #include <signal.h>
 #include <time.h>
@@ -55,10 +56,11 @@ static int act(struct container *container, void *data, struct err *err)
 	int r;
 
 	/* One whose process has ended is gone in a moment. */
+	container_look_paused(container, 1);
 	if (line->force != YES && (container->status == CONTAINER_STARTING ||
 				   (container->status == CONTAINER_RUNNING && container->init > 0)))
 		return err_refused(err, ERR_ID_NONE, "%s: it is %s: nsrun stop %s ends it, nsrun rm -f %s kills it",
-				   container_label(container), container_status_name(container->status),
+				   container_label(container), container_status_word(container),
 				   container_label(container), container_label(container));
 	r = kill_first(container, err);
 	if (r == 0)

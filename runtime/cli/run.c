@@ -73,9 +73,24 @@ const struct command_row commands[] = {
 	  .run = command_ls,
 	  .help = "list the containers of this user",
 	  .details =
-		  "Those that run; with --all also those that have ended and are kept, those that nsrun lost (it was killed, and nobody saw "
+		  "Those that run or are paused; with --all also those that have ended and are kept, those that nsrun lost (it was killed, and nobody saw "
 		  "their end), and dead ones that nsrun gc will tidy up.",
 	  .options = &ls_options },
+	{ .name = "pause",
+	  .run = command_pause,
+	  .help = "stop all processes of containers for a while",
+	  .details =
+		  "By the freezer of cgroup v2, which a process can neither notice nor prevent; memory stays in use. Each is named once nothing in it "
+		  "runs. One that cannot be stopped within ten seconds, or ^C meanwhile, leaves it running. If this command is killed (SIGKILL) "
+		  "halfway, the container may be paused all the same: nsrun ls shows it, nsrun resume continues it. A paused container can be "
+		  "stopped, killed and removed.",
+	  .arguments = "NAME...",
+	  .options = &pause_options },
+	{ .name = "resume",
+	  .run = command_resume,
+	  .help = "continue paused containers",
+	  .arguments = "NAME...",
+	  .options = &resume_options },
 	{ .name = "rm",
 	  .run = command_rm,
 	  .help = "remove containers that have ended",
@@ -84,6 +99,17 @@ const struct command_row commands[] = {
 		  "killed it ends what is left.",
 	  .arguments = "NAME...",
 	  .options = &rm_options },
+	{ .name = "stats",
+	  .run = command_stats,
+	  .help = "show what containers use",
+	  .details =
+		  "Of all that run and have a control group, or of those that are named; on a terminal anew each second until ^C. Processor time is that of "
+		  "the last interval, 100% being one processor; THROTTLED is the share of periods in which --cpus held it back. Memory is without pages of "
+		  "files that were not used lately, which are given up first; OOM counts processes that were killed for want of memory. A counter "
+		  "whose controller the container does not have is \"-\": a limit asks for it, as -m -1 does, which bounds nothing. --json has all "
+		  "counters as the kernel has them (docs/stats.md).",
+	  .arguments = "[NAME...]",
+	  .options = &stats_options },
 	{ .name = "stop",
 	  .run = command_stop,
 	  .help = "end containers and wait until they are gone",

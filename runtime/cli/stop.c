@@ -7,6 +7,7 @@
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/sigfate.h>
+#include <nsrun/launch/pause.h>
 #include <nsrun/plan/container_end.h>
 
 #include <limits.h>
@@ -81,6 +82,9 @@ static void ask(struct stopping *s, uint64_t now)
 	if (fate == SIGFATE_TAKEN || fate == SIGFATE_DEFAULT || s->seconds == FOREVER) {
 		send_to(s, s->signal, PHASE_ASKED,
 			s->seconds == FOREVER ? UINT64_MAX : now + (uint64_t)s->seconds * 1000);
+		/* A paused one takes it when it runs again, before anything else. SIGKILL needs no such help (cgroup-v2.rst). */
+		if (s->phase == PHASE_ASKED && container_let_run(&s->container, &s->err) < 0 && s->seconds == FOREVER)
+			s->phase = PHASE_FAILED;
 		return;
 	}
 	if (is_young(s)) {

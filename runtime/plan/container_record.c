@@ -402,6 +402,11 @@ const char *container_status_name(enum container_status status)
 	return names[status];
 }
 
+const char *container_status_word(const struct container *container)
+{
+	return container->paused ? "paused" : container_status_name(container->status);
+}
+
 const char *container_label(const struct container *container)
 {
 	return container->name ? container->name : container->id;

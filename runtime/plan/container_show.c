@@ -91,7 +91,7 @@ int container_list_json(const struct container *containers, size_t n, char **ret
 
 		json_object_set_new(entry, "id", json_string(c->id));
 		copy(entry, "name", c->state);
-		json_object_set_new(entry, "status", json_string(container_status_name(c->status)));
+		json_object_set_new(entry, "status", json_string(container_status_word(c)));
 		copy(entry, "exit", c->state);
 		json_object_set_new(entry, "pid", pid_json(c->init));
 		json_object_set_new(entry, "owner", pid_json(c->owner));
@@ -180,7 +180,7 @@ static json_t *inspect(const struct container *c)
 
 	json_object_set_new(json, "id", json_string(c->id));
 	copy(json, "name", c->state);
-	json_object_set_new(json, "status", json_string(container_status_name(c->status)));
+	json_object_set_new(json, "status", json_string(container_status_word(c)));
 	json_object_set_new(json, "state_dir", text_json(c->dir));
 	json_object_set_new(json, "live", live_json(c));
 	/* "status" and the others are ours, whatever a record has of that name. */

@@ -135,7 +135,7 @@ ERR_ID(NAMESPACE_FOREIGN, "namespace-foreign",
        "one; any other takes root (setns(2)). Joining brings that user namespace's maps: leave --userns-remap, --uid-map and --gid-map away")
 ERR_ID(JOIN_DENIED, "join-denied",
        "a namespace may be joined by root, and by who owns the user namespace that owns it (setns(2)): join one of your own containers, or run nsrun as root")
-ERR_ID(PAUSED, "paused", "nothing begins in a frozen control group: write 0 to its cgroup.freeze (cgroups(7)) first")
+ERR_ID(PAUSED, "paused", "nothing runs in a frozen control group (cgroups(7)): nsrun resume NAME continues it")
 ERR_ID(MOUNT_OPTION, "mount-option", "nsrun(1) lists the words that --volume, --mount and --tmpfs take")
 ERR_ID(VOLUME_MISSING, "volume-missing",
        "make it first (mkdir): nsrun makes no directory of the host. There is no store of named volumes; a name without a slash is a directory here, as in ./data")
@@ -195,3 +195,14 @@ ERR_ID(DEVICE_FILTER, "device-filter",
        "namespace makes no device nodes, and opens those that it is given as their owner and mode allow")
 ERR_ID(DEVICE_RULES_V1, "device-rules-v1",
        "the controller of cgroup v1 cannot take a part out of a rule: write the rules without that, or mount cgroup2 on this host, where a program decides")
+
+ERR_ID(NO_CGROUP, "no-cgroup",
+       "without one a container can be neither paused, measured nor limited: root's have one where a hierarchy is mounted and writable; for an ordinary user it "
+       "needs delegation: as root, systemctl edit user@.service with [Service] Delegate=cpu cpuset io memory pids; then log in again and start with "
+       "systemd-run --user --scope")
+ERR_ID(UNFREEZABLE, "unfreezable",
+       "a process that sleeps uninterruptibly, as in a read from a file system that does not answer, cannot be frozen: `nsrun top NAME` shows it in "
+       "state D; try again when it goes on, or nsrun kill NAME")
+ERR_ID(FROZEN_AROUND, "frozen-around",
+       "a group around the container's is frozen, and whoever froze it must thaw it: cat cgroup.freeze in each directory above the one that nsrun inspect "
+       "NAME shows as its cgroup")

@@ -26,7 +26,10 @@ int command_help(int argc, char *const *argv); /* [COMMAND|OPTION|GROUP] */
 int command_inspect(int argc, char *const *argv);
 int command_kill(int argc, char *const *argv);
 int command_ls(int argc, char *const *argv);
+int command_pause(int argc, char *const *argv);
+int command_resume(int argc, char *const *argv);
 int command_rm(int argc, char *const *argv);
+int command_stats(int argc, char *const *argv);
 int command_stop(int argc, char *const *argv);
 int command_top(int argc, char *const *argv);
 int command_wait(int argc, char *const *argv);
@@ -38,7 +41,7 @@ const struct command_row *command_find(const char *word);
 const char *command_nearest(const char *word);
 
 /* Their options. */
-extern const struct option_table exec_options, inspect_options, kill_options, ls_options, rm_options, stop_options,
-	top_options, wait_options;
+extern const struct option_table exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options,
+	rm_options, stats_options, stop_options, top_options, wait_options;
 
 #endif

@@ -51,6 +51,7 @@ struct container {
 	char *dir;	  /* absolute state directory; malloc'd */
 	const char *name; /* NULL: none; in `state`, as are all following strings */
 	enum container_status status;
+	bool paused; /* one that runs is frozen: container_look_paused() alone tells */
 	pid_t owner;
 	pid_t init; /* 0: none (yet, or any more) */
 	uint64_t init_start;
@@ -71,6 +72,8 @@ int container_open_init(const struct container *container, struct pidref *ret, s
 /* The same of its owner: the nsrun that waits for it. */
 int container_open_owner(const struct container *container, struct pidref *ret, struct err *err);
 const char *container_status_name(enum container_status status); /* "starting", "running", "ended", "dead" */
+/* The same, or "paused". */
+const char *container_status_word(const struct container *container);
 
 /* What the record says. */
 const char *container_label(const struct container *container); /* its name, or its id */

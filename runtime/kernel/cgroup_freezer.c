@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/kernel/cgroup_freezer.h>
+
+#include <nsrun/base/file.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#define TEXT_MAX 4096
+
+int cgroup_freezer_state(int group_fd, enum cgroup_freezer *ret, struct err *err)
+{
+	_cleanup_free_ char *events = NULL, *asked = NULL;
+
+	int r = file_read_virtual_at(group_fd, "cgroup.events", TEXT_MAX, &events, NULL, err);
+	if (r == 0)
+		r = file_read_virtual_at(group_fd, "cgroup.freeze", TEXT_MAX, &asked, NULL, err);
+	if (r < 0)
+		return r;
+	const bool frozen = strstr(events, "frozen 1");
+
+	if (asked[0] == '1')
+		*ret = frozen ? CGROUP_FROZEN : CGROUP_FREEZING;
+	else
+		*ret = frozen ? CGROUP_FROZEN_AROUND : CGROUP_THAWED;
+	return 0;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* The kernel tells of a change of cgroup.events by POLLPRI (cgroups(7)), so nothing sleeps longer than needed. */
+static int wait_frozen(int group_fd, bool frozen, unsigned timeout_ms, int interrupt_fd)
+{
+	_cleanup_close_ int fd = openat(group_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	const uint64_t deadline = now_ms() + timeout_ms;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		struct pollfd p[] = { { .fd = interrupt_fd, .events = POLLIN }, { .fd = fd, .events = POLLPRI } };
+		const uint64_t now = now_ms();
+		char text[256];
+		ssize_t n;
+
+		/* Looked at first: an interruption that came before the end of the wait is one. */
+		if (poll(p, 1, 0) > 0)
+			return -EINTR;
+		n = pread(fd, text, sizeof(text) - 1, 0);
+		if (n < 0)
+			return -errno;
+		text[n] = '\0';
+		if (!!strstr(text, "frozen 1") == frozen)
+			return 0;
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		if (poll(p, ARRAY_LEN(p), (int)(deadline - now)) < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+int cgroup_pause(int group_fd, const char *what, unsigned timeout_ms, int interrupt_fd, struct err *err)
+{
+	int r = file_write_at(group_fd, "cgroup.freeze", "1", err);
+	if (r < 0)
+		return r;
+	r = wait_frozen(group_fd, true, timeout_ms, interrupt_fd);
+	if (r == 0)
+		return 0;
+	if (r == -ETIMEDOUT)
+		err_set(err, ERR_SYSTEM, ERR_ID_UNFREEZABLE, ETIMEDOUT,
+			"%s: not all of its processes stopped within %u ms, and it runs on", what, timeout_ms);
+	else
+		err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s: waiting until it is frozen", what);
+	/* Its failure has nothing to add: a group that cannot be written to any more is gone. */
+	(void)file_write_at(group_fd, "cgroup.freeze", "0", NULL);
+	return r;
+}
+
+int cgroup_resume(int group_fd, const char *what, unsigned timeout_ms, struct err *err)
+{
+	int r = file_write_at(group_fd, "cgroup.freeze", "0", err);
+	if (r < 0)
+		return r;
+	r = wait_frozen(group_fd, false, timeout_ms, FD_NONE);
+	if (r == -ETIMEDOUT)
+		return err_set(err, ERR_SYSTEM, ERR_ID_FROZEN_AROUND, EBUSY, "%s: it is frozen with a group around it",
+			       what);
+	return r < 0 ? err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s: waiting until it runs", what) : 0;
+}

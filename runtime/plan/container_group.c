@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/plan/container_group.h>
+
+#include <nsrun/plan/container_show.h>
+
+#include <stdlib.h>
+
+static int check_places(const struct container *c, const struct cgroup_host *host, struct err *err)
+{
+	const json_t *places = json_object_get(c->state, "hierarchies"), *entry;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(places, i, entry)
+	{
+		struct cgroup_place place = { 0 };
+		json_int_t device, inode;
+		const char *name;
+
+		if (json_unpack((json_t *)entry, "{s:s, s:I, s:I}", "name", &name, "device", &device, "inode", &inode) <
+		    0)
+			return err_input(err, "%s/state.json: \"hierarchies\"", c->dir);
+		/* In another mount or cgroup namespace the same path may be another group. */
+		snprintf(place.name, sizeof(place.name), "%s", name);
+		place.device = (uint64_t)device;
+		place.inode = (uint64_t)inode;
+		r = cgroup_check_place(host, &place, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int probe(const struct container *container, struct cgroup_host **ret_host, const char **ret_path,
+		 struct err *err)
+{
+	const char *path = container_cgroup(container);
+	_cleanup_free_ struct cgroup_host *host = NULL;
+
+	if (!path)
+		return err_set(err, ERR_INPUT, ERR_ID_NO_CGROUP, ENOENT,
+			       "%s: it was started without a control group of its own", container_label(container));
+	host = malloc(sizeof(*host));
+	if (!host)
+		return err_oom(err);
+	const int r = cgroup_probe(host, err);
+	if (r < 0)
+		return r;
+	*ret_host = TAKE_PTR(host);
+	*ret_path = path;
+	return 0;
+}
+
+int container_group(const struct container *container, struct cgroup_host **ret_host, const char **ret_path,
+		    struct err *err)
+{
+	_cleanup_free_ struct cgroup_host *host = NULL;
+	const char *path;
+
+	int r = probe(container, &host, &path, err);
+	if (r == 0)
+		r = check_places(container, host, err);
+	if (r < 0)
+		return r;
+	*ret_host = TAKE_PTR(host);
+	*ret_path = path;
+	return 0;
+}
+
+int container_group_open(const struct container *container, int *ret_fd, struct err *err)
+{
+	_cleanup_free_ struct cgroup_host *host = NULL;
+	const char *path;
+
+	int r = probe(container, &host, &path, err);
+	if (r < 0)
+		return r;
+	if (!host->v2_mount[0])
+		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_NOT_MOUNTED, ENOENT,
+			       "%s: no cgroup2 is mounted here, and its freezer is what pauses",
+			       container_label(container));
+	r = check_places(container, host, err);
+	return r < 0 ? r : cgroup_open_v2(host, path, ret_fd, err);
+}
+
+void container_look_paused(struct container *containers, size_t n)
+{
+	_cleanup_free_ struct cgroup_host *host = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		struct container *c = &containers[i];
+		const char *path = c->status == CONTAINER_RUNNING && c->init > 0 ? container_cgroup(c) : NULL;
+		_cleanup_close_ int fd = FD_NONE;
+		enum cgroup_freezer state;
+
+		if (!path)
+			continue;
+		if (!host) {
+			host = malloc(sizeof(*host));
+			if (!host || cgroup_probe(host, NULL) < 0)
+				return;
+		}
+		if (host->v2_mount[0] && cgroup_open_v2(host, path, &fd, NULL) == 0 &&
+		    cgroup_freezer_state(fd, &state, NULL) == 0)
+			c->paused = state != CGROUP_THAWED;
+	}
+}
