@@ -19,12 +19,19 @@
 const char *cgroup_controller_name(enum cgroup_ctl controller)
 {
 	static const char *const names[] = {
-		[CGROUP_CPU] = "cpu",
-		[CGROUP_MEMORY] = "memory",
-		[CGROUP_PIDS] = "pids",
+		[CGROUP_CPU] = "cpu",	      [CGROUP_CPUSET] = "cpuset",     [CGROUP_MEMORY] = "memory",
+		[CGROUP_IO] = "io",	      [CGROUP_PIDS] = "pids",	      [CGROUP_HUGETLB] = "hugetlb",
+		[CGROUP_RDMA] = "rdma",	      [CGROUP_MISC] = "misc",	      [CGROUP_DMEM] = "dmem",
+		[CGROUP_NET_CLS] = "net_cls", [CGROUP_NET_PRIO] = "net_prio", [CGROUP_DEVICES] = "devices",
+		[CGROUP_CPUACCT] = "cpuacct",
 	};
 
 	return controller < CGROUP_CONTROLLER_COUNT ? names[controller] : "?";
+}
+
+const char *cgroup_v1_name(enum cgroup_ctl controller)
+{
+	return controller == CGROUP_IO ? "blkio" : cgroup_controller_name(controller);
 }
 
 /* ---- probe ---- */
@@ -46,47 +53,47 @@ static bool list_has(const char *list, const char *word)
 	return false;
 }
 
-static int copy_path(char *to, const char *from, struct err *err)
+static int copy_path(struct arena *arena, const char **to, const char *from, struct err *err)
 {
-	size_t len = strlen(from);
-
-	if (len >= CGROUP_PATH_MAX)
+	if (strlen(from) >= CGROUP_PATH_MAX)
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENAMETOOLONG, "%.64s...: path of a control group", from);
-	memcpy(to, from, len + 1);
-	return 0;
+	*to = streq(from, "/") ? "/" : arena_strdup(arena, from);
+	return *to ? 0 : err_oom(err);
 }
 
-static int parse_mount_line(char *line, struct cgroup_host *host, struct cgroup_roots *roots, struct err *err)
+static int parse_mount_line(struct arena *arena, char *line, struct cgroup_host *host, struct cgroup_roots *roots,
+			    struct err *err)
 {
 	struct mountinfo mount;
+	int r = 0;
 
 	if (!mountinfo_parse(line, &mount))
 		return 0;
-	/* Of several mounts of one hierarchy the first is taken: so does libcgroup, which builds its own paths. */
+	/* Of several mounts of one hierarchy the first is taken. */
 	if (streq(mount.type, "cgroup2")) {
 		if (host->v2_mount[0])
 			return 0;
-		if (copy_path(roots->v2, mount.root, err) < 0)
-			return -ENAMETOOLONG;
-		return copy_path(host->v2_mount, mount.target, err);
+		roots->v2 = mount.root;
+		return copy_path(arena, &host->v2_mount, mount.target, err);
 	}
 	if (!streq(mount.type, "cgroup"))
 		return 0;
-	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
-		if (host->v1_mount[c][0] || !list_has(mount.super_options, cgroup_controller_name(c)))
+	for (unsigned c = 0; r == 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
+		if (host->v1_mount[c][0] || !list_has(mount.super_options, cgroup_v1_name(c)))
 			continue;
-		if (copy_path(roots->v1[c], mount.root, err) < 0 || copy_path(host->v1_mount[c], mount.target, err) < 0)
-			return -ENAMETOOLONG;
+		roots->v1[c] = mount.root;
+		r = copy_path(arena, &host->v1_mount[c], mount.target, err);
 	}
-	return 0;
+	return r;
 }
 
-int cgroup_parse_mounts(char *text, struct cgroup_host *host, struct cgroup_roots *roots, struct err *err)
+int cgroup_parse_mounts(struct arena *arena, char *text, struct cgroup_host *host, struct cgroup_roots *roots,
+			struct err *err)
 {
 	char *save = NULL;
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		int r = parse_mount_line(line, host, roots, err);
+		int r = parse_mount_line(arena, line, host, roots, err);
 
 		if (r < 0)
 			return r;
@@ -98,20 +105,21 @@ int cgroup_parse_mounts(char *text, struct cgroup_host *host, struct cgroup_root
  * /proc/self/cgroup counts from the root of the hierarchy (or of the cgroup namespace), a path below the mount point from what the mount
  * shows, its root field. A mount made outside of this cgroup namespace has a root of "/..": then our own group has no path below it.
  */
-static int self_below_mount(const char *self, const char *root, char *to, struct err *err)
+static int self_below_mount(struct arena *arena, const char *self, const char *root, const char **to, struct err *err)
 {
 	const char *rest;
 
 	if (streq(root, "/"))
-		return copy_path(to, self, err);
+		return copy_path(arena, to, self, err);
 	rest = str_after(self, root);
 	if (rest && (*rest == '\0' || *rest == '/'))
-		return copy_path(to, *rest ? rest : "/", err);
-	to[0] = '\0';
+		return copy_path(arena, to, *rest ? rest : "/", err);
+	*to = "";
 	return 0;
 }
 
-int cgroup_parse_self(char *text, struct cgroup_host *host, const struct cgroup_roots *roots, struct err *err)
+int cgroup_parse_self(struct arena *arena, char *text, struct cgroup_host *host, const struct cgroup_roots *roots,
+		      struct err *err)
 {
 	char *save = NULL;
 
@@ -126,64 +134,50 @@ int cgroup_parse_self(char *text, struct cgroup_host *host, const struct cgroup_
 		*list++ = '\0';
 		*path++ = '\0';
 		if (streq(line, "0") && host->v2_mount[0])
-			r = self_below_mount(path, roots->v2, host->v2_self, err);
-		for (unsigned c = 0; r == 0 && c < CGROUP_CONTROLLER_COUNT; c++)
-			if (host->v1_mount[c][0] && list_has(list, cgroup_controller_name(c)))
-				r = self_below_mount(path, roots->v1[c], host->v1_self[c], err);
+			r = self_below_mount(arena, path, roots->v2, &host->v2_self, err);
+		for (unsigned c = 0; r == 0 && *list && c < CGROUP_CONTROLLER_COUNT; c++)
+			if (cgroup_on_v1(host, c) && list_has(list, cgroup_v1_name(c)))
+				r = self_below_mount(arena, path, roots->v1[c], &host->v1_self[c], err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int cgroup_probe(struct cgroup_host *ret, struct err *err)
+int cgroup_probe(struct arena *arena, struct cgroup_host *ret, struct err *err)
 {
-	_cleanup_free_ char *mounts = NULL, *self = NULL, *controllers = NULL, *memory = NULL;
-	struct probe {
-		struct cgroup_host host;
-		struct cgroup_roots roots;
-	};
-	struct probe *p;
+	_cleanup_free_ char *mounts = NULL, *self = NULL, *controllers = NULL;
+	struct cgroup_host host = CGROUP_HOST_NONE;
+	struct cgroup_roots roots = { 0 };
+	struct err refused = ERR_INIT;
 	char path[CGROUP_PATH_MAX + 32];
-	bool all_v1 = true;
 	int r;
 
 	r = file_read_virtual_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &mounts, NULL, err);
-	if (r < 0)
-		return r;
-	r = file_read_virtual_at(AT_FDCWD, "/proc/self/cgroup", SMALL_FILE_MAX, &self, NULL, err);
-	if (r < 0)
-		return r;
-	memory = calloc(1, sizeof(*p)); /* some 60 KiB: too much for a stack */
-	if (!memory)
-		return err_oom(err);
-	p = (void *)memory;
-	r = cgroup_parse_mounts(mounts, &p->host, &p->roots, err);
 	if (r == 0)
-		r = cgroup_parse_self(self, &p->host, &p->roots, err);
+		r = file_read_virtual_at(AT_FDCWD, "/proc/self/cgroup", SMALL_FILE_MAX, &self, NULL, err);
+	if (r == 0)
+		r = cgroup_parse_mounts(arena, mounts, &host, &roots, err);
+	if (r == 0)
+		r = cgroup_parse_self(arena, self, &host, &roots, err);
 	if (r < 0)
 		return r;
-
-	/* A controller belongs to one hierarchy only, so there is nothing to look for when v1 has them all. */
-	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-		all_v1 = all_v1 && p->host.v1_mount[c][0];
-	if (p->host.v2_mount[0] && !all_v1) {
-		snprintf(path, sizeof(path), "%s/cgroup.controllers", p->host.v2_mount);
-		struct err refused = ERR_INIT;
-
+	if (host.v2_mount[0]) {
+		snprintf(path, sizeof(path), "%s/cgroup.controllers", host.v2_mount);
 		r = file_read_virtual_at(AT_FDCWD, path, SMALL_FILE_MAX, &controllers, NULL, &refused);
 		/* Something else is mounted over it: open_v2_mount() says so to whom it matters. */
 		if (r < 0 && r != -ENOENT) {
-			*err = refused;
+			if (err)
+				*err = refused;
 			return r;
 		}
 		for (char *s = controllers; s && *s; s++)
 			if (*s == ' ' || *s == '\n')
 				*s = ',';
 		for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-			p->host.v2_controller[c] = controllers && list_has(controllers, cgroup_controller_name(c));
+			host.v2_controller[c] = controllers && list_has(controllers, cgroup_controller_name(c));
 	}
-	*ret = p->host;
+	*ret = host;
 	return 0;
 }
 
@@ -224,7 +218,7 @@ static int choose_delegated(const struct cgroup_host *host, char *ret_parent, si
 	if (!host->v2_self[0])
 		return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,
 			       "%s: this process' control group lies outside of what is mounted there", host->v2_mount);
-	memcpy(group, host->v2_self, sizeof(group));
+	snprintf(group, sizeof(group), "%s", host->v2_self);
 	for (;;) {
 		char *slash;
 

@@ -12,7 +12,7 @@ static const char *place_mount(const struct cgroup_host *host, const char *name)
 	if (streq(name, "v2"))
 		return host->v2_mount;
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-		if (streq(name, cgroup_controller_name(c)))
+		if (streq(name, cgroup_v1_name(c)))
 			return host->v1_mount[c];
 	return "";
 }
@@ -28,20 +28,19 @@ static int stat_place(const char *mount, struct cgroup_place *place)
 	return 0;
 }
 
-int cgroup_places(const struct cgroup_host *host, const struct cgroup_limits *limits,
-		  struct cgroup_place ret[CGROUP_PLACES_MAX], size_t *ret_n, struct err *err)
+int cgroup_places(const struct cgroup_host *host, unsigned controllers, struct cgroup_place ret[CGROUP_PLACES_MAX],
+		  size_t *ret_n, struct err *err)
 {
-	unsigned v1 = cgroup_limits_controllers(limits);
 	size_t n = 0;
 
 	for (unsigned c = 0; c <= CGROUP_CONTROLLER_COUNT; c++) {
-		const char *name = c == CGROUP_CONTROLLER_COUNT ? "v2" : cgroup_controller_name(c);
-		const char *mount = place_mount(host, name);
+		const bool v2 = c == CGROUP_CONTROLLER_COUNT;
+		const char *mount = v2 ? host->v2_mount : host->v1_mount[c];
 		int r;
 
-		if (!mount[0] || (c < CGROUP_CONTROLLER_COUNT && (!(v1 & 1U << c) || host->v2_controller[c])))
+		if (!mount[0] || (!v2 && !(controllers & 1U << c)))
 			continue;
-		snprintf(ret[n].name, sizeof(ret[n].name), "%s", name);
+		snprintf(ret[n].name, sizeof(ret[n].name), "%s", v2 ? "v2" : cgroup_v1_name(c));
 		r = stat_place(mount, &ret[n]);
 		if (r < 0)
 			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s", mount);

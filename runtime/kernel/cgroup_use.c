@@ -71,7 +71,7 @@ static void read_cpu(const struct cgroup_host *host, const char *path, struct cg
 	/* cpu.stat is in every v2 group, with the controller or without (cgroup-v2.rst). */
 	use->cpu_usage_us = read_keyed(host->v2_mount, path, "cpu.stat", "usage_usec");
 	if (use->cpu_usage_us == CGROUP_UNKNOWN) {
-		ns = read_number(v1, path, "cpuacct.usage"); /* where cpu and cpuacct are mounted together */
+		ns = read_number(host->v1_mount[CGROUP_CPUACCT], path, "cpuacct.usage");
 		if (ns != CGROUP_UNKNOWN && ns != CGROUP_NO_LIMIT)
 			use->cpu_usage_us = ns / 1000;
 	}

@@ -30,7 +30,7 @@ static const struct step *last_row_of_child(const struct tape *tape, enum role *
 /* Of the group that this launch has made, with a limit. */
 static uint64_t oom_kills(const struct plan *plan)
 {
-	return plan->limits.memory_max != CGROUP_NO_LIMIT && plan->cgroup_path && !plan->enter
+	return (plan->controllers & 1U << CGROUP_MEMORY) && plan->cgroup_path && !plan->enter
 		       ? cgroup_oom_kills(plan->cgroup_host, plan->cgroup_path)
 		       : 0;
 }

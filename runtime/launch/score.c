@@ -151,12 +151,12 @@ bool wants_cgroup(const struct plan *plan)
 
 bool wants_limits(const struct plan *plan)
 {
-	return cgroup_limits_any(&plan->limits);
+	return plan->resources.n != 0;
 }
 
-bool wants_cgroup_v1(const struct plan *plan)
+bool wants_placing(const struct plan *plan)
 {
-	return plan->cgroup_v1;
+	return plan->placed_late;
 }
 
 bool wants_cgroupns_later(const struct plan *plan)

@@ -47,7 +47,7 @@ int runtime_cgroup_limits(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
-	return cgroup_apply_limits(plan->cgroup_host, plan->cgroup_path, &plan->limits, err);
+	return cgroup_apply_limits(plan->cgroup_host, plan->cgroup_path, &plan->resources, err);
 }
 
 int runtime_cgroup_delegate(struct launch *launch, struct err *err)
@@ -65,7 +65,7 @@ int runtime_cgroup_attach(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
-	return cgroup_attach_v1(plan->cgroup_host, plan->cgroup_path, &plan->limits, &launch->init, err);
+	return cgroup_attach_v1(plan->cgroup_host, plan->cgroup_path, plan->controllers, &launch->init, err);
 }
 
 int runtime_channel_open(struct launch *launch, struct err *err)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/container_group.h>
 
+#include <nsrun/base/arena.h>
 #include <nsrun/plan/container_show.h>
-
-#include <stdlib.h>
 
 static int check_places(const struct container *c, const struct cgroup_host *host, struct err *err)
 {
@@ -31,61 +30,54 @@ static int check_places(const struct container *c, const struct cgroup_host *hos
 	return 0;
 }
 
-static int probe(const struct container *container, struct cgroup_host **ret_host, const char **ret_path,
-		 struct err *err)
+static int probe(const struct container *container, struct arena *arena, struct cgroup_host *ret_host,
+		 const char **ret_path, struct err *err)
 {
 	const char *path = container_cgroup(container);
-	_cleanup_free_ struct cgroup_host *host = NULL;
 
 	if (!path)
 		return err_set(err, ERR_INPUT, ERR_ID_NO_CGROUP, ENOENT,
 			       "%s: it was started without a control group of its own", container_label(container));
-	host = malloc(sizeof(*host));
-	if (!host)
-		return err_oom(err);
-	const int r = cgroup_probe(host, err);
+	const int r = cgroup_probe(arena, ret_host, err);
 	if (r < 0)
 		return r;
-	*ret_host = TAKE_PTR(host);
 	*ret_path = path;
 	return 0;
 }
 
-int container_group(const struct container *container, struct cgroup_host **ret_host, const char **ret_path,
-		    struct err *err)
+int container_group(const struct container *container, struct arena *arena, struct cgroup_host *ret_host,
+		    const char **ret_path, struct err *err)
 {
-	_cleanup_free_ struct cgroup_host *host = NULL;
-	const char *path;
+	int r = probe(container, arena, ret_host, ret_path, err);
 
-	int r = probe(container, &host, &path, err);
 	if (r == 0)
-		r = check_places(container, host, err);
-	if (r < 0)
-		return r;
-	*ret_host = TAKE_PTR(host);
-	*ret_path = path;
-	return 0;
+		r = check_places(container, ret_host, err);
+	return r;
 }
 
 int container_group_open(const struct container *container, int *ret_fd, struct err *err)
 {
-	_cleanup_free_ struct cgroup_host *host = NULL;
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct cgroup_host host;
 	const char *path;
 
-	int r = probe(container, &host, &path, err);
+	if (!arena)
+		return err_oom(err);
+	int r = probe(container, arena, &host, &path, err);
 	if (r < 0)
 		return r;
-	if (!host->v2_mount[0])
+	if (!host.v2_mount[0])
 		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_NOT_MOUNTED, ENOENT,
 			       "%s: no cgroup2 is mounted here, and its freezer is what pauses",
 			       container_label(container));
-	r = check_places(container, host, err);
-	return r < 0 ? r : cgroup_open_v2(host, path, ret_fd, err);
+	r = check_places(container, &host, err);
+	return r < 0 ? r : cgroup_open_v2(&host, path, ret_fd, err);
 }
 
 void container_look_paused(struct container *containers, size_t n)
 {
-	_cleanup_free_ struct cgroup_host *host = NULL;
+	_cleanup_(arena_freep) struct arena *arena = NULL;
+	struct cgroup_host host;
 
 	for (size_t i = 0; i < n; i++) {
 		struct container *c = &containers[i];
@@ -95,12 +87,12 @@ void container_look_paused(struct container *containers, size_t n)
 
 		if (!path)
 			continue;
-		if (!host) {
-			host = malloc(sizeof(*host));
-			if (!host || cgroup_probe(host, NULL) < 0)
+		if (!arena) {
+			arena = arena_new();
+			if (!arena || cgroup_probe(arena, &host, NULL) < 0)
 				return;
 		}
-		if (host->v2_mount[0] && cgroup_open_v2(host, path, &fd, NULL) == 0 &&
+		if (host.v2_mount[0] && cgroup_open_v2(&host, path, &fd, NULL) == 0 &&
 		    cgroup_freezer_state(fd, &state, NULL) == 0)
 			c->paused = state != CGROUP_THAWED;
 	}

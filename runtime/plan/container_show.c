@@ -140,12 +140,13 @@ static json_t *mounts_json(pid_t pid)
 static json_t *cgroup_json(const struct container *c)
 {
 	const char *path = container_cgroup(c);
-	_cleanup_free_ struct cgroup_host *host = malloc(sizeof(*host));
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct cgroup_host host;
 	struct cgroup_use use;
 
-	if (!path || !host || cgroup_probe(host, NULL) < 0)
+	if (!path || !arena || cgroup_probe(arena, &host, NULL) < 0)
 		return json_null();
-	cgroup_read_use(host, path, &use);
+	cgroup_read_use(&host, path, &use);
 	if (!use.exists)
 		return json_null();
 	return json_pack("{s:s, s:{s:o, s:o, s:o}, s:{s:o, s:o}, s:{s:o, s:o, s:o}}", "path", path, "memory", "current",

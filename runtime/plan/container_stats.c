@@ -10,7 +10,7 @@
 int container_stats_read(struct arena *arena, const struct container *container, struct container_stats *ret,
 			 struct err *err)
 {
-	_cleanup_free_ struct cgroup_host *host = NULL;
+	struct cgroup_host host;
 	struct pidref init = PIDREF_NONE;
 	struct container_stats stats;
 	struct timespec now, date;
@@ -20,7 +20,7 @@ int container_stats_read(struct arena *arena, const struct container *container,
 	if (r < 0)
 		return r;
 	pidref_close(&init);
-	r = container_group(container, &host, &path, err);
+	r = container_group(container, arena, &host, &path, err);
 	if (r < 0)
 		return r;
 	r = cgroup_stats_read(arena, path, &stats.group, err);

@@ -131,16 +131,17 @@ static int add(struct processes *p, pid_t pid, struct err *err)
 
 static int add_group(struct processes *p, const char *cgroup, struct err *err)
 {
-	_cleanup_free_ struct cgroup_host *host = malloc(sizeof(*host));
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct cgroup_host host;
 	_cleanup_free_ pid_t *pids = NULL;
 	size_t n = 0;
 	int r;
 
-	if (!host)
+	if (!arena)
 		return err_oom(err);
-	r = cgroup_probe(host, err);
+	r = cgroup_probe(arena, &host, err);
 	if (r == 0)
-		r = cgroup_list_pids(host, cgroup, PROCESSES_MAX, &pids, &n, err);
+		r = cgroup_list_pids(&host, cgroup, PROCESSES_MAX, &pids, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add(p, pids[i], err);
 	return r;

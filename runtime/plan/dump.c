@@ -422,25 +422,28 @@ static void put_number(FILE *out, const char *key, uint64_t value, bool limited)
 		fprintf(out, "%s: none\n", key);
 }
 
+static void put_resource(FILE *out, const char *key, const struct plan *plan, enum cgroup_resource resource)
+{
+	const int64_t number = cgroup_resources_number(&plan->resources, resource, -1);
+
+	put_number(out, key, (uint64_t)number, number != -1);
+}
+
 static void put_cgroup_host(FILE *out, const struct cgroup_host *host)
 {
-	static const char *const controllers[CGROUP_CONTROLLER_COUNT] = { "cpu", "memory", "pids" };
-
 	put(out, "cgroup.v2", host && host->v2_mount[0] ? host->v2_mount : NULL);
 	put(out, "cgroup.v2.self", host && host->v2_mount[0] ? host->v2_self : NULL);
 	for (size_t i = 0; i < CGROUP_CONTROLLER_COUNT; i++) {
-		const bool on_v1 = host && host->v1_mount[i][0];
+		const bool on_v1 = host && cgroup_on_v1(host, i);
+		const char *name = cgroup_controller_name(i);
 
-		fprintf(out, "cgroup.%s: %s\n", controllers[i],
-			on_v1				 ? "v1"
-			: host && host->v2_controller[i] ? "v2"
-							 : "none");
+		fprintf(out, "cgroup.%s: %s\n", name, on_v1 ? "v1" : host && host->v2_controller[i] ? "v2" : "none");
 		if (on_v1) {
 			char key[64];
 
-			snprintf(key, sizeof(key), "cgroup.%s.mount", controllers[i]);
+			snprintf(key, sizeof(key), "cgroup.%s.mount", name);
 			put(out, key, host->v1_mount[i]);
-			snprintf(key, sizeof(key), "cgroup.%s.self", controllers[i]);
+			snprintf(key, sizeof(key), "cgroup.%s.self", name);
 			put(out, key, host->v1_self[i]);
 		}
 	}
@@ -448,16 +451,13 @@ static void put_cgroup_host(FILE *out, const struct cgroup_host *host)
 
 static void put_limits(FILE *out, const struct plan *plan)
 {
-	const struct cgroup_limits *limits = &plan->limits;
-	const bool quota = limits->cpu_quota_us != CGROUP_NO_LIMIT;
-
 	put_cgroup_host(out, plan->cgroup_host);
 	put(out, "cgroup.path", plan->cgroup_path);
-	put_bool(out, "cgroup.v1", plan->cgroup_v1);
-	put_number(out, "memory.max", limits->memory_max, limits->memory_max != CGROUP_NO_LIMIT);
-	put_number(out, "pids.max", limits->pids_max, limits->pids_max != CGROUP_NO_LIMIT);
-	put_number(out, "cpu.quota.us", limits->cpu_quota_us, quota);
-	put_number(out, "cpu.period.us", limits->cpu_period_us, quota);
+	put_bool(out, "cgroup.placed-late", plan->placed_late);
+	put_resource(out, "memory.max", plan, CGROUP_MEMORY_LIMIT);
+	put_resource(out, "pids.max", plan, CGROUP_PIDS_LIMIT);
+	put_resource(out, "cpu.quota.us", plan, CGROUP_CPU_QUOTA);
+	put_resource(out, "cpu.period.us", plan, CGROUP_CPU_PERIOD);
 }
 
 static void put_life(FILE *out, const struct plan *plan)

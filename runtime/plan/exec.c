@@ -378,19 +378,13 @@ static int resolve_oom_score(struct plan *plan, struct plan_enter *enter, struct
 	return 0;
 }
 
-/* Only which hierarchies the container's limits are in is of interest: it is put into those groups. */
-static void take_limit(struct plan *plan, const char *name)
+/* The hierarchies that the container has groups in: it is put into them. */
+static void take_hierarchy(struct plan *plan, const char *name)
 {
-	uint64_t *const limits[CGROUP_CONTROLLER_COUNT] = {
-		[CGROUP_CPU] = &plan->limits.cpu_quota_us,
-		[CGROUP_MEMORY] = &plan->limits.memory_max,
-		[CGROUP_PIDS] = &plan->limits.pids_max,
-	};
-
 	for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-		if (streq(name, cgroup_controller_name(c)) && !plan->cgroup_host->v2_controller[c]) {
-			*limits[c] = 1;
-			plan->cgroup_v1 = true;
+		if (streq(name, cgroup_v1_name(c)) && cgroup_on_v1(plan->cgroup_host, c)) {
+			plan->controllers |= 1U << c;
+			plan->placed_late = true;
 		}
 }
 
@@ -401,9 +395,6 @@ static int resolve_cgroup(struct plan *plan, const struct container *container, 
 	struct cgroup_host *host;
 	size_t i;
 
-	plan->limits = (struct cgroup_limits){ .memory_max = CGROUP_NO_LIMIT,
-					       .pids_max = CGROUP_NO_LIMIT,
-					       .cpu_quota_us = CGROUP_NO_LIMIT };
 	if (!path)
 		return 0;
 	host = arena_alloc(plan->arena, sizeof(*host));
@@ -411,7 +402,7 @@ static int resolve_cgroup(struct plan *plan, const struct container *container, 
 	if (!host || !plan->cgroup_path)
 		return err_oom(err);
 	plan->cgroup_host = host;
-	int r = cgroup_probe(host, err);
+	int r = cgroup_probe(plan->arena, host, err);
 	json_array_foreach(places, i, entry)
 	{
 		struct cgroup_place place = { 0 };
@@ -428,7 +419,7 @@ static int resolve_cgroup(struct plan *plan, const struct container *container, 
 		place.device = (uint64_t)device;
 		place.inode = (uint64_t)inode;
 		r = cgroup_check_place(host, &place, err);
-		take_limit(plan, name);
+		take_hierarchy(plan, name);
 	}
 	return r;
 }

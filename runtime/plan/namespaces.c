@@ -452,7 +452,7 @@ int plan_settle_namespaces(struct plan *plan, struct err *err)
 	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++) {
 		/* A cgroup namespace's root is the group at its making (cgroup_namespaces(7)): v1 groups are entered after the clone. A time
 		 * namespace made by clone3(2) has its first process at once, and then no offset can be written (EACCES). */
-		const bool later = (kind == NS_CGROUP && plan->cgroup_v1) || kind == NS_TIME;
+		const bool later = (kind == NS_CGROUP && plan->placed_late) || kind == NS_TIME;
 
 		if (plan->ns[kind].use == NS_NEW)
 			*(later ? &plan->namespaces_later : &plan->namespaces) |= kinds[kind].flag;

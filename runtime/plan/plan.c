@@ -55,11 +55,11 @@ static int resolve_cgroup(struct plan *plan, struct err *err)
 	if (!host)
 		return err_oom(err);
 	plan->cgroup_host = host;
-	int r = cgroup_probe(host, err);
+	int r = cgroup_probe(plan->arena, host, err);
 	if (r < 0)
 		return r;
 
-	const bool limited = cgroup_limits_any(&plan->limits);
+	const bool limited = plan->resources.n;
 	r = cgroup_choose_parent(host, parent, sizeof(parent), &refused);
 	if (r < 0 && limited) {
 		*err = refused;
@@ -67,17 +67,17 @@ static int resolve_cgroup(struct plan *plan, struct err *err)
 	}
 	if (r < 0)
 		return 0;
-	r = cgroup_check_limits(host, parent, &plan->limits, err);
+	r = cgroup_check_limits(host, parent, &plan->resources, err);
 	if (r < 0)
 		return r;
 	plan->cgroup_path = arena_strdup(plan->arena, parent); /* the id follows in plan_reserve */
 	if (!plan->cgroup_path)
 		return err_oom(err);
 
-	const unsigned needed = cgroup_limits_controllers(&plan->limits);
+	plan->controllers = cgroup_resources_controllers(&plan->resources);
 	for (unsigned i = 0; i < CGROUP_CONTROLLER_COUNT; i++)
-		if ((needed & (1U << i)) && !host->v2_controller[i])
-			plan->cgroup_v1 = true;
+		if ((plan->controllers & (1U << i)) && cgroup_on_v1(host, i))
+			plan->placed_late = true;
 	return 0;
 }
 
@@ -116,7 +116,7 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	if (r == 0) /* before the trees: what read-only is worth depends on the capabilities */
 		r = plan_resolve_confinement(plan, request, err);
 	if (r == 0) /* before the tree: of "-m ROOTFS CMD" the wrong word is the first one */
-		r = plan_parse_limits(request, &plan->limits, err);
+		r = plan_parse_limits(plan, request, err);
 	if (r == 0)
 		r = resolve_rootfs(plan, request, err);
 	if (r == 0)

@@ -226,19 +226,18 @@ static json_t *time_offset(const struct time_offset *offset)
 
 static json_t *resources(const struct plan *plan)
 {
-	const struct cgroup_limits *limits = &plan->limits;
+	const json_int_t memory = cgroup_resources_number(&plan->resources, CGROUP_MEMORY_LIMIT, -1);
+	const json_int_t pids = cgroup_resources_number(&plan->resources, CGROUP_PIDS_LIMIT, -1);
+	const json_int_t quota = cgroup_resources_number(&plan->resources, CGROUP_CPU_QUOTA, -1);
+	const json_int_t period = cgroup_resources_number(&plan->resources, CGROUP_CPU_PERIOD, 100000);
 	json_t *object = json_object();
 
-	if (limits->memory_max != CGROUP_NO_LIMIT) /* `swap` is memory and swap together in the specification */
-		json_object_set_new(object, "memory",
-				    json_pack("{s:I, s:I}", "limit", (json_int_t)limits->memory_max, "swap",
-					      (json_int_t)limits->memory_max));
-	if (limits->pids_max != CGROUP_NO_LIMIT)
-		json_object_set_new(object, "pids", json_pack("{s:I}", "limit", (json_int_t)limits->pids_max));
-	if (limits->cpu_quota_us != CGROUP_NO_LIMIT)
-		json_object_set_new(object, "cpu",
-				    json_pack("{s:I, s:I}", "quota", (json_int_t)limits->cpu_quota_us, "period",
-					      (json_int_t)limits->cpu_period_us));
+	if (memory != -1) /* `swap` is memory and swap together in the specification */
+		json_object_set_new(object, "memory", json_pack("{s:I, s:I}", "limit", memory, "swap", memory));
+	if (pids != -1)
+		json_object_set_new(object, "pids", json_pack("{s:I}", "limit", pids));
+	if (quota != -1)
+		json_object_set_new(object, "cpu", json_pack("{s:I, s:I}", "quota", quota, "period", period));
 	return object;
 }
 

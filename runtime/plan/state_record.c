@@ -123,7 +123,7 @@ static int put_places(FILE *f, const struct plan *plan, struct err *err)
 	size_t n = 0;
 
 	if (plan->cgroup_path) {
-		int r = cgroup_places(plan->cgroup_host, &plan->limits, places, &n, err);
+		int r = cgroup_places(plan->cgroup_host, plan->controllers, places, &n, err);
 
 		if (r < 0)
 			return r;

@@ -106,6 +106,7 @@ static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, 
 {
 	const char *cgroup = json_string_value(json_object_get(state, "cgroup"));
 	const json_t *places = json_object_get(state, "hierarchies"), *entry;
+	_cleanup_(arena_freep) struct arena *arena = NULL;
 	struct cgroup_host host;
 	size_t i;
 	int r;
@@ -119,7 +120,8 @@ static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, 
 				 "%s/state.json: without the hierarchies of its cgroup; end what is left of it by "
 				 "hand, then remove the directory",
 				 id);
-	r = cgroup_probe(&host, err);
+	arena = arena_new();
+	r = arena ? cgroup_probe(arena, &host, err) : err_oom(err);
 	if (r < 0)
 		return r;
 	/* All of them first: a group that is only out of sight must not pass for one that is gone. */

@@ -2,7 +2,7 @@
 /* The parsers on fixtures; limits, destruction, delegation on the real groups of this host, below "/nsrun-test-PID". */
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
-#include <nsrun/kernel/cgroup.h>
+#include <nsrun/kernel/cgroup_resources.h>
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,23 +21,51 @@
 
 #define OTHER_UID 54321
 
+static struct arena *arena;
 static struct cgroup_host host;
 static char parent[64];
+
+/* The four values of old, -1 where one is not said. */
+struct four {
+	struct cgroup_value values[4];
+	struct cgroup_resources resources;
+};
+
+static const struct cgroup_resources *fill(struct four *four, int64_t memory, int64_t pids, int64_t quota,
+					   int64_t period)
+{
+	const struct {
+		enum cgroup_resource resource;
+		int64_t number;
+	} said[] = { { CGROUP_MEMORY_LIMIT, memory },
+		     { CGROUP_PIDS_LIMIT, pids },
+		     { CGROUP_CPU_QUOTA, quota },
+		     { CGROUP_CPU_PERIOD, quota == -1 ? -1 : period } };
+
+	*four = (struct four){ .resources.values = four->values };
+	for (size_t i = 0; i < ARRAY_LEN(said); i++)
+		if (said[i].number != -1)
+			four->values[four->resources.n++] =
+				(struct cgroup_value){ .resource = said[i].resource, .number = said[i].number };
+	return &four->resources;
+}
+#define LIMITS(name, ...)          \
+	struct four name##_values; \
+	const struct cgroup_resources *const name = fill(&name##_values, __VA_ARGS__)
 
 /* ---- fixtures ---- */
 
 static void parse(const char *mounts, const char *self, struct cgroup_host *h)
 {
-	struct cgroup_roots *roots = calloc(1, sizeof(*roots));
+	struct cgroup_roots roots = { 0 };
 	char *m = strdup(mounts), *s = strdup(self);
 	struct err err = ERR_INIT;
 
-	memset(h, 0, sizeof(*h));
-	assert_int_equal(cgroup_parse_mounts(m, h, roots, &err), 0);
-	assert_int_equal(cgroup_parse_self(s, h, roots, &err), 0);
+	*h = (struct cgroup_host)CGROUP_HOST_NONE;
+	assert_int_equal(cgroup_parse_mounts(arena, m, h, &roots, &err), 0);
+	assert_int_equal(cgroup_parse_self(arena, s, h, &roots, &err), 0);
 	free(m);
 	free(s);
-	free(roots);
 }
 
 static struct cgroup_host fixture;
@@ -78,7 +106,7 @@ static void test_parse_v1_and_none(void **state)
 {
 	struct err err = ERR_INIT;
 	char buf[CGROUP_PATH_MAX];
-	const struct cgroup_limits pids = { CGROUP_NO_LIMIT, 5, CGROUP_NO_LIMIT, 100000 };
+	LIMITS(pids, -1, 5, -1, 100000);
 
 	(void)state;
 	parse("35 31 0:32 / /cg/pids rw - cgroup cgroup rw,pids\n", "8:pids:/p\n", &fixture);
@@ -91,7 +119,7 @@ static void test_parse_v1_and_none(void **state)
 	assert_int_equal(cgroup_choose_parent(&fixture, buf, sizeof(buf), &err), -EACCES);
 	assert_int_equal(err.id, ERR_ID_CGROUP_NOT_MOUNTED);
 	err = ERR_INIT;
-	assert_true(cgroup_check_limits(&fixture, "/nsrun", &pids, &err) < 0);
+	assert_true(cgroup_check_limits(&fixture, "/nsrun", pids, &err) < 0);
 	assert_int_equal(err.id, ERR_ID_NO_CONTROLLER);
 	assert_non_null(strstr(err.message, "pids"));
 }
@@ -123,24 +151,17 @@ static void test_parse_nonsense(void **state)
 
 static void test_check_values(void **state)
 {
-	static const struct cgroup_limits bad[] = {
-		{ 100, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 100000 },
-		{ UINT64_MAX - 1, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 100000 },
-		{ CGROUP_NO_LIMIT, 0, CGROUP_NO_LIMIT, 100000 },
-		{ CGROUP_NO_LIMIT, 5000000, CGROUP_NO_LIMIT, 100000 },
-		{ CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 999, 100000 },
-		{ CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 5000, 999 },
-		{ CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 5000, 1000001 },
+	static const int64_t bad[][4] = {
+		{ 100, -1, -1, -1 },	 { -2, -1, -1, -1 },	{ -1, 0, -1, -1 },	   { -1, 5000000, -1, -1 },
+		{ -1, -1, 999, 100000 }, { -1, -1, 5000, 999 }, { -1, -1, 5000, 1000001 },
 	};
-	const struct cgroup_limits none = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 0 };
 
 	(void)state;
-	assert_false(cgroup_limits_any(&none));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err err = ERR_INIT;
+		LIMITS(limits, bad[i][0], bad[i][1], bad[i][2], bad[i][3]);
 
-		assert_true(cgroup_limits_any(&bad[i]));
-		assert_true(cgroup_check_limits(&host, "/nsrun", &bad[i], &err) < 0);
+		assert_true(cgroup_check_limits(&host, "/nsrun", limits, &err) < 0);
 		assert_int_equal(err.kind, ERR_INPUT);
 	}
 }
@@ -192,7 +213,7 @@ static bool exists_anywhere(const char *group)
 }
 
 /* A child in the group of the limits and in the v2 group; it goes on when the groups are set, and returns in the child. */
-static pid_t enter(const char *group, const struct cgroup_limits *limits, struct pidref *ret)
+static pid_t enter(const char *group, const struct cgroup_resources *limits, struct pidref *ret)
 {
 	int gate[2];
 	struct err err = ERR_INIT;
@@ -210,7 +231,7 @@ static pid_t enter(const char *group, const struct cgroup_limits *limits, struct
 	}
 	close(gate[0]);
 	assert_int_equal(pidref_open(pid, ret, NULL), 0);
-	if (cgroup_attach_v1(&host, group, limits, ret, &err) < 0)
+	if (cgroup_attach_v1(&host, group, cgroup_resources_controllers(limits), ret, &err) < 0)
 		fail_msg("%s", err.message);
 	snprintf(path, sizeof(path), "%s%s/cgroup.procs", host.v2_mount, group);
 	snprintf(number, sizeof(number), "%d", pid);
@@ -221,7 +242,7 @@ static pid_t enter(const char *group, const struct cgroup_limits *limits, struct
 	return pid;
 }
 
-static bool limits_possible(const struct cgroup_limits *limits)
+static bool limits_possible(const struct cgroup_resources *limits)
 {
 	struct err err = ERR_INIT;
 
@@ -233,7 +254,7 @@ static bool limits_possible(const struct cgroup_limits *limits)
 	return false;
 }
 
-static void must_apply(const char *group, const struct cgroup_limits *limits)
+static void must_apply(const char *group, const struct cgroup_resources *limits)
 {
 	struct err err = ERR_INIT;
 
@@ -252,14 +273,14 @@ static void must_destroy(const char *group)
 
 static void test_limits_read_back(void **state)
 {
-	const struct cgroup_limits limits = { 64 * 1024 * 1024 + 1, 77, 25000, 50000 };
+	LIMITS(limits, 64 * 1024 * 1024 + 1, 77, 25000, 50000);
 	char group[128], v[64];
 
 	(void)state;
-	if (!limits_possible(&limits))
+	if (!limits_possible(limits))
 		skip();
 	group_name(group, "values");
-	must_apply(group, &limits);
+	must_apply(group, limits);
 	read_value(CGROUP_MEMORY, group, host.v1_mount[CGROUP_MEMORY][0] ? "memory.limit_in_bytes" : "memory.max", v,
 		   sizeof(v));
 	assert_string_equal(v, "67108864");
@@ -297,14 +318,14 @@ static void test_limits_read_back(void **state)
 /* Only the hierarchies of the controllers that are limited get a group. */
 static void test_one_limit_one_group(void **state)
 {
-	const struct cgroup_limits limits = { CGROUP_NO_LIMIT, 9, CGROUP_NO_LIMIT, 100000 };
+	LIMITS(limits, -1, 9, -1, 100000);
 	char group[128], path[2 * CGROUP_PATH_MAX];
 
 	(void)state;
-	if (!limits_possible(&limits))
+	if (!limits_possible(limits))
 		skip();
 	group_name(group, "one");
-	must_apply(group, &limits);
+	must_apply(group, limits);
 	if (host.v1_mount[CGROUP_MEMORY][0]) {
 		snprintf(path, sizeof(path), "%s%s", host.v1_mount[CGROUP_MEMORY], group);
 		assert_int_not_equal(access(path, F_OK), 0);
@@ -315,13 +336,13 @@ static void test_one_limit_one_group(void **state)
 /* The kernel refuses a child's CPU share above its parent's on v1 (EINVAL): the error names file and value, and nothing is left. */
 static void test_refused_value(void **state)
 {
-	const struct cgroup_limits outer = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 10000, 100000 };
-	const struct cgroup_limits inner = { CGROUP_NO_LIMIT, 5, 50000, 100000 };
+	LIMITS(outer, -1, -1, 10000, 100000);
+	LIMITS(inner, -1, 5, 50000, 100000);
 	char group[128], sub[160];
 	struct err err = ERR_INIT;
 
 	(void)state;
-	if (!limits_possible(&inner))
+	if (!limits_possible(inner))
 		skip();
 	if (!host.v1_mount[CGROUP_CPU][0]) {
 		print_message("skipped: cgroup v2 lets a group ask for more than its parent has\n");
@@ -329,8 +350,8 @@ static void test_refused_value(void **state)
 	}
 	group_name(group, "outer");
 	snprintf(sub, sizeof(sub), "%s/inner", group);
-	must_apply(group, &outer);
-	assert_int_equal(cgroup_apply_limits(&host, sub, &inner, &err), -EINVAL);
+	must_apply(group, outer);
+	assert_int_equal(cgroup_apply_limits(&host, sub, inner, &err), -EINVAL);
 	assert_int_equal(err.id, ERR_ID_LIMIT_NOT_APPLIED);
 	assert_non_null(strstr(err.message, "cpu.cfs_quota_us"));
 	assert_non_null(strstr(err.message, "50000"));
@@ -340,17 +361,17 @@ static void test_refused_value(void **state)
 
 static void test_pids_stop_a_fork_loop(void **state)
 {
-	const struct cgroup_limits limits = { CGROUP_NO_LIMIT, 6, CGROUP_NO_LIMIT, 100000 };
+	LIMITS(limits, -1, 6, -1, 100000);
 	struct pidref child = PIDREF_NONE;
 	char group[128];
 	int status;
 
 	(void)state;
-	if (!limits_possible(&limits))
+	if (!limits_possible(limits))
 		skip();
 	group_name(group, "forks");
-	must_apply(group, &limits);
-	if (enter(group, &limits, &child) == 0) {
+	must_apply(group, limits);
+	if (enter(group, limits, &child) == 0) {
 		int n = 0;
 
 		for (; n < 50; n++) {
@@ -374,19 +395,19 @@ static void test_pids_stop_a_fork_loop(void **state)
 
 static void test_memory_hog_is_killed_and_counted(void **state)
 {
-	const struct cgroup_limits limits = { 32 * 1024 * 1024, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 100000 };
+	LIMITS(limits, 32 * 1024 * 1024, -1, -1, 100000);
 	struct pidref child = PIDREF_NONE;
 	char group[128];
 	int status;
 
 	(void)state;
-	if (!limits_possible(&limits))
+	if (!limits_possible(limits))
 		skip();
 	group_name(group, "hog");
 	assert_int_equal(cgroup_oom_kills(&host, group), 0);
-	must_apply(group, &limits);
+	must_apply(group, limits);
 	assert_int_equal(cgroup_oom_kills(&host, group), 0);
-	if (enter(group, &limits, &child) == 0) {
+	if (enter(group, limits, &child) == 0) {
 		const size_t size = 128 * 1024 * 1024;
 		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -426,23 +447,23 @@ static void fork_forever(void)
 
 static void test_destroy_forking_processes(void **state)
 {
-	const struct cgroup_limits limits = { CGROUP_NO_LIMIT, 20, CGROUP_NO_LIMIT, 100000 };
+	LIMITS(limits, -1, 20, -1, 100000);
 	struct pidref child = PIDREF_NONE;
 	struct err err = ERR_INIT;
 	int fd = FD_NONE;
 	char group[128];
 
 	(void)state;
-	if (!limits_possible(&limits))
+	if (!limits_possible(limits))
 		skip();
 	group_name(group, "bomb");
-	must_apply(group, &limits);
+	must_apply(group, limits);
 	if (host.v2_mount[0]) {
 		assert_int_equal(cgroup_make_v2(&host, group, &fd, &err), 0);
 		close(fd);
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (enter(group, &limits, &child) == 0) {
+	if (enter(group, limits, &child) == 0) {
 		for (int i = 0; i < 5; i++)
 			if (fork() == 0)
 				fork_forever();
@@ -459,25 +480,25 @@ static void test_destroy_forking_processes(void **state)
 /* The same where no v2 group helps: kill_listed() alone. */
 static void test_destroy_v1_only(void **state)
 {
-	const struct cgroup_limits limits = { CGROUP_NO_LIMIT, 20, CGROUP_NO_LIMIT, 100000 };
+	LIMITS(limits, -1, 20, -1, 100000);
 	struct pidref child = PIDREF_NONE;
 	char group[128], sub[2 * CGROUP_PATH_MAX];
 
 	(void)state;
-	if (!limits_possible(&limits))
+	if (!limits_possible(limits))
 		skip();
 	if (!host.v1_mount[CGROUP_PIDS][0]) {
 		print_message("skipped: the pids controller has no v1 hierarchy here\n");
 		skip();
 	}
 	group_name(group, "v1");
-	must_apply(group, &limits);
+	must_apply(group, limits);
 	for (const char *s = "/a\0/a/b\0/a/b/c\0"; *s; s += strlen(s) + 1) {
 		snprintf(sub, sizeof(sub), "%s%s%s", host.v1_mount[CGROUP_PIDS], group, s);
 		assert_int_equal(mkdir(sub, 0755), 0);
 	}
 	snprintf(sub, sizeof(sub), "%s/a/b/c", group);
-	if (enter(sub, &limits, &child) == 0) {
+	if (enter(sub, limits, &child) == 0) {
 		(void)!fork();
 		(void)!fork();
 		for (;;)
@@ -493,7 +514,7 @@ static void test_v2_group(void **state)
 {
 	struct err err = ERR_INIT;
 	struct pidref child = PIDREF_NONE;
-	const struct cgroup_limits none = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 0 };
+	LIMITS(none, -1, -1, -1, -1);
 	char group[128], sub[2 * CGROUP_PATH_MAX], state_text[64] = "";
 	uint64_t begin;
 	int fd = FD_NONE;
@@ -516,7 +537,7 @@ static void test_v2_group(void **state)
 	assert_int_equal(mkdirat(fd, "inner", 0755), 0);
 	assert_int_equal(mkdirat(fd, "inner/most", 0755), 0);
 	close(fd);
-	if (enter(group, &none, &child) == 0)
+	if (enter(group, none, &child) == 0)
 		for (;;)
 			pause();
 	assert_int_equal(cgroup_freeze(&host, group, true, &err), 0);
@@ -561,13 +582,13 @@ static void test_destroy_refuses_the_root(void **state)
 static int delegated_user(const char *own, const char *expected)
 {
 	struct err err = ERR_INIT;
-	struct cgroup_host *mine = calloc(1, sizeof(*mine));
+	struct cgroup_host own_host, *mine = &own_host;
 	char chosen[CGROUP_PATH_MAX], path[CGROUP_PATH_MAX + 8];
 	int fd = FD_NONE;
 
-	if (!mine || setresgid(OTHER_UID, OTHER_UID, OTHER_UID) < 0 || setresuid(OTHER_UID, OTHER_UID, OTHER_UID) < 0)
+	if (setresgid(OTHER_UID, OTHER_UID, OTHER_UID) < 0 || setresuid(OTHER_UID, OTHER_UID, OTHER_UID) < 0)
 		return __LINE__ % 250;
-	if (cgroup_probe(mine, &err) < 0 || !streq(mine->v2_self, own))
+	if (cgroup_probe(arena, mine, &err) < 0 || !streq(mine->v2_self, own))
 		return __LINE__ % 250;
 	if (!expected) {
 		if (cgroup_choose_parent(mine, chosen, sizeof(chosen), &err) != -EACCES ||
@@ -585,11 +606,11 @@ static int delegated_user(const char *own, const char *expected)
 
 static void run_delegated(const char *own, const char *expected)
 {
-	const struct cgroup_limits none = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 0 };
+	LIMITS(none, -1, -1, -1, -1);
 	struct pidref child = PIDREF_NONE;
 	int status;
 
-	if (enter(own, &none, &child) == 0)
+	if (enter(own, none, &child) == 0)
 		_exit(delegated_user(own, expected));
 	assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
 	pidref_close(&child);
@@ -657,8 +678,11 @@ static int set_up(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
+	arena = arena_new();
+	if (!arena)
+		return -1;
 	snprintf(parent, sizeof(parent), "/nsrun-test-%d", getpid());
-	if (cgroup_probe(&host, &err) < 0) {
+	if (cgroup_probe(arena, &host, &err) < 0) {
 		print_error("%s\n", err.message);
 		return -1;
 	}
@@ -669,7 +693,9 @@ static int tear_down(void **state)
 {
 	(void)state;
 	(void)cgroup_destroy(&host, parent, 2000, NULL);
-	return exists_anywhere(parent) ? -1 : 0;
+	const bool left = exists_anywhere(parent);
+	arena_free(arena);
+	return left ? -1 : 0;
 }
 
 int main(void)

@@ -539,12 +539,13 @@ static void remove_place(struct place *place)
 
 static void filters_are_replaced_without_a_gap(void **state)
 {
-	static struct cgroup_host host;
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct cgroup_host host;
 	struct place place = { .v1 = false };
 	struct err err = ERR_INIT;
 
 	(void)state;
-	if (geteuid() != 0 || cgroup_probe(&host, &err) < 0 || !host.v2_mount[0] || !devices_can_load())
+	if (geteuid() != 0 || cgroup_probe(arena, &host, &err) < 0 || !host.v2_mount[0] || !devices_can_load())
 		skip();
 	make_place(&place, host.v2_mount);
 	replace_under_load(&place);
@@ -566,7 +567,7 @@ static void v1_groups_are_written_without_a_gap(void **state)
 /* What the kernel takes must be what this file's interpreter took: the longest list, and random ones. */
 static void kernel_takes_the_programs(void **state)
 {
-	static struct cgroup_host host;
+	struct cgroup_host host;
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
 	_cleanup_free_ struct device_rule *rules = calloc(DEVICE_RULES_MAX, sizeof(*rules));
 	struct place place = { .v1 = false };
@@ -574,7 +575,7 @@ static void kernel_takes_the_programs(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	if (geteuid() != 0 || cgroup_probe(&host, &err) < 0 || !host.v2_mount[0] || !devices_can_load())
+	if (geteuid() != 0 || cgroup_probe(arena, &host, &err) < 0 || !host.v2_mount[0] || !devices_can_load())
 		skip();
 	make_place(&place, host.v2_mount);
 	for (int round = 0; round < 200; round++) {

@@ -35,11 +35,16 @@ static struct plan sample(void)
 					   .owner_uids = { 1, { { 1000, 100000, 1 } } },
 					   .owner_gids = { 1, { { 1001, 100000, 1 } } },
 					   .inode = 7 };
-	static struct cgroup_host host = { .v2_mount = "/sys/fs/cgroup", .v2_self = "/user" };
+	static struct cgroup_host host = CGROUP_HOST_NONE;
+	static struct cgroup_value values[] = { { .resource = CGROUP_MEMORY_LIMIT, .number = 1 << 20 },
+						{ .resource = CGROUP_CPU_QUOTA, .number = 50000 },
+						{ .resource = CGROUP_CPU_PERIOD, .number = 100000 } };
 
 	host.v2_controller[CGROUP_PIDS] = true;
-	strcpy(host.v1_mount[CGROUP_MEMORY], "/sys/fs/cgroup/memory");
-	strcpy(host.v1_self[CGROUP_MEMORY], "/old");
+	host.v2_mount = "/sys/fs/cgroup";
+	host.v2_self = "/user";
+	host.v1_mount[CGROUP_MEMORY] = "/sys/fs/cgroup/memory";
+	host.v1_self[CGROUP_MEMORY] = "/old";
 	static struct plan_mount mounts[] = {
 		{ .kind = MOUNT_BIND,
 		  .said = "--volume ./data:/data:ro",
@@ -100,7 +105,7 @@ static struct plan sample(void)
 		.seccomp = &program,
 		.cgroup_host = &host,
 		.cgroup_path = "/nsrun/x",
-		.limits = { 1 << 20, CGROUP_NO_LIMIT, 50000, 100000 },
+		.resources = { .values = values, .n = 3 },
 		.state_dir = "/run/nsrun/100000.200000/0123456789ab",
 		.state_root = "/run/nsrun",
 	};
@@ -231,7 +236,7 @@ static void test_dump(void **state)
 	assert_string_equal(text, again);
 	/* Every line is "key: value". */
 	for (const char *p = text; *p; p = strchr(p, '\n') + 1) {
-		const size_t key = strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+		const size_t key = strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789._-");
 
 		assert_true(key > 0 && p[key] == ':' && p[key + 1] == ' ');
 		assert_non_null(strchr(p, '\n'));
@@ -263,7 +268,7 @@ static void test_pending_is_auto(void **state)
 
 static void test_bare_plan(void **state)
 {
-	const struct plan plan = { .limits = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 0 } };
+	const struct plan plan = { 0 };
 	_cleanup_free_ char *text = dump(&plan);
 
 	(void)state;

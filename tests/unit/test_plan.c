@@ -359,23 +359,34 @@ static void many_variables_are_quick(void **state)
 	free(text);
 }
 
+static int parse_limits(struct fixture *f, const struct plan_request *request, struct err *err)
+{
+	f->plan->resources = (struct cgroup_resources){ 0 };
+	return plan_parse_limits(f->plan, request, err);
+}
+
+static int64_t limit(const struct fixture *f, enum cgroup_resource resource)
+{
+	return cgroup_resources_number(&f->plan->resources, resource, -1);
+}
+
 static void limits(void **state)
 {
-	struct cgroup_limits got;
+	struct fixture *f = *state;
 
-	(void)state;
 	static const struct {
 		const char *cpus;
-		uint64_t quota;
+		int64_t quota;
 	} good[] = { { "1", 100000 },  { "0.5", 50000 },  { ".25", 25000 },
 		     { "0.01", 1000 }, { "1.0", 100000 }, { "0.125", 12500 } };
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		struct plan_request request = { .cpus = good[i].cpus };
 		struct err err = ERR_INIT;
 
-		assert_int_equal(plan_parse_limits(&request, &got, &err), 0);
-		assert_int_equal(got.cpu_quota_us, good[i].quota);
-		assert_true(got.memory_max == CGROUP_NO_LIMIT && got.pids_max == CGROUP_NO_LIMIT);
+		assert_int_equal(parse_limits(f, &request, &err), 0);
+		assert_int_equal(limit(f, CGROUP_CPU_QUOTA), good[i].quota);
+		assert_int_equal(limit(f, CGROUP_CPU_PERIOD), 100000);
+		assert_int_equal(f->plan->resources.n, 2);
 	}
 	static const char *const bad_cpus[] = { "",	  ".",	 "0", "0.001", "-1",   "1.",
 						"1.2345", "1,5", "x", "1e3",   "9999", "18446744073709551616",
@@ -385,15 +396,15 @@ static void limits(void **state)
 						  "16777216t", NULL };
 	static const char *const bad_pids[] = { "", "0", "-2", "1.5", "ten", "4294967296", NULL };
 	for (size_t i = 0; bad_cpus[i]; i++)
-		assert_true(plan_parse_limits(&(struct plan_request){ .cpus = bad_cpus[i] }, &got, NULL) < 0);
+		assert_true(parse_limits(f, &(struct plan_request){ .cpus = bad_cpus[i] }, NULL) < 0);
 	for (size_t i = 0; bad_memory[i]; i++)
-		assert_true(plan_parse_limits(&(struct plan_request){ .memory = bad_memory[i] }, &got, NULL) < 0);
+		assert_true(parse_limits(f, &(struct plan_request){ .memory = bad_memory[i] }, NULL) < 0);
 	for (size_t i = 0; bad_pids[i]; i++)
-		assert_true(plan_parse_limits(&(struct plan_request){ .pids_limit = bad_pids[i] }, &got, NULL) < 0);
-	assert_int_equal(
-		plan_parse_limits(&(struct plan_request){ .memory = "64MiB", .pids_limit = "unlimited" }, &got, NULL),
-		0);
-	assert_int_equal(got.memory_max, 64 << 20);
+		assert_true(parse_limits(f, &(struct plan_request){ .pids_limit = bad_pids[i] }, NULL) < 0);
+	assert_int_equal(parse_limits(f, &(struct plan_request){ .memory = "64MiB", .pids_limit = "unlimited" }, NULL),
+			 0);
+	assert_int_equal(limit(f, CGROUP_MEMORY_LIMIT), 64 << 20);
+	assert_int_equal(f->plan->resources.n, 1);
 }
 
 static uint64_t caps_for(struct fixture *f, const char *const *add, const char *const *drop)

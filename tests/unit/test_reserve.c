@@ -650,19 +650,25 @@ static void default_makes_its_user_once(void **state)
 	run_private(make_default);
 }
 
-static const struct cgroup_limits no_limits = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 0 };
+/* The arena goes with the process, which is one of its own in each of these. */
+static int probe_host(struct cgroup_host *host, struct err *err)
+{
+	struct arena *arena = arena_new();
+
+	return arena ? cgroup_probe(arena, host, err) : -ENOMEM;
+}
 
 static int end_with_cgroup(void)
 {
 	char parent[64], path[2 * PATH_MAX + 32];
 	struct reservation reservation = RESERVATION_NONE;
-	struct cgroup_host host;
+	struct cgroup_host host = CGROUP_HOST_NONE;
 	struct err err = ERR_INIT;
 	int status, go[2], fd, removed = 0;
 	pid_t owner;
 	char c;
 
-	if (cgroup_probe(&host, &err) < 0 || !host.v2_mount[0])
+	if (probe_host(&host, &err) < 0 || !host.v2_mount[0])
 		return 77;
 	snprintf(parent, sizeof(parent), "/nsrun-test-%d", getpid());
 	if (pipe(go) < 0)
@@ -673,7 +679,6 @@ static int end_with_cgroup(void)
 
 		plan->cgroup_path = parent;
 		plan->cgroup_host = &host;
-		plan->limits = no_limits;
 		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
 		    cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0)
 			_exit(77);
@@ -711,12 +716,12 @@ static int end_with_cgroup(void)
 static int keep_hidden_group(void)
 {
 	char parent[64], path[2 * PATH_MAX + 64];
-	struct cgroup_host host;
+	struct cgroup_host host = CGROUP_HOST_NONE;
 	struct err err = ERR_INIT;
 	int status, fd, removed = 0;
 	pid_t owner;
 
-	if (cgroup_probe(&host, &err) < 0 || !host.v2_mount[0] || unshare(CLONE_NEWNS) < 0 ||
+	if (probe_host(&host, &err) < 0 || !host.v2_mount[0] || unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return 77;
 	snprintf(parent, sizeof(parent), "/nsrun-test-%d", getpid());
@@ -727,7 +732,6 @@ static int keep_hidden_group(void)
 
 		plan->cgroup_path = parent;
 		plan->cgroup_host = &host;
-		plan->limits = no_limits;
 		_exit(plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
 				      cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0
 			      ? 77
@@ -763,7 +767,7 @@ static int keep_hidden_group(void)
 static void keeps_the_record_of_a_hidden_group(void **state)
 {
 	char path[2 * PATH_MAX + 64];
-	struct cgroup_host host;
+	struct cgroup_host host = CGROUP_HOST_NONE;
 	struct err err = ERR_INIT;
 	int status, removed = 0;
 	pid_t pid;
@@ -787,7 +791,7 @@ static void keeps_the_record_of_a_hidden_group(void **state)
 	if (state_collect(root, count_removed, &removed, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_int_equal(removed, 1);
-	assert_int_equal(cgroup_probe(&host, &err), 0);
+	assert_int_equal(probe_host(&host, &err), 0);
 	snprintf(path, sizeof(path), "%s/nsrun-test-%d", host.v2_mount, (int)pid);
 	assert_int_equal(rmdir(path), 0);
 }

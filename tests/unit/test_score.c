@@ -58,10 +58,10 @@ static struct plan shape(unsigned bits)
 	static const struct rlimit_setting rlimit;
 	static struct plan_mount mounts[2];
 	static struct plan_tree volumes[2] = { { .view = VIEW_IDMAPPED }, { .view = VIEW_OWNER_ONLY } };
-	static const struct cgroup_host host;
+	static const struct cgroup_host host = CGROUP_HOST_NONE;
+	static struct cgroup_value memory = { .resource = CGROUP_MEMORY_LIMIT, .number = 1 << 20 };
 	static const char *const paths[] = { "/proc/kcore", NULL };
 	struct plan plan = {
-		.limits = { CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, 100000 },
 		.cgroup_host = &host,
 		.sources = volumes,
 		.mounts = mounts,
@@ -70,7 +70,7 @@ static struct plan shape(unsigned bits)
 		.terminal = bits & 2,
 		.reaper = bits & 4,
 		.cgroup_path = (bits & 8) ? "/nsrun/x" : NULL,
-		.cgroup_v1 = (bits & 24) == 24,
+		.placed_late = (bits & 24) == 24,
 		.n_sources = (bits & 32) ? 2 : 0,
 		.n_mounts = (bits & 32) ? 2 : 0,
 		.seccomp = (bits & 64) ? &program : NULL,
@@ -90,8 +90,8 @@ static struct plan shape(unsigned bits)
 	plan.performer[WORK_SOURCES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
 	plan.performer[WORK_OVERLAY] = (bits & 2048) && !(bits & 1024) ? BY_RUNTIME : BY_INIT;
 	plan.performer[WORK_MAPS] = (bits & 1) ? BY_RUNTIME : BY_NOBODY;
-	if (plan.cgroup_v1) {
-		plan.limits.memory_max = 1 << 20;
+	if (plan.placed_late) {
+		plan.resources = (struct cgroup_resources){ .values = &memory, .n = 1 };
 		plan.namespaces_later = CLONE_NEWCGROUP;
 	}
 	if ((bits & 1) && !(bits & 1024))

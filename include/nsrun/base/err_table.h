@@ -206,3 +206,19 @@ ERR_ID(UNFREEZABLE, "unfreezable",
 ERR_ID(FROZEN_AROUND, "frozen-around",
        "a group around the container's is frozen, and whoever froze it must thaw it: cat cgroup.freeze in each directory above the one that nsrun inspect "
        "NAME shows as its cgroup")
+
+ERR_ID(V1_ONLY, "v1-only",
+       "only a v1 hierarchy of the controller has such a file (cgroups(7)): on a host that has it on cgroup v2 leave the limit away, or use what is named here")
+ERR_ID(V2_ONLY, "v2-only",
+       "a file of cgroup v2 exists where the controller is on v2: use the option of the limit itself, which is written to v1 too, or boot with cgroup_no_v1=all (systemd: "
+       "systemd.unified_cgroup_hierarchy=1)")
+ERR_ID(NOT_DELEGATED, "not-delegated",
+       "as root, systemctl edit user@.service with [Service] Delegate=cpu cpuset io memory pids; then log in again and start with systemd-run --user --scope. "
+       "systemd delegates no other controllers to users: limits by those take root")
+ERR_ID(LIMIT_NO_FILE, "limit-no-file",
+       "the kernel is built or booted without it (cgroup-v2.rst and cgroup-v1 in the kernel's documentation name the parameter), or the name of the key is wrong: ls in the directory "
+       "that is named shows the files that there are")
+ERR_ID(LIMIT_BELOW_USE, "limit-below-use",
+       "end some of its processes first, or ask for more; without the check before an update the kernel reclaims, and kills when that does not suffice")
+ERR_ID(NO_V1_GROUP, "no-v1-group",
+       "the container was started without any limit of this v1 controller, so it has no group there, and running processes are not moved: start it with one")

@@ -1,61 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Control groups: cgroups(7). libcgroup makes, sets and removes groups of controllers; the v2 group that serves cloning
- * into, freezing and killing needs no controller and is a plain directory. */
+/* Control groups: cgroups(7). The group of the v2 hierarchy serves cloning into, freezing and killing, and needs no controller for that; limits
+ * are written there or in groups of v1 hierarchies, wherever this host has their controllers (cgroup_resources.h). */
 #ifndef NSRUN_KERNEL_CGROUP_H
 #define NSRUN_KERNEL_CGROUP_H
 
+#include <nsrun/base/arena.h>
 #include <nsrun/base/err.h>
 #include <nsrun/base/pidref.h>
 
 #include <limits.h>
 
-enum cgroup_ctl { CGROUP_CPU, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CONTROLLER_COUNT };
+enum cgroup_ctl {
+	CGROUP_CPU,
+	CGROUP_CPUSET,
+	CGROUP_MEMORY,
+	CGROUP_IO, /* v1: blkio */
+	CGROUP_PIDS,
+	CGROUP_HUGETLB,
+	CGROUP_RDMA,
+	CGROUP_MISC, /* v2 alone; so is dmem */
+	CGROUP_DMEM,
+	CGROUP_NET_CLS, /* v1 alone; so are those below */
+	CGROUP_NET_PRIO,
+	CGROUP_DEVICES,
+	CGROUP_CPUACCT,
+	CGROUP_CONTROLLER_COUNT
+};
 
-/* Longest path of a mount or a group. Eight of them are in every plan, and each page of it that is touched costs a fault. */
+/* Longer paths of mounts and groups are refused, so that buffers of a mount and a group hold both. */
 #define CGROUP_PATH_MAX 1024
 
-/* What this host offers to this process. Filled once per launch. */
+/* What this host offers to this process. Filled once per launch. Paths are never NULL. */
 struct cgroup_host {
-	char v2_mount[CGROUP_PATH_MAX]; /* "" where no cgroup2 is mounted */
+	const char *v2_mount; /* "" where no cgroup2 is mounted */
 	/* This process' group, relative to v2_mount, "/" first; "" when that mount shows another part of the tree. */
-	char v2_self[CGROUP_PATH_MAX];
+	const char *v2_self;
 	/* Offered by the v2 hierarchy at its root: a v1 mount takes a controller away. */
 	bool v2_controller[CGROUP_CONTROLLER_COUNT];
-	/* "" where the controller has no v1 hierarchy. */
-	char v1_mount[CGROUP_CONTROLLER_COUNT][CGROUP_PATH_MAX];
-	char v1_self[CGROUP_CONTROLLER_COUNT][CGROUP_PATH_MAX];
+	/* "" where the controller has no v1 hierarchy. Two controllers may share one (cpu and cpuacct). */
+	const char *v1_mount[CGROUP_CONTROLLER_COUNT];
+	const char *v1_self[CGROUP_CONTROLLER_COUNT];
 };
+#define CGROUP_HOST_NONE                                                                                              \
+	{                                                                                                             \
+		.v2_mount = "", .v2_self = "", .v1_mount = { [0 ... CGROUP_CONTROLLER_COUNT - 1] = "" }, .v1_self = { \
+			[0 ... CGROUP_CONTROLLER_COUNT - 1] = ""                                                      \
+		}                                                                                                     \
+	}
 
-#define CGROUP_NO_LIMIT UINT64_MAX
-struct cgroup_limits {
-	uint64_t memory_max;	/* bytes */
-	uint64_t pids_max;	/* tasks */
-	uint64_t cpu_quota_us;	/* per period */
-	uint64_t cpu_period_us; /* 100000 unless said otherwise; read only when cpu_quota_us is set */
-};
-bool cgroup_limits_any(const struct cgroup_limits *limits);
-/* The controllers that these limits need, as 1 << enum cgroup_ctl. */
-unsigned cgroup_limits_controllers(const struct cgroup_limits *limits);
+#define CGROUP_NO_LIMIT UINT64_MAX /* of what is read from a group: no limit is set */
 
-int cgroup_probe(struct cgroup_host *ret, struct err *err);
-/* The parsers below cgroup_probe(), for tests: the text of /proc/self/mountinfo, then that of /proc/self/cgroup. They write into `text`. */
+/* Its paths belong to the arena. */
+int cgroup_probe(struct arena *arena, struct cgroup_host *ret, struct err *err);
+/* The parsers below cgroup_probe(), for tests: the text of /proc/self/mountinfo, then that of /proc/self/cgroup. They write into `text`. `host` is
+ * CGROUP_HOST_NONE before, `roots` points into the first text after. */
 struct cgroup_roots {
-	char v2[CGROUP_PATH_MAX]; /* what the mount shows of its hierarchy: mountinfo's field 4 */
-	char v1[CGROUP_CONTROLLER_COUNT][CGROUP_PATH_MAX];
+	const char *v2; /* what the mount shows of its hierarchy: mountinfo's field 4 */
+	const char *v1[CGROUP_CONTROLLER_COUNT];
 };
-int cgroup_parse_mounts(char *text, struct cgroup_host *host, struct cgroup_roots *roots, struct err *err);
-int cgroup_parse_self(char *text, struct cgroup_host *host, const struct cgroup_roots *roots, struct err *err);
-/* "cpu", "memory", "pids". */
+int cgroup_parse_mounts(struct arena *arena, char *text, struct cgroup_host *host, struct cgroup_roots *roots,
+			struct err *err);
+int cgroup_parse_self(struct arena *arena, char *text, struct cgroup_host *host, const struct cgroup_roots *roots,
+		      struct err *err);
+/* "cpu", "io", ...: as v2 spells it. */
 const char *cgroup_controller_name(enum cgroup_ctl controller);
+/* The same, but "blkio": the option of a v1 mount. */
+const char *cgroup_v1_name(enum cgroup_ctl controller);
+/* Does a v1 hierarchy of this host have it? Then v2 has not. */
+static inline bool cgroup_on_v1(const struct cgroup_host *host, enum cgroup_ctl controller)
+{
+	return host->v1_mount[controller][0] != '\0';
+}
 
 /* The parent for new groups: "/nsrun" for root; for an ordinary user below its delegated group, see .c. -EACCES when this caller may not
  * make groups (then a launch without limits goes without a group), with ERR_ID_NO_DELEGATION, ERR_ID_CGROUP_READONLY or
  * ERR_ID_CGROUP_NOT_MOUNTED. `parent` is relative to the hierarchy's mount. */
 int cgroup_choose_parent(const struct cgroup_host *host, char *ret_parent, size_t size, struct err *err);
-
-/* Can these limits be applied under this parent? Names the controller and remedy otherwise. No side effect. */
-int cgroup_check_limits(const struct cgroup_host *host, const char *parent, const struct cgroup_limits *limits,
-			struct err *err);
 
 /* Only where host->v2_mount is set. Makes the v2 group `path` (relative to the mount, parents too; it may exist already) and returns an O_PATH|O_DIRECTORY fd for CLONE_INTO_CGROUP. */
 int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
@@ -74,12 +94,14 @@ int cgroup_open_to_enter(const struct cgroup_host *host, const char *path, const
 			 struct err *err);
 /* Is it frozen now, by itself or with a group around it? */
 int cgroup_is_frozen(int group_fd, bool *ret, struct err *err);
-/* Makes the groups of the needed controllers by libcgroup (v1 directories, or on v2 subtree_control plus the group's files), and
- * writes the limits; reads back what was written. On failure nothing is left but the parent. A memory limit gives no swap beside it. */
-int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits,
-			struct err *err);
-/* v1 only: puts the process into the groups of the controllers that the limits use. */
-int cgroup_attach_v1(const struct cgroup_host *host, const char *path, const struct cgroup_limits *limits,
+/* Hands these controllers (1 << enum cgroup_ctl) down to the v2 group `path`, at each group around it where that is not so already. */
+int cgroup_enable_v2(const struct cgroup_host *host, const char *path, unsigned controllers, struct err *err);
+/* v1: makes the group `path` (parents too; it may exist already) in the controller's hierarchy and returns an O_PATH|O_DIRECTORY fd. Where that
+ * hierarchy has cpusets they are taken over from the group around: cpuset(7) lets no process into a group without. */
+int cgroup_make_v1(const struct cgroup_host *host, const char *path, enum cgroup_ctl controller, int *ret_fd,
+		   bool *ret_made, struct err *err);
+/* Puts the process into the v1 groups of these controllers (1 << enum cgroup_ctl); those that v2 has are passed over. */
+int cgroup_attach_v1(const struct cgroup_host *host, const char *path, unsigned controllers,
 		     const struct pidref *process, struct err *err);
 
 /*
@@ -87,13 +109,13 @@ int cgroup_attach_v1(const struct cgroup_host *host, const char *path, const str
  * namespace the same path may be another group, or none. The root of the mount, by device and inode, is what tells.
  */
 struct cgroup_place {
-	char name[16]; /* "v2", or the v1 controller */
+	char name[16]; /* "v2", or the controller as v1 spells it */
 	uint64_t device, inode;
 };
 #define CGROUP_PLACES_MAX (CGROUP_CONTROLLER_COUNT + 1)
-/* The hierarchies that a container with these limits has a group in. */
-int cgroup_places(const struct cgroup_host *host, const struct cgroup_limits *limits,
-		  struct cgroup_place ret[CGROUP_PLACES_MAX], size_t *ret_n, struct err *err);
+/* The hierarchies that a container which uses these controllers (1 << enum cgroup_ctl) has a group in: v2 where it is mounted, and v1. */
+int cgroup_places(const struct cgroup_host *host, unsigned controllers, struct cgroup_place ret[CGROUP_PLACES_MAX],
+		  size_t *ret_n, struct err *err);
 /* -ENODEV when this hierarchy is not mounted here, is covered by another mount, or shows another part of its tree. */
 int cgroup_check_place(const struct cgroup_host *host, const struct cgroup_place *place, struct err *err);
 /* Kills all that is left in it (cgroup.kill, or a loop of SIGKILL where 5.14's file is missing), removes sub-groups and the group, in

@@ -31,10 +31,10 @@ enum cgroup_resource {
 	CGROUP_PIDS_LIMIT, /* tasks; -1: none */
 	/* blockIO; of one device where .major and .minor are said */
 	CGROUP_IO_WEIGHT,      /* 10 to 1000; on v2 1 to 10000 */
-	CGROUP_IO_LEAF_WEIGHT, /* v1 before 5.0 alone: no kernel of today has it */
+	CGROUP_IO_LEAF_WEIGHT, /* of v1 before 5.0: no kernel of today has it */
 	CGROUP_IO_WEIGHT_DEVICE,
 	CGROUP_IO_LEAF_WEIGHT_DEVICE,
-	CGROUP_IO_READ_BPS,
+	CGROUP_IO_READ_BPS, /* bytes or operations a second; 0 and -1: none */
 	CGROUP_IO_WRITE_BPS,
 	CGROUP_IO_READ_IOPS,
 	CGROUP_IO_WRITE_IOPS,
@@ -64,18 +64,21 @@ struct cgroup_resources {
 
 /* One row of the table. */
 struct cgroup_resource_row {
-	enum cgroup_ctl controller;
-	const char
-		*oci; /* below linux.resources: "memory.limit"; blockIO.throttleReadBpsDevice[] for arrays of objects */
+	enum cgroup_ctl controller; /* CGROUP_CONTROLLER_COUNT for unified keys: the name of each tells */
+	const char *
+		oci; /* below linux.resources: "memory.limit"; "blockIO.throttleReadBpsDevice[]" is an array of objects */
 	const char *option; /* of the one-shot face, without dashes; NULL: none */
 	int64_t min, max;   /* of .number; -1 besides where .unlimited */
 	bool unlimited;
 	const char *unit;      /* of messages: "bytes", "microseconds", "" */
-	const char *v2_file;   /* NULL: v2 has nothing of the kind */
+	const char *v2_file;   /* NULL: v2 has nothing of the kind. %s: the page size of hugetlb */
 	const char *v1_file;   /* NULL: v1 has nothing of the kind */
 	const char *v2_remedy; /* where v2_file is NULL: what to use instead */
 };
 const struct cgroup_resource_row *cgroup_resource_row(enum cgroup_resource resource);
+
+/* What messages call a value: "--memory", "blockIO.weightDevice[] 8:0", "--cgroup memory.high". Returns buf. */
+const char *cgroup_resource_label(const struct cgroup_value *value, char *buf, size_t size);
 
 /* Appends, or replaces the value of the same resource, device and text. Strings are borrowed. */
 int cgroup_resources_add(struct arena *arena, struct cgroup_resources *resources, const struct cgroup_value *value,
@@ -86,23 +89,46 @@ const struct cgroup_value *cgroup_resources_find(const struct cgroup_resources *
 /* `number`, or `otherwise` where it is not said. */
 int64_t cgroup_resources_number(const struct cgroup_resources *resources, enum cgroup_resource resource,
 				int64_t otherwise);
-/* The controllers that these values need on this host, as 1 << enum cgroup_ctl: those of unified keys come from their names. */
+/* The controllers that these values need, as 1 << enum cgroup_ctl: those of unified keys come from their names. */
 unsigned cgroup_resources_controllers(const struct cgroup_resources *resources);
+/* Is this the file of a v2 group that a container may be given a value of: a controller's, or cgroup.max.*? -EINVAL with the reason. The controller
+ * is CGROUP_CONTROLLER_COUNT where none is needed. */
+int cgroup_unified_controller(const char *file, enum cgroup_ctl *ret, struct err *err);
+/* --cpu-shares and the like as a weight of v2. 2, 1024 (both defaults) and 262144 become 1, 100 and 10000. */
+unsigned cgroup_shares_to_weight(uint64_t shares);
+unsigned cgroup_io_weight_to_v2(uint64_t weight); /* 10..1000 to 1..10000 */
 
 /*
  * One file of a group and what shall be written to it, as it follows from the values: what launch, update, a systemd scope and --dry-run go by.
- * Ordered as the kernel wants them written (memory.memsw after memory on v1, the period before the quota).
+ * Where the kernel demands an order that depends on what is there already (memory.memsw beside memory on v1), what it refuses is written once more
+ * after the rest.
  */
+enum cgroup_check {
+	CGROUP_CHECK_NUMBER, /* the same number, rounded down to .unit; "max" and "-1" are none */
+	CGROUP_CHECK_LIST,   /* the same set of numbers: "0,1,2" is "0-2" */
+	CGROUP_CHECK_WITHIN, /* some of it, and nothing else */
+	CGROUP_CHECK_KEYED,  /* a line that begins with the same word and has all the others: "8:0 rbps=1 wbps=max" */
+	CGROUP_CHECK_SECOND, /* the second word of the first line: "oom_kill_disable 1" */
+	CGROUP_CHECK_WORDS,  /* the words that were written come first: "50000" is "50000 100000" */
+	CGROUP_CHECK_ANY,    /* one of the above: a unified key */
+};
 struct cgroup_setting {
-	enum cgroup_ctl controller;
+	enum cgroup_ctl controller; /* CGROUP_CONTROLLER_COUNT: of the v2 group itself */
 	bool v2;
+	enum cgroup_check check; /* how the file shows that it was taken */
+	bool optional; /* left out where the kernel has no such file, or says that it does not apply (EOPNOTSUPP); but of each value that was asked for one setting must be taken */
+	uint64_t unit; /* bytes that the kernel rounds down to; 1: it does not */
+	const struct cgroup_value *from; /* NULL: follows from another one (no swap beside a memory limit) */
 	char file[64];
 	char value[256];
-	const struct cgroup_value *from; /* NULL: follows from another one (no swap beside a memory limit) */
-	uint8_t check;			 /* enum cgroup_check: how the file shows that it was taken */
-	bool optional;			 /* left out where the kernel has no such file */
 };
 #define CGROUP_SETTINGS_MAX 128
+/* Does the file, whose text this is, hold what was written? `text` is changed. */
+bool cgroup_setting_held(const struct cgroup_setting *setting, char *text);
+
+/* The error of a controller that neither hierarchy of this host has: is it switched off, not built in, or held by a v1 hierarchy that is not mounted? */
+int cgroup_missing_controller(const struct cgroup_host *host, enum cgroup_ctl controller, const char *wanted_by,
+			      struct err *err);
 
 /* Are the numbers in range, and not at odds with each other (swap below the limit, burst above the quota)? No host is needed. */
 int cgroup_resources_check(const struct cgroup_resources *resources, struct err *err);

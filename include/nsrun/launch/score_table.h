@@ -99,7 +99,7 @@ STEP(RLIMITS_SET, "rlimits.set", ROLE_RUNTIME, 0, STEP_ACTION, wants_rlimits, ru
 STEP(OOM_SCORE, "oom.score", ROLE_RUNTIME, 0, STEP_ACTION, wants_oom_score, runtime_oom_score, NULL,
      NEEDS(STEP_INIT_CLONE), "openat write", "proc(5)",
      "--oom-score-adj: a lower score needs CAP_SYS_RESOURCE in the initial user namespace, which init has lost. Before ids change, which would make init's files in /proc root's.")
-STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_v1, runtime_cgroup_attach, NULL,
+STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_RUNTIME, 0, STEP_ACTION, wants_placing, runtime_cgroup_attach, NULL,
      NEEDS(STEP_INIT_CLONE, STEP_CGROUP_LIMITS), "openat write", "cgroups(7)",
      "A v1 hierarchy cannot be cloned into: init is placed by pid, while it waits.")
 STEP(PARENT_BIND, "parent.bind", ROLE_INIT, 0, STEP_ACTION, NULL, init_parent_bind, NULL, NEEDS(STEP_INIT_CLONE),

@@ -8,7 +8,7 @@
 /* Predicates: of the plan alone, so that every process decides alike. */
 bool wants_cgroup(const struct plan *plan);
 bool wants_limits(const struct plan *plan);
-bool wants_cgroup_v1(const struct plan *plan);
+bool wants_placing(const struct plan *plan);
 bool wants_cgroupns_later(const struct plan *plan);
 bool wants_cgroup_mount(const struct plan *plan);
 bool wants_proc_provided(const struct plan *plan);

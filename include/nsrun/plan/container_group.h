@@ -6,10 +6,10 @@
 #include <nsrun/kernel/cgroup_freezer.h>
 #include <nsrun/plan/container.h>
 
-/* Probes this host, and checks that what is mounted here is what the group was made in. *ret_host is malloc'd; *ret_path is a string of the
- * record. ERR_ID_NO_CGROUP: it was started without a group. */
-int container_group(const struct container *container, struct cgroup_host **ret_host, const char **ret_path,
-		    struct err *err);
+/* Probes this host, and checks that what is mounted here is what the group was made in. The host's paths are in the arena; *ret_path is a string
+ * of the record. ERR_ID_NO_CGROUP: it was started without a group. */
+int container_group(const struct container *container, struct arena *arena, struct cgroup_host *ret_host,
+		    const char **ret_path, struct err *err);
 /* Its v2 group, which freezes: ERR_ID_NO_CGROUP, ERR_ID_CGROUP_NOT_MOUNTED. */
 int container_group_open(const struct container *container, int *ret_fd, struct err *err);
 

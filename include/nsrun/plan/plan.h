@@ -13,7 +13,7 @@
 #include <nsrun/base/arena.h>
 #include <nsrun/base/err.h>
 #include <nsrun/kernel/caps.h>
-#include <nsrun/kernel/cgroup.h>
+#include <nsrun/kernel/cgroup_resources.h>
 #include <nsrun/kernel/idmap.h>
 #include <nsrun/kernel/rlimit.h>
 #include <nsrun/kernel/seccomp.h>
@@ -228,8 +228,10 @@ struct plan {
 	const struct cgroup_host *cgroup_host;
 	const char *
 		cgroup_path; /* relative to each hierarchy; NULL: no group of its own (an ordinary user without delegation) */
-	struct cgroup_limits limits;
-	bool cgroup_v1; /* some limit is on a v1 hierarchy: placed by pid, after clone */
+	struct cgroup_resources resources;
+	unsigned
+		controllers; /* 1 << enum cgroup_ctl: those that its limits and rules need; a v1 hierarchy of one has a group of the container */
+	bool placed_late; /* some group is entered by pid, after clone: one of a v1 hierarchy */
 
 	/* Life */
 	const char *name;  /* NULL: none */

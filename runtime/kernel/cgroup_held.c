@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Does the kernel hold what was written? It rounds, sorts and completes: each file has its own way to say "yes". */
+#include <nsrun/kernel/cgroup_resources.h>
+
+#include <nsrun/base/strings.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LIST_BITS 8192		       /* NR_CPUS of the largest kernels that distributions build */
+#define NO_LIMIT_FROM (UINT64_MAX / 4) /* v1 shows "none" as the largest number of pages that fits a long */
+
+/* The next word of a line, NULL at its end; *length is that of the word. */
+static const char *next_word(const char **rest, size_t *length)
+{
+	const char *word = *rest + strspn(*rest, " \t");
+
+	*length = strcspn(word, " \t\n");
+	*rest = word + *length;
+	return *length ? word : NULL;
+}
+
+static bool is_none(const char *text)
+{
+	return streq(text, "max") || streq(text, "-1");
+}
+
+static bool same_number(const char *wanted, const char *got, uint64_t unit)
+{
+	uint64_t a, b;
+
+	if (is_none(wanted))
+		return is_none(got) || (parse_u64(got, &b) == 0 && b > NO_LIMIT_FROM);
+	if (parse_size(wanted, &a) < 0 || parse_u64(got, &b) < 0)
+		return false;
+	return b == a - a % unit;
+}
+
+/* bitmap_parselist() of the kernel: "0-3,8", and "0-7:1/2", one of each two. */
+static bool parse_list(const char *text, uint64_t bits[LIST_BITS / 64])
+{
+	memset(bits, 0, LIST_BITS / 8);
+	for (const char *p = text; *p;) {
+		unsigned first, last, used = 1, group = 1;
+		char *end;
+
+		first = last = (unsigned)strtoul(p, &end, 10);
+		if (end == p)
+			return false;
+		if (*end == '-') {
+			p = end + 1;
+			last = (unsigned)strtoul(p, &end, 10);
+			if (end == p)
+				return false;
+		}
+		if (*end == ':') {
+			p = end + 1;
+			used = (unsigned)strtoul(p, &end, 10);
+			if (end == p || *end != '/')
+				return false;
+			p = end + 1;
+			group = (unsigned)strtoul(p, &end, 10);
+			if (end == p || !group)
+				return false;
+		}
+		if (last >= LIST_BITS || first > last || (*end && *end != ','))
+			return false;
+		for (unsigned i = first; i <= last; i++)
+			if ((i - first) % group < used)
+				bits[i / 64] |= 1ULL << i % 64;
+		p = end + (*end == ',');
+	}
+	return true;
+}
+
+static bool same_list(const char *wanted, const char *got)
+{
+	uint64_t a[LIST_BITS / 64], b[LIST_BITS / 64];
+
+	return streq(wanted, got) || (parse_list(wanted, a) && parse_list(got, b) && memcmp(a, b, sizeof(a)) == 0);
+}
+
+static bool within_list(const char *wanted, const char *got)
+{
+	uint64_t a[LIST_BITS / 64], b[LIST_BITS / 64];
+	bool any = false;
+
+	if (!parse_list(wanted, a) || !parse_list(got, b))
+		return false;
+	for (size_t i = 0; i < LIST_BITS / 64; i++) {
+		any |= b[i] != 0;
+		if (b[i] & ~a[i])
+			return false;
+	}
+	return any;
+}
+
+static bool line_has(const char *line, const char *word, size_t length)
+{
+	const char *w;
+	size_t n;
+
+	while ((w = next_word(&line, &n)))
+		if (n == length && memcmp(w, word, n) == 0)
+			return true;
+	return false;
+}
+
+/* "8:0 rbps=max", "8:0 0": where all is taken away there is no line. */
+static bool says_none(const char *words)
+{
+	const char *w;
+	size_t n;
+
+	while ((w = next_word(&words, &n)))
+		if (!(n >= 4 && memcmp(w + n - 4, "=max", 4) == 0) && !(n == 1 && *w == '0'))
+			return false;
+	return true;
+}
+
+static bool same_line(const char *wanted, const char *text)
+{
+	const char *values = wanted, *w;
+	size_t key_length, n;
+	const char *key = next_word(&values, &key_length);
+
+	for (const char *line = text; key && *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *rest = line, *first = next_word(&rest, &n);
+
+		if (!first || n != key_length || memcmp(first, key, n) != 0)
+			continue;
+		for (const char *v = values; (w = next_word(&v, &n));)
+			if (!line_has(rest, w, n))
+				return false;
+		return true;
+	}
+	return key && says_none(values);
+}
+
+static bool words_come_first(const char *wanted, const char *text)
+{
+	const char *a, *b;
+	size_t m, n;
+
+	while ((a = next_word(&wanted, &m))) {
+		b = next_word(&text, &n);
+		if (!b || m != n || memcmp(a, b, n) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* A file that nsrun does not know: what was written may be any of these. "50" of a percentage is shown as "50.00". */
+static bool same_of_any(const char *wanted, const char *text, const char *first_line)
+{
+	const size_t n = strlen(wanted);
+	const bool several = strchr(wanted, ' ');
+
+	if (several)
+		return words_come_first(wanted, text) || same_line(wanted, text);
+	return same_number(wanted, first_line, 1) || same_number(wanted, first_line, (uint64_t)sysconf(_SC_PAGESIZE)) ||
+	       words_come_first(wanted, text) || same_list(wanted, first_line) ||
+	       (strncmp(first_line, wanted, n) == 0 && first_line[n] == '.' &&
+		!first_line[n + 1 + strspn(first_line + n + 1, "0")]) ||
+	       (str_after(first_line, "default ") && streq(str_after(first_line, "default "), wanted));
+}
+
+bool cgroup_setting_held(const struct cgroup_setting *setting, char *text)
+{
+	const char *line = text, *word;
+	size_t n;
+
+	if (setting->check == CGROUP_CHECK_KEYED)
+		return same_line(setting->value, text);
+	if (setting->check == CGROUP_CHECK_WORDS)
+		return words_come_first(setting->value, text);
+	if (setting->check == CGROUP_CHECK_SECOND) {
+		(void)next_word(&line, &n);
+		word = next_word(&line, &n);
+		return word && n == strlen(setting->value) && memcmp(word, setting->value, n) == 0;
+	}
+	if (setting->check == CGROUP_CHECK_ANY) {
+		char first[256];
+
+		snprintf(first, sizeof(first), "%.*s", (int)strcspn(text, "\n"), text);
+		return same_of_any(setting->value, text, first);
+	}
+	text[strcspn(text, "\n")] = '\0';
+	if (setting->check == CGROUP_CHECK_WITHIN)
+		return within_list(setting->value, text);
+	return setting->check == CGROUP_CHECK_LIST ? same_list(setting->value, text)
+						   : same_number(setting->value, text, setting->unit);
+}
