@@ -383,7 +383,7 @@ def end_by(number):
 def test_real_debian():
     """From this host's own mirror; kept for the next run, until what makes it changes."""
     digest = hashlib.sha256()
-    for path in sorted(glob.glob(os.path.dirname(SCRIPT) + "/lib/*.py") + [SCRIPT, os.path.dirname(SCRIPT) + "/lib.sh"]):
+    for path in sorted(glob.glob(os.path.dirname(SCRIPT) + "/lib/*.py") + [SCRIPT] + glob.glob(os.path.dirname(SCRIPT) + "/*.sh")):
         with open(path, "rb") as file:
             digest.update(file.read())
     cache = os.path.join(TOP, "build/rootfs-debian")
