@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -109,16 +110,52 @@ static int spin(int n)
 	return 0;
 }
 
-/* A fork storm: as many as there can be, each of which forks again; one that is killed is replaced at once. Ends with PID 1 alone. */
+static _Noreturn void storm(void)
+{
+	for (;;)
+		if (fork() < 0)
+			usleep(1000);
+}
+
+/* A fork storm: as many as there can be, each of which forks again; one that is killed is replaced at once. */
 static int bomb(void)
 {
 	if (fork() == 0)
-		for (;;)
-			if (fork() < 0)
-				usleep(1000);
+		storm();
 	say("storm");
 	until_end_of_input();
 	return 0;
+}
+
+/* One in each of these groups, which are made below the container's own. A first process with status 7 at the end. */
+static int storms(char **groups)
+{
+	for (; *groups; groups++) {
+		char path[256];
+
+		snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", *groups);
+		for (char *p = path + strlen("/sys/fs/cgroup/"); (p = strchr(p, '/')); *p++ = '/') {
+			*p = '\0';
+			mkdir(path, 0755);
+		}
+		mkdir(path, 0755);
+		const pid_t pid = fork();
+		if (pid == 0) {
+			strcat(path, "/cgroup.procs");
+			const int fd = open(path, O_WRONLY | O_CLOEXEC);
+			if (fd < 0 || write(fd, "0", 1) != 1)
+				_exit(1);
+			storm();
+		}
+		usleep(200000);
+		if (waitpid(pid, NULL, WNOHANG) != 0) {
+			puts(*groups);
+			return 1;
+		}
+	}
+	say("storm");
+	until_end_of_input();
+	return 7;
 }
 
 /* Processes that stay, until the kernel refuses one or there are as many as asked for. Says how many and why. */
@@ -226,6 +263,8 @@ int main(int argc, char **argv)
 		return spin(atoi(arg));
 	if (strcmp(word, "bomb") == 0)
 		return bomb();
+	if (strcmp(word, "storms") == 0)
+		return storms(argv + 2);
 	if (strcmp(word, "procs") == 0)
 		return procs(atoi(arg));
 	if (strcmp(word, "direct") == 0 && argc == 6)

@@ -24,7 +24,7 @@ def frozen(container):
 
 def test_pause_and_resume():
     """By what the group does: a paused one uses no time, and goes on where it stopped."""
-    with Running("--name sleeper", "/load spin 1", "spinning") as one:
+    with Running("--rm --name sleeper", "/load spin 1", "spinning") as one:
         check(used(one, 1) > 0.3, "does not spin")
         nsrun(["pause", "sleeper"]).check(0, "sleeper")
         check(frozen(one), "cgroup.events: %s" % one.read("cgroup.events"))
@@ -43,7 +43,7 @@ def test_end_while_paused():
     """A paused container can be ended by each command that ends one."""
     def one(*words):
         before = leftovers()
-        container = Running("--name sleeper", "/load spin 1", "spinning")
+        container = Running("--rm --name sleeper", "/load spin 1", "spinning")
         nsrun(["pause", "sleeper"]).check()
         nsrun(list(words) + ["sleeper"], timeout=20).check()
         container.end()
@@ -56,7 +56,7 @@ def test_end_while_paused():
 def test_pause_of_a_storm():
     """Processes that fork all the time are all stopped, and none is missed."""
     before = leftovers()
-    with Running("--name storm --pids-limit 60", "/load bomb", "storm") as one:
+    with Running("--rm --name storm --pids-limit 60", "/load bomb", "storm") as one:
         nsrun(["pause", "storm"]).check()
         check(frozen(one), "cgroup.events: %s" % one.read("cgroup.events"))
         members = one.read("cgroup.procs")
@@ -71,7 +71,7 @@ def test_pause_of_a_storm():
 def test_pause_that_fails_leaves_it_running():
     """A process that waits for a disk cannot be frozen: the error says so, and the group is not left half frozen."""
     with on_ext4() as (_, directory):
-        with Running("--name stuck -v %s:/io" % directory, ["/bin/sh", "-c", "echo up; cat >/dev/null"], "up") as one:
+        with Running("--rm --name stuck -v %s:/io" % directory, ["/bin/sh", "-c", "echo up; cat >/dev/null"], "up") as one:
             run(["fsfreeze", "-f", os.path.dirname(directory)]).check()
             try:
                 waiter = subprocess.Popen([binary(), "exec", "stuck", "/bin/sh", "-c", "echo x >/io/file"], stdin=subprocess.DEVNULL,
@@ -125,20 +125,12 @@ def test_sub_group_counts_against_the_whole():
     inside("-m 32m " + WRITABLE, script).check(0, "status 137")
 
 
-MANY = """
-cd /sys/fs/cgroup
-mkdir -p a/b/c d e/f || exit 3
-for g in a/b/c d e/f; do sh -c "echo \\$\\$ >$g/cgroup.procs && exec /load bomb </dev/zero >/dev/null" & done
-sleep 1; echo up; cat >/dev/null; exit 7
-"""
-
-
 @generate
 def test_removal_with_sub_groups_and_storms():
     """Groups in groups, in each of which processes fork all the time: nothing of them is left, however the container ends."""
     def one(end, status):
         before = leftovers()
-        container = Running("--name storms --pids-limit 120 " + WRITABLE, ["/bin/sh", "-c", MANY], "up")
+        container = Running("--rm --name storms --pids-limit 120 " + WRITABLE, "/load storms a/b/c d e/f", "storm")
         top = container.group
         while os.path.basename(os.path.dirname(top)) != "nsrun" and top != TREE:
             top = os.path.dirname(top)

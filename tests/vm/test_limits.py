@@ -122,7 +122,7 @@ def test_pids_fork_storm_and_the_host_stays_usable():
 def test_pids_storm_that_is_killed():
     """The whole group goes with the tool itself, killed with no word to anyone."""
     before = leftovers()
-    one = Running("--pids-limit 100 --name storm", "/load bomb", "storm")
+    one = Running("--pids-limit 100 --rm --name storm", "/load bomb", "storm")
     wait_for(lambda: one.table("pids.events")["max"] > 0, "the storm reaches its limit", timeout=20)
     nsrun(["rm", "-f", "storm"]).check()
     check(not os.path.exists(one.group), "the group stayed: %s" % one.group)
