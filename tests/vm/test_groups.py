@@ -93,6 +93,33 @@ def state_of(pid):
         return ""
 
 
+# ---- stats ---------------------------------------------------------------------------------------------------------
+
+def test_stats_are_the_kernels():
+    """Of a paused container, whose counters stand still: each number is the one of the kernel's file."""
+    with on_ext4() as (disk, directory):
+        with Running("--rm --name measured -m 64m --cpus 0.5 --pids-limit 30 --io-weight 100 -v %s:/io" % directory,
+                     ["/bin/sh", "-c", "/load direct w /io/file 65536 8 </dev/null >/dev/null; /load hold 128; exec /load spin 2"], "spinning") as one:
+            time.sleep(1)
+            nsrun(["pause", "measured"]).check()
+            stats = json.loads(nsrun(["stats", "--json", "measured"]).check().stdout)[0]["stats"]
+            cpu, memory = one.table("cpu.stat"), one.table("memory.stat")
+            got = {"time": stats["cpu"]["usage"]["total"], "periods": stats["cpu"]["throttling"]["periods"],
+                   "throttled": stats["cpu"]["throttling"]["throttledPeriods"], "memory": stats["memory"]["usage"]["usage"],
+                   "limit": stats["memory"]["usage"]["limit"], "kills": stats["memory"]["oomKills"], "cache": stats["memory"]["cache"],
+                   "tasks": stats["pids"]["current"], "tasks limit": stats["pids"]["limit"]}
+            equal(got, {"time": cpu["usage_usec"] * 1000, "periods": cpu["nr_periods"], "throttled": cpu["nr_throttled"],
+                        "memory": one.number("memory.current"), "limit": one.number("memory.max"),
+                        "kills": one.table("memory.events")["oom_kill"], "cache": memory["file"],
+                        "tasks": one.number("pids.current"), "tasks limit": one.number("pids.max")}, "numbers")
+            check(got["kills"] == 1 and got["throttled"] > 0 and got["tasks"] == 3, "nothing was measured: %r" % got)
+            major, minor = (int(word) for word in disk.number.split(":"))
+            written = [row["value"] for row in stats["blkio"]["ioServiceBytesRecursive"]
+                       if (row["major"], row["minor"], row["op"]) == (major, minor, "Write")]
+            equal(written, [one.io(disk)["wbytes"]], "bytes written to the disk")
+            check(written[0] >= 8 * 65536, "bytes written: %r" % written)
+
+
 # ---- groups inside -------------------------------------------------------------------------------------------------
 
 def test_groups_are_read_only_unless_asked_for():
