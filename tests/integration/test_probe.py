@@ -98,6 +98,8 @@ def normalise_mount(line, container, uid_map, gid_map):
         root, fstype, source, extra = "SOURCE", "DISK", "DISK", []
     elif NODE.match(target) or (root == "/null" and fstype in ("devtmpfs", "tmpfs")):
         root, fstype, source, extra = "HOST" + os.path.join("/dev", root.lstrip("/")), "HOST", "HOST", []
+    if fstype in ("proc", "sysfs", "mqueue"):  # a name without meaning, which for one of the host's the host chose
+        source = fstype
     out = []
     for option in extra:
         name, _, value = option.partition("=")
@@ -164,6 +166,10 @@ def normalise(raw, who):
         out["net_dev"] = "the host's"
     if out["namespaces"]["ipc"] == "the host's":
         mounts = [re.sub(r"(?<=^/dev/shm tmpfs )(\S+): .*", r"\1: the host's", text) for text in mounts]
+        if who is not None and os.path.ismount("/dev/mqueue"):  # bound, where there is one: only root can mount the host's queues anew
+            check(any(text.startswith("/dev/mqueue mqueue ") for text in mounts), "the host's /dev/mqueue is not there: %r" % mounts)
+            mounts = [text for text in mounts if not text.startswith("/dev/mqueue ")]
+            out["dev"] = [re.sub("^/dev/mqueue directory 1777$", "/dev/mqueue directory 0755", entry) for entry in out["dev"]]
     mounts = [text for text in mounts if not of_the_host(text, out["namespaces"])]
     # those of one target stay in their order: the last one is seen
     out["mountinfo"] = sorted(mounts, key=lambda text: text.split(" ")[0])
