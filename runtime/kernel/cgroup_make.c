@@ -185,22 +185,50 @@ int cgroup_make_v1(const struct cgroup_host *host, const char *path, enum cgroup
 	return make_each(host, path, controller, ret_fd, ret_made, err);
 }
 
-/* The number is safe: the process is our child and not reaped. cgroup.procs and not `tasks`, which would move one thread. */
-int cgroup_attach_v1(const struct cgroup_host *host, const char *path, unsigned controllers,
-		     const struct pidref *process, struct err *err)
+static bool shares_hierarchy(const struct cgroup_host *host, unsigned earlier, enum cgroup_ctl controller)
 {
-	char file[2 * CGROUP_PATH_MAX + 32], number[16];
+	for (enum cgroup_ctl c = 0; c < controller; c++)
+		if ((earlier & 1U << c) && streq(host->v1_mount[c], host->v1_mount[controller]))
+			return true;
+	return false;
+}
 
-	snprintf(number, sizeof(number), "%d", (int)process->pid);
+int cgroup_open_tasks_v1(const struct cgroup_host *host, const char *path, unsigned controllers,
+			 int fds[CGROUP_CONTROLLER_COUNT], struct err *err)
+{
+	char file[2 * CGROUP_PATH_MAX + 32];
+
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
-		int r;
-
-		if (!(controllers & 1U << c) || !cgroup_on_v1(host, c))
+		if (!(controllers & 1U << c) || !cgroup_on_v1(host, c) || shares_hierarchy(host, controllers, c))
 			continue;
-		snprintf(file, sizeof(file), "%s%s/cgroup.procs", host->v1_mount[c], path);
-		r = file_write_at(AT_FDCWD, file, number, err);
-		if (r < 0)
+		/* Not cgroup.procs, which moves a whole process, and so waits. */
+		snprintf(file, sizeof(file), "%s%s/tasks", host->v1_mount[c], path);
+		fds[c] = open(file, O_WRONLY | O_CLOEXEC);
+		if (fds[c] < 0) {
+			const int r = err_system(err, "%s", file);
+
+			cgroup_close_tasks(fds);
 			return r;
+		}
 	}
 	return 0;
+}
+
+int cgroup_enter_v1(const struct cgroup_host *host, const char *path, int fds[CGROUP_CONTROLLER_COUNT], struct err *err)
+{
+	int r = 0;
+
+	for (unsigned c = 0; r == 0 && c < CGROUP_CONTROLLER_COUNT; c++)
+		if (fds[c] >= 0 && write(fds[c], "0", 1) < 0)
+			r = err_system(err, "%s%s/tasks: entering the group", host->v1_mount[c], path);
+	cgroup_close_tasks(fds);
+	return r;
+}
+
+void cgroup_close_tasks(int fds[CGROUP_CONTROLLER_COUNT])
+{
+	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+		closep(&fds[c]);
+		fds[c] = FD_NONE;
+	}
 }

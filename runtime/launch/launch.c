@@ -204,6 +204,7 @@ static void launch_end(struct launch *launch)
 		closep(&launch->provided[kind]);
 	}
 	closep(&launch->userns_fd);
+	cgroup_close_tasks(launch->tasks_fds);
 	pidref_close(&launch->runtime);
 	pidref_close(&launch->init);
 	for (size_t i = 0; launch->source_mounts && i < launch->plan->n_sources; i++)
@@ -242,6 +243,7 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.runtime = PIDREF_NONE,
 		.init = PIDREF_NONE,
 		.cgroup_fd = FD_NONE,
+		.tasks_fds = { [0 ... CGROUP_CONTROLLER_COUNT - 1] = FD_NONE },
 		.userns_fd = FD_NONE,
 		.rootfs_mount = FD_NONE,
 		.root_fd = FD_NONE,

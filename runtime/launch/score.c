@@ -47,6 +47,7 @@ static bool serves_exec(enum step_id id)
 	case STEP_INIT_CLONE:
 	case STEP_RLIMITS_SET:
 	case STEP_OOM_SCORE:
+	case STEP_CGROUP_OPEN:
 	case STEP_CGROUP_ATTACH:
 	case STEP_PARENT_BIND:
 	case STEP_SYNC_PLACED:
@@ -154,9 +155,12 @@ bool wants_limits(const struct plan *plan)
 	return plan->resources.n != 0;
 }
 
-bool wants_placing(const struct plan *plan)
+bool wants_v1_groups(const struct plan *plan)
 {
-	return plan->placed_late;
+	for (enum cgroup_ctl c = 0; plan->cgroup_path && c < CGROUP_CONTROLLER_COUNT; c++)
+		if ((plan->controllers & 1U << c) && cgroup_on_v1(plan->cgroup_host, c))
+			return true;
+	return false;
 }
 
 bool wants_cgroupns_later(const struct plan *plan)

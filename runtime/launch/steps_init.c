@@ -49,6 +49,13 @@ int init_keyring_new(struct launch *launch, struct err *err)
 	return creds_new_session_keyring(err);
 }
 
+int init_cgroup_attach(struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	return cgroup_enter_v1(plan->cgroup_host, plan->cgroup_path, launch->tasks_fds, err);
+}
+
 int init_cgroupns_unshare(struct launch *launch, struct err *err)
 {
 	(void)launch;

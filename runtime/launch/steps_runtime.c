@@ -61,11 +61,18 @@ int runtime_cgroup_delegate(struct launch *launch, struct err *err)
 	return cgroup_delegate_v2(launch->cgroup_fd, plan->root_uid, plan->root_gid, err);
 }
 
-int runtime_cgroup_attach(struct launch *launch, struct err *err)
+int runtime_cgroup_open(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
-	return cgroup_attach_v1(plan->cgroup_host, plan->cgroup_path, plan->controllers, &launch->init, err);
+	return cgroup_open_tasks_v1(plan->cgroup_host, plan->cgroup_path, plan->controllers, launch->tasks_fds, err);
+}
+
+int runtime_cgroup_close(struct launch *launch, struct err *err)
+{
+	(void)err;
+	cgroup_close_tasks(launch->tasks_fds);
+	return 0;
 }
 
 int runtime_channel_open(struct launch *launch, struct err *err)
@@ -163,6 +170,7 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 	}
 	closep(&launch->channel_child);
 	launch->channel_child = FD_NONE;
+	cgroup_close_tasks(launch->tasks_fds);
 	launch_close_streams(launch, false, true);
 	return 0;
 }

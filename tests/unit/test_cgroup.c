@@ -220,19 +220,24 @@ static pid_t enter(const char *group, const struct cgroup_resources *limits, str
 	char path[2 * CGROUP_PATH_MAX], number[16], c;
 	pid_t pid;
 
+	int tasks[CGROUP_CONTROLLER_COUNT] = { [0 ... CGROUP_CONTROLLER_COUNT - 1] = FD_NONE };
+
 	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+	if (cgroup_open_tasks_v1(&host, group, cgroup_resources_controllers(limits), tasks, &err) < 0)
+		fail_msg("%s", err.message);
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(gate[1]);
+		if (cgroup_enter_v1(&host, group, tasks, &err) < 0)
+			_exit(96);
 		if (read(gate[0], &c, 1) != 1)
 			_exit(99);
 		return 0;
 	}
 	close(gate[0]);
+	cgroup_close_tasks(tasks);
 	assert_int_equal(pidref_open(pid, ret, NULL), 0);
-	if (cgroup_attach_v1(&host, group, cgroup_resources_controllers(limits), ret, &err) < 0)
-		fail_msg("%s", err.message);
 	snprintf(path, sizeof(path), "%s%s/cgroup.procs", host.v2_mount, group);
 	snprintf(number, sizeof(number), "%d", pid);
 	if (host.v2_mount[0] && access(path, F_OK) == 0 && file_write_at(AT_FDCWD, path, number, &err) < 0)

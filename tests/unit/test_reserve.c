@@ -650,11 +650,12 @@ static void default_makes_its_user_once(void **state)
 	run_private(make_default);
 }
 
-/* The arena goes with the process, which is one of its own in each of these. */
 static int probe_host(struct cgroup_host *host, struct err *err)
 {
-	struct arena *arena = arena_new();
+	static struct arena *arena; /* stays reachable: each of these is a process of its own */
 
+	if (!arena)
+		arena = arena_new();
 	return arena ? cgroup_probe(arena, host, err) : -ENOMEM;
 }
 

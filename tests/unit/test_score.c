@@ -58,7 +58,7 @@ static struct plan shape(unsigned bits)
 	static const struct rlimit_setting rlimit;
 	static struct plan_mount mounts[2];
 	static struct plan_tree volumes[2] = { { .view = VIEW_IDMAPPED }, { .view = VIEW_OWNER_ONLY } };
-	static const struct cgroup_host host = CGROUP_HOST_NONE;
+	static struct cgroup_host host = CGROUP_HOST_NONE;
 	static struct cgroup_value memory = { .resource = CGROUP_MEMORY_LIMIT, .number = 1 << 20 };
 	static const char *const paths[] = { "/proc/kcore", NULL };
 	struct plan plan = {
@@ -92,6 +92,8 @@ static struct plan shape(unsigned bits)
 	plan.performer[WORK_MAPS] = (bits & 1) ? BY_RUNTIME : BY_NOBODY;
 	if (plan.placed_late) {
 		plan.resources = (struct cgroup_resources){ .values = &memory, .n = 1 };
+		plan.controllers = 1U << CGROUP_MEMORY;
+		host.v1_mount[CGROUP_MEMORY] = "/sys/fs/cgroup/memory";
 		plan.namespaces_later = CLONE_NEWCGROUP;
 	}
 	if ((bits & 1) && !(bits & 1024))

@@ -100,9 +100,18 @@ int cgroup_enable_v2(const struct cgroup_host *host, const char *path, unsigned 
  * hierarchy has cpusets they are taken over from the group around: cpuset(7) lets no process into a group without. */
 int cgroup_make_v1(const struct cgroup_host *host, const char *path, enum cgroup_ctl controller, int *ret_fd,
 		   bool *ret_made, struct err *err);
-/* Puts the process into the v1 groups of these controllers (1 << enum cgroup_ctl); those that v2 has are passed over. */
-int cgroup_attach_v1(const struct cgroup_host *host, const char *path, unsigned controllers,
-		     const struct pidref *process, struct err *err);
+/*
+ * v1 cannot be cloned into. A process of one thread enters the v1 groups of these controllers (1 << enum cgroup_ctl) by itself, through descriptors that
+ * another one with the right to it has opened: the kernel judges by who opened (5.16), and a thread that moves itself waits for no RCU grace period,
+ * which a move by pid does, 10 to 20 ms (kernel/cgroup/cgroup.c, cgroup_procs_write_start()). fds[] is FD_NONE before, and after for controllers that v2
+ * has or that share a hierarchy with an earlier one.
+ */
+int cgroup_open_tasks_v1(const struct cgroup_host *host, const char *path, unsigned controllers,
+			 int fds[CGROUP_CONTROLLER_COUNT], struct err *err);
+/* Closes them, too, success or not: what leads to a directory of the host stays open in nobody. */
+int cgroup_enter_v1(const struct cgroup_host *host, const char *path, int fds[CGROUP_CONTROLLER_COUNT],
+		    struct err *err);
+void cgroup_close_tasks(int fds[CGROUP_CONTROLLER_COUNT]);
 
 /*
  * One hierarchy in which a group was made, for whoever must remove the group later and perhaps elsewhere: in another mount or cgroup

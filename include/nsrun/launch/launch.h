@@ -39,7 +39,8 @@ struct launch {
 
 	/* What the rows hand to each other */
 	int cgroup_fd;
-	int joined[NS_COUNT]; /* namespaces to enter */
+	int tasks_fds[CGROUP_CONTROLLER_COUNT]; /* of the v1 groups, until init has entered them */
+	int joined[NS_COUNT];			/* namespaces to enter */
 	int provided
 		[NS_COUNT]; /* detached mounts of what shows a namespace that init may not mount itself (enum ns_view) */
 	int userns_fd;	    /* of the container, held to end all that is in it */

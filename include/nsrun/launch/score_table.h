@@ -32,6 +32,9 @@ STEP(CGROUP_CREATE, "cgroup.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup,
 STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits, runtime_cgroup_limits, NULL,
      NEEDS(STEP_CGROUP_CREATE), "openat write", "cgroups(7)",
      "Limits hold from the first instruction of init only if they are written before it is there. Removed with the group.")
+STEP(CGROUP_OPEN, "cgroup.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_v1_groups, runtime_cgroup_open, runtime_cgroup_close,
+     NEEDS(STEP_CGROUP_LIMITS), "openat", "cgroups(7)",
+     "The files by which init enters the v1 groups: the kernel asks for the rights of who opened them, which init will not have.")
 STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
      NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
      "--privileged: container root may make groups below its own, move its processes there and limit them by the controllers that the host offers (delegation). The limits of the group itself stay the host's.")
@@ -99,12 +102,12 @@ STEP(RLIMITS_SET, "rlimits.set", ROLE_RUNTIME, 0, STEP_ACTION, wants_rlimits, ru
 STEP(OOM_SCORE, "oom.score", ROLE_RUNTIME, 0, STEP_ACTION, wants_oom_score, runtime_oom_score, NULL,
      NEEDS(STEP_INIT_CLONE), "openat write", "proc(5)",
      "--oom-score-adj: a lower score needs CAP_SYS_RESOURCE in the initial user namespace, which init has lost. Before ids change, which would make init's files in /proc root's.")
-STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_RUNTIME, 0, STEP_ACTION, wants_placing, runtime_cgroup_attach, NULL,
-     NEEDS(STEP_INIT_CLONE, STEP_CGROUP_LIMITS), "openat write", "cgroups(7)",
-     "A v1 hierarchy cannot be cloned into: init is placed by pid, while it waits.")
 STEP(PARENT_BIND, "parent.bind", ROLE_INIT, 0, STEP_ACTION, NULL, init_parent_bind, NULL, NEEDS(STEP_INIT_CLONE),
      "prctl", "prctl(2)",
      "First of all: when the runtime dies, init dies (PR_SET_PDEATHSIG), also when it died before this row.")
+STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_INIT, 0, STEP_ACTION, wants_v1_groups, init_cgroup_attach, NULL,
+     NEEDS(STEP_CGROUP_OPEN, STEP_INIT_CLONE), "write", "cgroups(7)",
+     "A v1 hierarchy cannot be cloned into. Init enters by itself: a move by pid waits for an RCU grace period, some 15 ms, a thread that moves itself does not.")
 STEP(ROOTFS_OPEN_INSIDE, "rootfs.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens, init_rootfs_open, NULL,
      NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
      "An ordinary user may clone mounts only in a mount namespace that its user namespace owns; before ids change, which would lose the right to search the way.")
@@ -129,7 +132,7 @@ STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_n
      "The caller's session keyring is inherited across clone and would be readable inside.")
 STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
      NEEDS(STEP_CGROUP_ATTACH), "unshare", "cgroup_namespaces(7)",
-     "The namespace's root is the group at the moment of its making: on v1 that is final only after sync.placed.")
+     "The namespace's root is the group at the moment of its making: init must be in its v1 groups.")
 STEP(CGROUPNS_ENTER, "cgroupns.enter", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_entered, init_cgroupns_enter, NULL,
      NEEDS(STEP_CONTAINER_OPEN, STEP_CGROUP_ATTACH), "setns", "cgroup_namespaces(7)",
      "exec: after the process is in its group, since who is in the namespace already may not be moved from outside of its root (ENOENT, nsdelegate).")

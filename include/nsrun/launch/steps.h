@@ -8,7 +8,7 @@
 /* Predicates: of the plan alone, so that every process decides alike. */
 bool wants_cgroup(const struct plan *plan);
 bool wants_limits(const struct plan *plan);
-bool wants_placing(const struct plan *plan);
+bool wants_v1_groups(const struct plan *plan);
 bool wants_cgroupns_later(const struct plan *plan);
 bool wants_cgroup_mount(const struct plan *plan);
 bool wants_proc_provided(const struct plan *plan);
@@ -70,7 +70,9 @@ ROW(runtime_cgroup_create);
 ROW(runtime_cgroup_remove);
 ROW(runtime_cgroup_limits);
 ROW(runtime_cgroup_delegate);
-ROW(runtime_cgroup_attach);
+ROW(runtime_cgroup_open);
+ROW(runtime_cgroup_close);
+ROW(init_cgroup_attach);
 ROW(runtime_channel_open);
 ROW(runtime_channel_close);
 ROW(runtime_init_clone);
