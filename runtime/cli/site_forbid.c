@@ -2,6 +2,7 @@
 #include <nsrun/cli/site.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/plan/devices.h>
 
 #include <ctype.h>
 #include <fnmatch.h>
@@ -15,6 +16,7 @@ enum place_form {
 	PLACE_NONE,
 	PLACE_WHOLE,  /* FILE */
 	PLACE_BEFORE, /* SRC:DST */
+	PLACE_DEVICE, /* PATH[:DST][:rwm]; PATH may have colons */
 	PLACE_MOUNT,  /* type=bind,source=SRC,... */
 };
 
@@ -24,7 +26,7 @@ static enum place_form place_form_of(const struct option_row *row)
 		const char *name;
 		enum place_form form;
 	} forms[] = {
-		{ "audit-log", PLACE_WHOLE }, { "cidfile", PLACE_WHOLE },      { "device", PLACE_BEFORE },
+		{ "audit-log", PLACE_WHOLE }, { "cidfile", PLACE_WHOLE },      { "device", PLACE_DEVICE },
 		{ "env-file", PLACE_WHOLE },  { "image-config", PLACE_WHOLE }, { "mount", PLACE_MOUNT },
 		{ "pidfile", PLACE_WHOLE },   { "volume", PLACE_BEFORE },      { "trace-file", PLACE_WHOLE },
 	};
@@ -196,11 +198,16 @@ static bool mount_is_forbidden(const char *pattern, const char *value)
 
 static bool places_are_forbidden(const char *pattern, const struct option_said *said)
 {
+	struct device_words words;
+
 	switch (place_form_of(said->row)) {
 	case PLACE_WHOLE:
 		return place_is_forbidden(pattern, said->value, strlen(said->value));
 	case PLACE_BEFORE:
 		return place_is_forbidden(pattern, said->value, strcspn(said->value, ":"));
+	case PLACE_DEVICE:
+		device_words_split(said->value, &words);
+		return place_is_forbidden(pattern, said->value, words.path);
 	case PLACE_MOUNT:
 		return mount_is_forbidden(pattern, said->value);
 	case PLACE_NONE:

@@ -238,6 +238,8 @@ static json_t *resources(const struct plan *plan)
 		json_object_set_new(object, "pids", json_pack("{s:I}", "limit", pids));
 	if (quota != -1)
 		json_object_set_new(object, "cpu", json_pack("{s:I, s:I}", "quota", quota, "period", period));
+	if (plan->device_filter != DEVICE_FILTER_NONE)
+		json_object_set_new(object, "devices", spec_device_rules(&plan->device_policy));
 	return object;
 }
 
@@ -248,6 +250,8 @@ static int linux_of(struct writer *w, json_t **ret, struct err *err)
 				   strings(plan->masked_paths), "readonlyPaths", strings(plan->readonly_paths),
 				   "resources", resources(plan), "rootfsPropagation", "private");
 
+	if (plan->n_devices)
+		json_object_set_new(object, "devices", spec_devices(plan));
 	if (plan->n_sysctls) {
 		json_t *sysctls = json_object();
 
