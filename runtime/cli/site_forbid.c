@@ -2,6 +2,7 @@
 #include <nsrun/cli/site.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/plan/devices.h>
 
 #include <ctype.h>
 #include <fnmatch.h>
@@ -16,8 +17,9 @@ enum place_form {
 	PLACE_NONE,
 	PLACE_WHOLE,  /* FILE */
 	PLACE_BEFORE, /* SRC:DST */
+	PLACE_DEVICE, /* PATH[:DST][:rwm]; PATH may have colons */
 	PLACE_MOUNT,  /* type=bind,source=SRC,... */
-	PLACE_DEVICE, /* PATH:RATE: what stands before the last colon; MAJOR:MINOR:RATE and a number alone name no place */
+	PLACE_RATE,   /* PATH:RATE: what stands before the last colon; MAJOR:MINOR:RATE and a number alone name no place */
 };
 
 static enum place_form place_form_of(const struct option_row *row)
@@ -28,14 +30,14 @@ static enum place_form place_form_of(const struct option_row *row)
 	} forms[] = {
 		{ "audit-log", PLACE_WHOLE },
 		{ "cidfile", PLACE_WHOLE },
-		{ "device", PLACE_BEFORE },
-		{ "device-read-bps", PLACE_DEVICE },
-		{ "device-read-iops", PLACE_DEVICE },
-		{ "device-write-bps", PLACE_DEVICE },
-		{ "device-write-iops", PLACE_DEVICE },
+		{ "device", PLACE_DEVICE },
+		{ "device-read-bps", PLACE_RATE },
+		{ "device-read-iops", PLACE_RATE },
+		{ "device-write-bps", PLACE_RATE },
+		{ "device-write-iops", PLACE_RATE },
 		{ "env-file", PLACE_WHOLE },
 		{ "image-config", PLACE_WHOLE },
-		{ "io-weight", PLACE_DEVICE },
+		{ "io-weight", PLACE_RATE },
 		{ "mount", PLACE_MOUNT },
 		{ "pidfile", PLACE_WHOLE },
 		{ "volume", PLACE_BEFORE },
@@ -207,7 +209,7 @@ static bool mount_is_forbidden(const char *pattern, const char *value)
 	return false;
 }
 
-static bool device_is_forbidden(const char *pattern, const char *value)
+static bool rate_is_forbidden(const char *pattern, const char *value)
 {
 	const char *colon = strrchr(value, ':');
 	const size_t n = colon ? (size_t)(colon - value) : 0;
@@ -217,15 +219,20 @@ static bool device_is_forbidden(const char *pattern, const char *value)
 
 static bool places_are_forbidden(const char *pattern, const struct option_said *said)
 {
+	struct device_words words;
+
 	switch (place_form_of(said->row)) {
 	case PLACE_WHOLE:
 		return place_is_forbidden(pattern, said->value, strlen(said->value));
 	case PLACE_BEFORE:
 		return place_is_forbidden(pattern, said->value, strcspn(said->value, ":"));
+	case PLACE_DEVICE:
+		device_words_split(said->value, &words);
+		return place_is_forbidden(pattern, said->value, words.path);
 	case PLACE_MOUNT:
 		return mount_is_forbidden(pattern, said->value);
-	case PLACE_DEVICE:
-		return device_is_forbidden(pattern, said->value);
+	case PLACE_RATE:
+		return rate_is_forbidden(pattern, said->value);
 	case PLACE_NONE:
 		break;
 	}

@@ -194,7 +194,7 @@ static void launch_end(struct launch *launch)
 		&launch->channel, &launch->channel_child, &launch->cgroup_fd,	&launch->rootfs_mount,
 		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,	&launch->dev_fd,
 		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master,	&launch->client,
-		&launch->null_fd, &launch->cidfile_dir,	  &launch->pidfile_dir,
+		&launch->null_fd, &launch->cidfile_dir,	  &launch->pidfile_dir, &launch->devices_mount,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -210,6 +210,9 @@ static void launch_end(struct launch *launch)
 	for (size_t i = 0; launch->source_mounts && i < launch->plan->n_sources; i++)
 		closep(&launch->source_mounts[i]);
 	free(launch->source_mounts);
+	for (size_t i = 0; launch->device_mounts && i < launch->plan->n_devices; i++)
+		closep(&launch->device_mounts[i]);
+	free(launch->device_mounts);
 }
 
 static int launch_begin(struct launch *launch, struct err *err)
@@ -217,10 +220,13 @@ static int launch_begin(struct launch *launch, struct err *err)
 	const struct plan *plan = launch->plan;
 
 	launch->source_mounts = calloc(plan->n_sources + 1, sizeof(int));
-	if (!launch->source_mounts)
+	launch->device_mounts = calloc(plan->n_devices + 1, sizeof(int));
+	if (!launch->source_mounts || !launch->device_mounts)
 		return err_oom(err);
 	for (size_t i = 0; i < plan->n_sources; i++)
 		launch->source_mounts[i] = FD_NONE;
+	for (size_t i = 0; i < plan->n_devices; i++)
+		launch->device_mounts[i] = FD_NONE;
 	for (enum ns_kind kind = 0; kind < NS_COUNT; kind++)
 		launch->joined[kind] = launch->provided[kind] = FD_NONE;
 	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
@@ -246,6 +252,7 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.tasks_fds = { [0 ... CGROUP_CONTROLLER_COUNT - 1] = FD_NONE },
 		.userns_fd = FD_NONE,
 		.rootfs_mount = FD_NONE,
+		.devices_mount = FD_NONE,
 		.root_fd = FD_NONE,
 		.proc_fd = FD_NONE,
 		.sys_fd = FD_NONE,

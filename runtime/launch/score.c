@@ -302,6 +302,26 @@ bool wants_overlay_outside(const struct plan *plan)
 	return plan->ephemeral && !plan->rootfs_copied && plan->performer[WORK_OVERLAY] == BY_RUNTIME;
 }
 
+bool wants_device_filter(const struct plan *plan)
+{
+	return plan->device_filter != DEVICE_FILTER_NONE;
+}
+
+bool wants_devices(const struct plan *plan)
+{
+	return plan->n_devices > 0;
+}
+
+bool runtime_makes_devices(const struct plan *plan)
+{
+	return plan->n_devices && plan->performer[WORK_DEVICES] == BY_RUNTIME;
+}
+
+bool init_opens_devices(const struct plan *plan)
+{
+	return plan->n_devices && plan->performer[WORK_DEVICES] == BY_INIT;
+}
+
 bool wants_rlimits(const struct plan *plan)
 {
 	return plan->n_rlimits > 0;

@@ -177,6 +177,8 @@ int container_record_check(const json_t *state, const char *id, const char *wher
 		{ "namespaces", "object", is_object, false },
 		{ "process", "object", is_object, false },
 		{ "resources", "object", is_object, false },
+
+		{ "devices", "object", is_object, false },
 		{ "stop", "signal and timeout", is_stop, false },
 		{ "log", "object", is_object, false },
 		{ "exit", "end of a container", is_exit, false },

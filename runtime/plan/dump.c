@@ -3,6 +3,7 @@
 
 #include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/plan/devices.h>
 #include <nsrun/plan/mount_options.h>
 
 #include <inttypes.h>
@@ -273,6 +274,18 @@ static void put_mount(FILE *out, const char *prefix, const struct plan_mount *mo
 	}
 }
 
+static void put_device(FILE *out, const char *prefix, const struct plan_device *device)
+{
+	char key[KEY_MAX], access[4];
+
+	put(out, key_of(key, prefix, "source"), device->path);
+	put(out, key_of(key, prefix, "target"), device->target);
+	put(out, key_of(key, prefix, "said"), device->said);
+	fprintf(out, "%s: %c %u:%u\n", key_of(key, prefix, "node"), device->type, device->major, device->minor);
+	fprintf(out, "%s: %04o %u:%u\n", key_of(key, prefix, "mode"), (unsigned)device->mode, device->uid, device->gid);
+	put(out, key_of(key, prefix, "access"), device_access_text(device->access, access));
+}
+
 static void put_files(FILE *out, const struct plan *plan)
 {
 	put_tree(out, "rootfs", &plan->rootfs);
@@ -288,6 +301,11 @@ static void put_files(FILE *out, const struct plan *plan)
 	for (size_t i = 0; i < plan->n_sources; i++) {
 		snprintf(prefix, sizeof(prefix), "source.%zu", i);
 		put_tree(out, prefix, &plan->sources[i]);
+	}
+	fprintf(out, "devices: %zu\n", plan->n_devices);
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		snprintf(prefix, sizeof(prefix), "device.%zu", i);
+		put_device(out, prefix, &plan->devices[i]);
 	}
 	put_strv(out, "masked", plan->masked_paths);
 	put_strv(out, "masked.asked", plan->asked_masks);
@@ -405,6 +423,16 @@ static void put_caps(FILE *out, const char *key, uint64_t mask)
 	fputs("\n", out);
 }
 
+static void put_device_rules(FILE *out, const struct plan *plan)
+{
+	char text[DEVICE_TEXT_MAX];
+
+	put(out, "device.filter", device_filter_name(plan->device_filter));
+	put_bool(out, "device.rules.asked", plan->device_rules_asked);
+	for (size_t i = 0; i < plan->device_policy.n; i++)
+		put_at(out, "device.rule", (long)i, device_cell_text(&plan->device_policy.cells[i], text));
+}
+
 static void put_confinement(FILE *out, const struct plan *plan)
 {
 	put_caps(out, "caps.bounding", plan->caps.bounding);
@@ -417,6 +445,7 @@ static void put_confinement(FILE *out, const struct plan *plan)
 	put(out, "seccomp", plan->seccomp_name);
 	fprintf(out, "seccomp.instructions: %u\n", plan->seccomp ? (unsigned)plan->seccomp->len : 0);
 	fprintf(out, "seccomp.flags: 0x%x\n", plan->seccomp ? plan->seccomp->flags : 0);
+	put_device_rules(out, plan);
 }
 
 static void put_number(FILE *out, const char *key, uint64_t value, bool limited)

@@ -4,6 +4,7 @@
 
 #include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/probe.h>
+#include <nsrun/plan/devices.h>
 #include <nsrun/plan/ids.h>
 #include <nsrun/plan/life.h>
 #include <nsrun/plan/namespaces.h>
@@ -59,7 +60,7 @@ static int resolve_cgroup(struct plan *plan, struct err *err)
 	if (r < 0)
 		return r;
 
-	const bool limited = plan->resources.n;
+	const bool limited = plan->resources.n || plan_needs_device_filter(plan);
 	r = cgroup_choose_parent(host, parent, sizeof(parent), &refused);
 	if (r < 0 && limited) {
 		*err = refused;
@@ -122,7 +123,11 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	if (r == 0)
 		r = plan_resolve_mounts(plan, request, err);
 	if (r == 0)
+		r = plan_resolve_devices(plan, request, err);
+	if (r == 0)
 		r = resolve_cgroup(plan, err);
+	if (r == 0)
+		r = plan_settle_devices(plan, err);
 	if (r == 0)
 		r = plan_settle_namespaces(plan, err);
 	if (r < 0)

@@ -233,6 +233,8 @@ static json_t *resources(const struct plan *plan)
 
 	if (limit && !json_object_get(memory, "swap"))
 		json_object_set(memory, "swap", limit);
+	if (plan->device_filter != DEVICE_FILTER_NONE)
+		json_object_set_new(object, "devices", spec_device_rules(&plan->device_policy));
 	return object;
 }
 
@@ -243,6 +245,8 @@ static int linux_of(struct writer *w, json_t **ret, struct err *err)
 				   strings(plan->masked_paths), "readonlyPaths", strings(plan->readonly_paths),
 				   "resources", resources(plan), "rootfsPropagation", "private");
 
+	if (plan->n_devices)
+		json_object_set_new(object, "devices", spec_devices(plan));
 	if (plan->n_sysctls) {
 		json_t *sysctls = json_object();
 

@@ -8,6 +8,7 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/cgroup.h>
+#include <nsrun/plan/devices.h>
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -192,6 +193,26 @@ static void put_workload(FILE *f, const struct plan *plan)
 		fputs("null}", f);
 }
 
+static void put_devices(FILE *f, const struct plan *plan)
+{
+	char text[DEVICE_TEXT_MAX];
+
+	if (!plan->n_devices && plan->device_filter == DEVICE_FILTER_NONE)
+		return;
+	fprintf(f, ",\n \"devices\": {\"filter\": \"%s\", \"rules\": [", device_filter_name(plan->device_filter));
+	for (size_t i = 0; plan->device_filter != DEVICE_FILTER_NONE && i < plan->device_policy.n; i++)
+		fprintf(f, "%s\"%s\"", i ? ", " : "", device_cell_text(&plan->device_policy.cells[i], text));
+	fputs("], \"nodes\": [", f);
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		fputs(i ? ", {\"source\": " : "{\"source\": ", f);
+		put_string(f, plan->devices[i].path);
+		fputs(", \"target\": ", f);
+		put_string(f, plan->devices[i].target);
+		fputc('}', f);
+	}
+	fputs("]}", f);
+}
+
 static void put_life(FILE *f, const struct plan *plan)
 {
 	fprintf(f, ",\n \"terminal\": %s", plan->terminal ? "true" : "false");
@@ -274,6 +295,7 @@ static int put_state(FILE *f, const struct plan *plan, const struct reservation 
 	put_strv(f, plan->argv, ARGV_TEXT_MAX);
 	put_namespaces(f, plan);
 	put_workload(f, plan);
+	put_devices(f, plan);
 	put_life(f, plan);
 	put_exit(f, ended, end);
 	fputs("}\n", f);

@@ -47,27 +47,31 @@ static bool lies_in(const char *path, const char *top)
 	return rest && (*rest == '\0' || *rest == '/');
 }
 
-static int check_target(const struct mount_options *options, const char *path, struct err *err)
+const char *plan_target_owner(const char *path)
 {
-	/* What nsrun itself puts there. */
 	static const char *const taken[] = {
 		"/dev/console", "/dev/core",   "/dev/fd",  "/dev/full",	   "/dev/mqueue",
 		"/dev/null",	"/dev/ptmx",   "/dev/pts", "/dev/random",  "/dev/stderr",
 		"/dev/stdin",	"/dev/stdout", "/dev/tty", "/dev/urandom", "/dev/zero",
 	};
-	const char *what = NULL;
 
+	/* A file in /proc that is another one: programs and runtimes have been led astray by that (CVE-2019-16884). */
+	if (lies_in(path, "/proc") || lies_in(path, "/sys"))
+		return "is the kernel's";
+	if (streq(path, "/dev"))
+		return "is made by nsrun";
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		if (lies_in(path, taken[i]))
+			return "is made by nsrun";
+	return NULL;
+}
+
+static int check_target(const struct mount_options *options, const char *path, struct err *err)
+{
 	if (streq(path, "/"))
 		return err_input(err, "%s %s: nothing can be mounted over the rootfs itself", options->option,
 				 options->text);
-	/* A file in /proc that is another one: programs and runtimes have been led astray by that (CVE-2019-16884). */
-	if (lies_in(path, "/proc") || lies_in(path, "/sys"))
-		what = "is the kernel's";
-	else if (streq(path, "/dev"))
-		what = "is made by nsrun";
-	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
-		if (lies_in(path, taken[i]))
-			what = "is made by nsrun";
+	const char *what = plan_target_owner(path);
 	return what ? err_refused(err, ERR_ID_MOUNT_TARGET, "%s %s: %s %s", options->option, options->text, path, what)
 		    : 0;
 }

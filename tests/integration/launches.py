@@ -243,6 +243,8 @@ def launches():
         Launch("user-host-namespaces", HOST, lambda: _own(ranger()), ranger),
         Launch("process", lambda: _remapped() + ["--oom-score-adj", "100", "--umask", "077", "--domainname", "example.org", "--group-add", "5",
                                                   "--sysctl", "net.ipv4.ip_forward=1", "--add-host", "a:192.0.2.1"], _dummy_tree),
+        Launch("devices", lambda: _remapped() + ["--device", "/dev/fuse:r", "--device", "/dev/null:/dev/a/b/null"], _dummy_tree),
+        Launch("user-devices", ["--device", "/dev/fuse"], lambda: _own(ranger()), ranger),
         Launch("privileged", lambda: _remapped() + ["--privileged", "--cap-drop", "SYS_TIME"], _dummy_tree),
         Launch("privileged-cgroupns", lambda: _remapped() + ["--privileged", "--cgroupns=host"], _dummy_tree),
         Launch("looked-at", _looked_at, _dummy_tree),

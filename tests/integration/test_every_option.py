@@ -405,6 +405,23 @@ def _(c):
         check(any(one.split()[4] == "/etc" for one in read("/proc/%d/mountinfo" % pid).splitlines()), "no mount at /etc on the host")
 
 
+@option("device")
+def _(c):
+    out = c.inside(["--device", "/dev/fuse:/dev/a/f"], "stat -c %t:%T /dev/a/f; (exec 3<>/dev/a/f) && echo opened")
+    equal(out.splitlines(), ["a:e5", "opened"], "inside")
+    with c.running(["--device", "/dev/fuse"]) as pid:
+        equal(os.stat("/proc/%d/root/dev/fuse" % pid).st_uid, 0 if c.ordinary else c.uid, "owner on the host")
+
+
+@option("device-cgroup-rule")
+def _(c):
+    words = ["--device", "/dev/fuse", "--device-cgroup-rule", "c 10:229 rwm", "--device-cgroup-rule", "b 7:* r"]
+    if c.ordinary:
+        return c.refused(words, "--device-cgroup-rule", "[device-filter]")
+    contains(c.run(["--dry-run", *words]).check(0).stdout, "b 7:* r", "the merged rules")
+    equal(c.inside(words, "(exec 3<>/dev/fuse) && echo opened"), "opened\n", "inside")
+
+
 @option("privileged")
 def _(c):
     with c.running(["--privileged"]) as pid:

@@ -86,9 +86,12 @@ static struct plan shape(unsigned bits)
 		.masked_paths = (bits & 1024) ? NULL : paths,
 		.readonly_paths = (bits & 1024) ? NULL : paths,
 		.privileged = (bits & 8) && (bits & 512),
+		.n_devices = (bits & 32) && (bits & 64) ? 1 : 0,
+		.device_filter = (bits & 8) && (bits & 256) ? DEVICE_FILTER_V2 : DEVICE_FILTER_NONE,
 	};
 	plan.performer[WORK_SOURCES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
 	plan.performer[WORK_OVERLAY] = (bits & 2048) && !(bits & 1024) ? BY_RUNTIME : BY_INIT;
+	plan.performer[WORK_DEVICES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
 	plan.performer[WORK_MAPS] = (bits & 1) ? BY_RUNTIME : BY_NOBODY;
 	if (plan.placed_late) {
 		plan.resources = (struct cgroup_resources){ .values = &memory, .n = 1 };

@@ -46,6 +46,8 @@ struct launch {
 	int userns_fd;	    /* of the container, held to end all that is in it */
 	int rootfs_mount;   /* detached */
 	int *source_mounts;  /* plan->n_sources of them, detached */
+	int devices_mount;   /* a tmpfs with the nodes of --device, detached; */
+	int *device_mounts;  /* or plan->n_devices of the host's own, detached */
 	int root_fd;	     /* the container's "/", once attached */
 	int proc_fd, sys_fd; /* roots of its procfs and sysfs */
 	int dev_fd;	     /* the container's /dev */

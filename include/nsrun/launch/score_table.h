@@ -38,6 +38,9 @@ STEP(CGROUP_OPEN, "cgroup.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_v1_groups, 
 STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
      NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
      "--privileged: container root may make groups below its own, move its processes there and limit them by the controllers that the host offers (delegation). The limits of the group itself stay the host's.")
+STEP(DEVICES_FILTER, "devices.filter", ROLE_RUNTIME, 0, STEP_ACTION, wants_device_filter, runtime_devices_filter, NULL,
+     NEEDS(STEP_CGROUP_CREATE), "bpf", "bpf(2)",
+     "Which device nodes the group may open and make; before anybody is in it. On cgroup v2 a program that the kernel asks, and that goes with the group. Where a user namespace lets no node be made and no --device gives one, there is nothing to filter, and no row.")
 STEP(NAMESPACES_OPEN, "namespaces.open", ROLE_RUNTIME, 0, STEP_ACTION, plan_joins, runtime_namespaces_open, runtime_namespaces_close,
      NEEDS(STEP_NONE), "openat ioctl", "ioctl_ns(2)",
      "Namespaces to be joined are pinned as descriptors, each compared with the one that was checked: a number or path that means another one by now is noticed.")
@@ -53,6 +56,9 @@ STEP(VOLUMES_OPEN, "volumes.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens_v
 STEP(VOLUMES_OWNER, "volumes.owner", ROLE_RUNTIME, 0, STEP_ACTION, wants_owner_volumes, runtime_volumes_owner, NULL,
      NEEDS(STEP_VOLUMES_OPEN), "mount_setattr", "mount_setattr(2)",
      "An ordinary user's volume shows its owner as container root and grants no other id (idmap=uids= grants what it says): its map is not the container's, so a user namespace of its own carries it.")
+STEP(DEVICES_MAKE, "devices.make", ROLE_RUNTIME, 0, STEP_ACTION, runtime_makes_devices, runtime_devices_make, runtime_devices_drop,
+     NEEDS(STEP_NONE), "mknodat", "mknod(2)",
+     "Root's --device: nodes of the container's own, with the host's numbers and modes, which its ids own. In a tmpfs of the initial user namespace: on one that another namespace mounts no device opens (SB_I_NODEV).")
 STEP(PROC_PROVIDE, "proc.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_proc_provided, runtime_proc_provide, runtime_proc_drop,
      NEEDS(STEP_NONE), "fsmount", "proc(5)",
      "--pid=host under remapping: a procfs takes CAP_SYS_ADMIN over the pid namespace's owner, which init lacks; a detached mount crosses by inheritance. Of a joined namespace the process that enters it makes one: init.clone.")
@@ -114,6 +120,9 @@ STEP(ROOTFS_OPEN_INSIDE, "rootfs.open-inside", ROLE_INIT, 0, STEP_ACTION, init_o
 STEP(VOLUMES_OPEN_INSIDE, "volumes.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens_volumes, init_volumes_open, NULL,
      NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
      "The same for volumes.")
+STEP(DEVICES_OPEN_INSIDE, "devices.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens_devices, init_devices_open, NULL,
+     NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
+     "--device of those who may not make nodes: the host's own are bound; before ids change, as for volumes. Their numbers are compared with the ones that were checked.")
 STEP(SYNC_PLACED, "sync.placed", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "Maps, idmapped mounts, limits and groups are in place: init may become the container's root.")
@@ -202,13 +211,16 @@ STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_
 STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
      NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_SHM_MOUNT), "move_mount", "move_mount(2)",
      "--volume, --mount, --tmpfs: each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else. Parents come before what lies below.")
+STEP(DEVICES_PLACE, "devices.place", ROLE_INIT, 0, STEP_ACTION, wants_devices, init_devices_place, NULL,
+     NEEDS(STEP_DEVICES_MAKE, STEP_DEVICES_OPEN_INSIDE, STEP_PTS_MOUNT, STEP_SHM_MOUNT, STEP_VOLUMES_MOUNT), "move_mount", "move_mount(2)",
+     "--device: each node is attached where it was asked for, also in a volume; directories on the way to it are made.")
 STEP(SYSCTLS_WRITE, "sysctls.write", ROLE_INIT, 0, STEP_ACTION, wants_sysctls, init_sysctls_write, NULL, NEEDS(STEP_PROC_MOUNT),
      "openat2 write", "proc(5)",
      "--sysctl: through the procfs that was just mounted, as container root, whom the kernel lets write what its namespaces cover; before /proc/sys becomes read-only.")
 STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, wants_readonly_paths, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYSCTLS_WRITE),
      "mount_setattr", "mount_setattr(2)",
      "Kernel settings that are not namespaced stay readable and cannot be written.")
-STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT, STEP_VOLUMES_MOUNT),
+STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT, STEP_VOLUMES_MOUNT, STEP_DEVICES_PLACE),
      "move_mount", "move_mount(2)",
      "What tells about the host's hardware, keys and timing is covered, and what --masked-path names; after the volumes, which may hold such a path.")
 STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),

@@ -33,6 +33,10 @@ bool wants_volumes_idmap(const struct plan *plan);
 bool wants_owner_volumes(const struct plan *plan);
 bool wants_overlay(const struct plan *plan);
 bool wants_overlay_outside(const struct plan *plan);
+bool wants_device_filter(const struct plan *plan);
+bool wants_devices(const struct plan *plan);
+bool runtime_makes_devices(const struct plan *plan);
+bool init_opens_devices(const struct plan *plan);
 bool wants_rlimits(const struct plan *plan);
 bool wants_cidfile(const struct plan *plan);
 bool wants_pidfile(const struct plan *plan);
@@ -151,6 +155,13 @@ ROW(init_paths_mask);
 ROW(init_console_bind);
 ROW(init_root_pivot);
 ROW(init_root_detach);
+
+/* steps_devices.c */
+ROW(runtime_devices_filter);
+ROW(runtime_devices_make);
+ROW(runtime_devices_drop);
+ROW(init_devices_open);
+ROW(init_devices_place);
 
 /* steps_etc.c */
 ROW(init_etc_mount);

@@ -14,6 +14,7 @@
 #include <nsrun/base/err.h>
 #include <nsrun/kernel/caps.h>
 #include <nsrun/kernel/cgroup_resources.h>
+#include <nsrun/kernel/devices.h>
 #include <nsrun/kernel/idmap.h>
 #include <nsrun/kernel/rlimit.h>
 #include <nsrun/kernel/seccomp.h>
@@ -77,6 +78,26 @@ struct plan_mount {
 	size_t n_lower;
 	struct plan_layer upper, work;
 	bool in_memory; /* :O, upper and work are in a new tmpfs */
+};
+
+/* A device node of the host that is inside, too. */
+struct plan_device {
+	const char *said;   /* "--device /dev/fuse" */
+	const char *path;   /* of the host, without links */
+	const char *target; /* absolute path in the container */
+	char type;	    /* 'c', 'b' */
+	uint32_t major, minor;
+	mode_t mode; /* permissions, */
+	uid_t uid;   /* and owner, as the host's node has them */
+	gid_t gid;
+	unsigned access; /* DEVICE_*: what the container may do with it, where there is a filter */
+};
+
+/* What holds the processes of the container to plan->device_policy. */
+enum device_filter {
+	DEVICE_FILTER_NONE, /* nothing: no node can be made, or all may be opened */
+	DEVICE_FILTER_V2,   /* a program of the v2 group */
+	DEVICE_FILTER_V1,   /* the v1 controller */
 };
 
 /* What becomes of each kind of namespace. */
@@ -186,6 +207,8 @@ struct plan {
 	const char *const *
 		asked_masks; /* --masked-path and mask=: anywhere in the container, and an error where they are missing */
 	const char *shm_size; /* tmpfs option text */
+	size_t n_devices;
+	const struct plan_device *devices;
 	/* Files of /etc that are the container's own, bound over the rootfs' (etc.mount). What is not there is not made, but for
 	 * what an option asks for. */
 	bool etc_wanted;	 /* at least one of them */
@@ -223,6 +246,10 @@ struct plan {
 	const struct seccomp_program *seccomp; /* NULL: none */
 	const struct filter_entry
 		*new_filter; /* compiled here and now: plan_reserve() hands it to the cache; NULL: nothing new */
+
+	struct device_policy device_policy; /* what the filter allows; with DEVICE_FILTER_NONE what it would */
+	bool device_rules_asked;	    /* by an option: they hold, or there is no container */
+	enum device_filter device_filter;
 
 	/* Limits */
 	const struct cgroup_host *cgroup_host;

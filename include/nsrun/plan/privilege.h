@@ -21,6 +21,7 @@ enum work {
 	WORK_IDMAP,   /* MOUNT_ATTR_IDMAP: needs CAP_SYS_ADMIN over the file system */
 	WORK_OVERLAY, /* an overlay that keeps its marks in trusted.* attributes; plan_resolve() says BY_INIT where user.* ones serve */
 	WORK_VIEWS, /* a new procfs, sysfs, mqueue or cgroup2 of a namespace that the host's user namespace owns */
+	WORK_DEVICES, /* nodes of --device: the runtime makes them where mknod(2) is allowed, elsewhere init binds those of the host */
 	WORK_COUNT,
 };
 

@@ -22,5 +22,8 @@ bool spec_mounts(const struct plan *plan, json_t *mounts);
 /* Has config.json words for all of them? */
 bool spec_mounts_are_whole(const struct plan *plan);
 json_t *spec_id_mappings(const struct idmap *map);
+/* linux.devices, and linux.resources.devices. */
+json_t *spec_devices(const struct plan *plan);
+json_t *spec_device_rules(const struct device_policy *policy);
 
 #endif

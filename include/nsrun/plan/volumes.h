@@ -12,4 +12,7 @@ int plan_resolve_mounts(struct plan *plan, const struct plan_request *request, s
  * absolute, or with a ".." component, which would not mean the same after a change of the rootfs. */
 int plan_container_path(struct arena *arena, const char *what, const char *path, const char **ret, struct err *err);
 
+/* "is the kernel's", "is made by nsrun": why nothing can be mounted there; NULL where it can. */
+const char *plan_target_owner(const char *path);
+
 #endif
