@@ -230,3 +230,20 @@ ERR_ID(HUGE_PAGES, "huge-pages",
        "/sys/kernel/mm/hugepages has a directory for each size of huge pages; others are a matter of the processor and the boot parameter hugepagesz=")
 ERR_ID(CGROUP_FILE, "cgroup-file",
        "--cgroup takes the files of cgroup v2 that set something, each by its name and the text that is written to it: the kernel's cgroup-v2.rst lists them")
+ERR_ID(SYSTEMD_LIBRARY, "systemd-library",
+       "the systemd manager is spoken to by libsystemd.so.0, which is loaded when it is needed: install the package libsystemd0 (systemd-libs elsewhere), or "
+       "leave the groups to nsrun itself: --cgroup-manager=cgroupfs")
+ERR_ID(SYSTEMD_ABSENT, "systemd-absent",
+       "the systemd manager needs systemd as PID 1 and its D-Bus socket: for root /run/dbus/system_bus_socket, for an ordinary user $XDG_RUNTIME_DIR/bus, which a "
+       "login (not su) with the packages dbus-user-session and libpam-systemd makes. Without: --cgroup-manager=cgroupfs")
+ERR_ID(SYSTEMD_FOREIGN, "systemd-foreign",
+       "it would take process ids and users of this container for its own: groups of containers in containers are made by --cgroup-manager=cgroupfs, where the one "
+       "around delegates (docs/nested.md)")
+ERR_ID(SYSTEMD_DENIED, "systemd-denied",
+       "the system's manager obeys root, a user's manager that user: run nsrun as the user whose manager it is, without sudo -E or su, which keep another "
+       "user's $DBUS_SESSION_BUS_ADDRESS")
+ERR_ID(SYSTEMD_FAILED, "systemd-failed",
+       "the journal has systemd's own reason: journalctl -b -u UNIT (for an ordinary user journalctl --user -b -u UNIT). An ordinary user's processes are "
+       "moved by the user's manager together with the system's, over the system bus, which must run (package dbus)")
+ERR_ID(CGROUP_MANAGER, "cgroup-manager",
+       "--cgroup-manager is one of auto, cgroupfs, systemd and disabled; docs/cgroups.md tells what each does")
