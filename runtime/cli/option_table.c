@@ -137,6 +137,9 @@ const struct option_row option_rows[] = {
 	BUILT(LIMITS, "cgroup", 0, "KEY=VALUE", LIST, REQUEST(cgroup), "any file of the group of cgroup v2",
 	      "--cgroup memory.high=256m"),
 	PLANNED(LIMITS, "cgroup-parent", 0, "PATH", "group to be made below"),
+	BUILT(LIMITS, "cgroup-manager", 0, "MANAGER", STRING, REQUEST(cgroup_manager),
+	      "who makes the group: auto, cgroupfs, systemd, disabled", "--cgroup-manager systemd",
+	      .values = WORDS("auto", "cgroupfs", "systemd", "disabled")),
 
 	BUILT(CONFINEMENT, "cap-add", 0, "CAP", LIST, REQUEST(cap_add), "give a capability, or ALL (capabilities(7))",
 	      "--cap-add NET_RAW"),

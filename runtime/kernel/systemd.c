@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/systemd.h>
 
+#include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/systemd_bus.h>
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
@@ -189,6 +191,14 @@ static void put_properties(struct writer *w, const struct systemd_properties *pr
 			put_property(w, &properties->list[i]);
 }
 
+static bool has_property(const struct systemd_properties *properties, const char *name)
+{
+	for (size_t i = 0; properties && i < properties->n; i++)
+		if (streq(properties->list[i].name, name))
+			return true;
+	return false;
+}
+
 /* "Cannot set property MemoryZSwapMax, or unknown property." of an older systemd, "Value specified in CPUWeight is out of range": which one is it? */
 static bool note_refused(const struct systemd_properties *properties, const sd_bus_error *error,
 			 struct refused *refused)
@@ -254,14 +264,19 @@ static int start_transient(struct systemd *manager, const struct systemd_scope *
 	put_text(&w, "CollectMode", "inactive-or-failed");
 	/* No ordering against the shutdown that services have: a container of a user's is stopped with its slice. */
 	put_bool(&w, "DefaultDependencies", 0);
-	put_bool(&w, "Delegate", 1);
-	if (scope->controllers) {
+	/* Either: Delegate=yes is every controller that systemd has. */
+	if (!scope->controllers) {
+		put_bool(&w, "Delegate", 1);
+	} else {
 		open_property(&w, "DelegateControllers", "as");
 		open_container(&w, 'a', "s");
 		for (size_t i = 0; scope->controllers[i]; i++)
 			put(&w, 's', scope->controllers[i]);
 		close_containers(&w, 3);
 	}
+	/* Otherwise DefaultTasksMax= would be a limit that nobody asked for: systemd-system.conf(5). */
+	if (!has_property(scope->properties, "TasksMax"))
+		put_property(&w, &(const struct systemd_property){ "TasksMax", SYSTEMD_NUMBER, UINT64_MAX });
 	put_properties(&w, scope->properties, refused);
 	open_property(&w, "PIDs", "au");
 	if (w.r >= 0)
@@ -452,19 +467,47 @@ int systemd_attach(struct systemd *manager, const char *unit, const char *below,
 	return r < 0 ? systemd_failed(manager, r, &error, err, "%s: taking in a process", unit) : 0;
 }
 
-bool systemd_wait_removed(const struct cgroup_host *host, const char *path, unsigned timeout_ms)
+void systemd_end_scope(const struct cgroup_host *host, const char *path, unsigned timeout_ms)
 {
 	const uint64_t end = now_us() + timeout_ms * 1000ULL;
-	char dir[2 * CGROUP_PATH_MAX];
+	char dir[2 * CGROUP_PATH_MAX], file[2 * CGROUP_PATH_MAX + 32];
 	struct stat st;
 	int pause_ms = 1;
 
 	snprintf(dir, sizeof(dir), "%s%s", host->v2_mount, path);
-	while (stat(dir, &st) == 0) {
-		if (now_us() >= end)
-			return false;
+	snprintf(file, sizeof(file), "%s/cgroup.kill", dir);
+	if (file_write_at(AT_FDCWD, file, "1", NULL) < 0)
+		return;
+	while (stat(dir, &st) == 0 && now_us() < end) {
 		poll(NULL, 0, pause_ms);
 		pause_ms = pause_ms < 16 ? 2 * pause_ms : pause_ms;
 	}
-	return true;
+}
+
+bool systemd_has_controller(enum cgroup_ctl controller)
+{
+	return controller == CGROUP_CPU || controller == CGROUP_CPUSET || controller == CGROUP_IO ||
+	       controller == CGROUP_MEMORY || controller == CGROUP_PIDS;
+}
+
+int systemd_update_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *resources,
+			  struct err *err)
+{
+	_cleanup_(systemd_closep) struct systemd *manager = NULL;
+	_cleanup_free_ struct cgroup_setting *settings = calloc(CGROUP_SETTINGS_MAX, sizeof(*settings));
+	_cleanup_free_ struct systemd_properties *properties = calloc(1, sizeof(*properties));
+	const char *unit = systemd_unit_of_group(path);
+	size_t n = 0;
+	int r;
+
+	if (!unit)
+		return err_bug(err, "%s: not the group of a scope", path);
+	if (!settings || !properties)
+		return err_oom(err);
+	r = cgroup_settings(host, resources, settings, &n, err);
+	if (r == 0)
+		r = systemd_properties(settings, n, properties, err);
+	if (r == 0)
+		r = systemd_open(&manager, err);
+	return r < 0 ? r : systemd_set_properties(manager, unit, properties, err);
 }

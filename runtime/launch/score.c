@@ -58,6 +58,7 @@ static bool serves_exec(enum step_id id)
 	case STEP_UMASK_SET:
 	case STEP_CONTAINER_ENTER:
 	case STEP_TERMINAL_OPEN:
+	case STEP_SCOPE_ENTER:
 	case STEP_SYNC_MOUNTED:
 	case STEP_TERMINAL_GUARD:
 	case STEP_TERMINAL_RAW:
@@ -147,12 +148,27 @@ const char *role_name(enum role role)
 
 bool wants_cgroup(const struct plan *plan)
 {
-	return plan->cgroup_path != NULL;
+	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_CGROUPFS;
 }
 
 bool wants_limits(const struct plan *plan)
 {
-	return plan->resources.n != 0;
+	return wants_cgroup(plan) && plan->resources.n != 0;
+}
+
+bool wants_scope(const struct plan *plan)
+{
+	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD && !plan->enter;
+}
+
+bool wants_scope_limits(const struct plan *plan)
+{
+	return wants_scope(plan) && plan->resources.n != 0;
+}
+
+bool wants_scope_entered(const struct plan *plan)
+{
+	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD && plan->enter;
 }
 
 bool wants_v1_groups(const struct plan *plan)
@@ -178,7 +194,12 @@ bool wants_cgroup_mount(const struct plan *plan)
 /* Where the group belongs to container root already, its controllers are what is left to hand down. */
 bool wants_cgroup_delegate(const struct plan *plan)
 {
-	return plan->privileged && wants_cgroup_mount(plan);
+	return plan->privileged && wants_cgroup(plan) && wants_cgroup_mount(plan);
+}
+
+bool wants_scope_delegate(const struct plan *plan)
+{
+	return plan->privileged && wants_scope(plan) && wants_cgroup_mount(plan);
 }
 
 static bool provided(const struct plan *plan, enum ns_kind kind)
@@ -304,7 +325,12 @@ bool wants_overlay_outside(const struct plan *plan)
 
 bool wants_device_filter(const struct plan *plan)
 {
-	return plan->device_filter != DEVICE_FILTER_NONE;
+	return plan->device_filter != DEVICE_FILTER_NONE && wants_cgroup(plan);
+}
+
+bool wants_scope_filter(const struct plan *plan)
+{
+	return plan->device_filter != DEVICE_FILTER_NONE && wants_scope(plan);
 }
 
 bool wants_devices(const struct plan *plan)

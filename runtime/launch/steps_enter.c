@@ -22,16 +22,18 @@
 static int open_group(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
+	_cleanup_close_ int fd = FD_NONE;
 	bool frozen;
 
 	if (!plan->cgroup_path || !*plan->cgroup_host->v2_mount)
 		return 0;
-	int r = cgroup_open_to_enter(plan->cgroup_host, plan->cgroup_path, plan->enter->process, &launch->cgroup_fd,
-				     err);
+	int r = cgroup_open_to_enter(plan->cgroup_host, plan->cgroup_path, plan->enter->process, &fd, err);
 	if (r == 0)
-		r = cgroup_is_frozen(launch->cgroup_fd, &frozen, err);
+		r = cgroup_is_frozen(fd, &frozen, err);
 	if (r == 0 && frozen)
 		return err_set(err, ERR_INPUT, ERR_ID_PAUSED, EAGAIN, "%s: it is paused", plan->enter->label);
+	if (r == 0 && !wants_scope_entered(plan))
+		launch->cgroup_fd = TAKE_FD(fd);
 	return r;
 }
 

@@ -4,6 +4,7 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/cgroup_use.h>
+#include <nsrun/kernel/systemd.h>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -64,7 +65,8 @@ const char *container_cgroup(const struct container *container)
 {
 	const char *path = container_text(container, "cgroup"), *last = path ? strrchr(path, '/') : NULL;
 
-	if (!last || path[0] != '/' || last == path || !streq(last + 1, container->id) || strstr(path, "/../") ||
+	if (!last || path[0] != '/' || last == path ||
+	    (!streq(last + 1, container->id) && !systemd_is_unit_group(path, container->id)) || strstr(path, "/../") ||
 	    strstr(path, "/./") || strlen(path) >= CGROUP_PATH_MAX)
 		return NULL;
 	return path;

@@ -4,6 +4,7 @@
 
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/cgroup_resources.h>
+#include <nsrun/plan/manager.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -92,6 +93,7 @@ static int put_settings(const struct plan *plan, FILE *out)
 int plan_dump_limits(const struct plan *plan, FILE *out)
 {
 	put_host(plan->cgroup_host, out);
+	dump_put(out, "cgroup.manager", plan_manager_name(plan->cgroup_manager));
 	dump_put(out, "cgroup.path", plan->cgroup_path);
 	dump_put(out, "cgroup.placed-late", plan->placed_late ? "yes" : "no");
 	put_values(&plan->resources, out);

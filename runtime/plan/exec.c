@@ -5,6 +5,7 @@
 #include <nsrun/base/procstat.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/probe.h>
+#include <nsrun/kernel/systemd.h>
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/seccomp_builtin.h>
 #include <nsrun/plan/seccomp_profile.h>
@@ -421,6 +422,8 @@ static int resolve_cgroup(struct plan *plan, const struct container *container, 
 		r = cgroup_check_place(host, &place, err);
 		take_hierarchy(plan, name);
 	}
+	if (r == 0 && systemd_unit_of_group(path) && !cgroup_may_enter_v2(host, path))
+		plan->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <nsrun/plan/devices.h>
 #include <nsrun/plan/ids.h>
 #include <nsrun/plan/life.h>
+#include <nsrun/plan/manager.h>
 #include <nsrun/plan/namespaces.h>
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/tree.h>
@@ -47,7 +48,7 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 }
 
 /* The group: needed for limits, wanted for killing and cloning; an ordinary user without a delegated one goes without. */
-static int resolve_cgroup(struct plan *plan, struct err *err)
+static int resolve_cgroup(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
 	char parent[CGROUP_PATH_MAX];
@@ -59,6 +60,12 @@ static int resolve_cgroup(struct plan *plan, struct err *err)
 	int r = cgroup_probe(plan->arena, host, err);
 	if (r < 0)
 		return r;
+
+	r = plan_choose_manager(plan, request, err);
+	if (r < 0 || plan->cgroup_manager == CGROUP_MANAGER_DISABLED)
+		return r;
+	if (plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
+		return plan_resolve_scope(plan, request, err);
 
 	const bool limited = plan->resources.n || plan_needs_device_filter(plan);
 	r = cgroup_choose_parent(host, parent, sizeof(parent), &refused);
@@ -125,7 +132,7 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	if (r == 0)
 		r = plan_resolve_devices(plan, request, err);
 	if (r == 0)
-		r = resolve_cgroup(plan, err);
+		r = resolve_cgroup(plan, request, err);
 	if (r == 0)
 		r = plan_settle_devices(plan, err);
 	if (r == 0)

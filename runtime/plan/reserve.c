@@ -2,6 +2,7 @@
 #include <nsrun/plan/reserve.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/systemd.h>
 #include <nsrun/plan/filter_cache.h>
 #include <nsrun/plan/ids_auto.h>
 #include <nsrun/plan/state.h>
@@ -187,8 +188,12 @@ static int fill_names(struct plan *plan, struct err *err)
 	if (!plan->hostname)
 		return err_oom(err);
 	if (plan->cgroup_path) {
-		plan->cgroup_path = arena_printf(plan->arena, "%s/%s",
-						 streq(plan->cgroup_path, "/") ? "" : plan->cgroup_path, plan->id);
+		char unit[SYSTEMD_UNIT_SIZE];
+
+		systemd_unit_name(plan->id, unit);
+		plan->cgroup_path =
+			arena_printf(plan->arena, "%s/%s", streq(plan->cgroup_path, "/") ? "" : plan->cgroup_path,
+				     plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD ? unit : plan->id);
 		if (!plan->cgroup_path)
 			return err_oom(err);
 	}

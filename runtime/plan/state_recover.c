@@ -7,6 +7,7 @@
 #include <nsrun/base/pidref.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/cgroup.h>
+#include <nsrun/kernel/systemd.h>
 #include <nsrun/plan/ids_auto.h>
 
 #include <dirent.h>
@@ -90,7 +91,8 @@ static bool is_our_cgroup(const char *path, const char *id)
 {
 	const char *last = strrchr(path, '/');
 
-	return path[0] == '/' && last != path && streq(last + 1, id) && !strstr(path, "/../") && !strstr(path, "/./");
+	return path[0] == '/' && last != path && (streq(last + 1, id) || systemd_is_unit_group(path, id)) &&
+	       !strstr(path, "/../") && !strstr(path, "/./");
 }
 
 /* The record is of another boot: nothing that it names is there any more. */
@@ -141,6 +143,8 @@ static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, 
 		if (r < 0)
 			return r;
 	}
+	if (systemd_is_unit_group(cgroup, id))
+		systemd_end_scope(&host, cgroup, timeout_ms / 2);
 	return cgroup_destroy(&host, cgroup, timeout_ms, err);
 }
 

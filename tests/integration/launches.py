@@ -282,6 +282,8 @@ def impossible():
         out["cgroup.create"] = out["cgroup.mount"] = out["cgroup.delegate"] = out["cgroup.provide"] = "a v2 hierarchy"
     if not os.path.isdir("/sys/fs/cgroup/memory") or "memory" in controllers:
         out["cgroup.open"] = out["cgroup.attach"] = out["cgroupns.unshare"] = "controllers in v1 hierarchies"
+    if not os.path.isdir("/run/systemd/system"):
+        out.update({row: "systemd as PID 1" for row in ("scope.start", "scope.limits", "scope.delegate", "scope.filter", "scope.enter")})
     # Root's overlay is made where the kernel's tmpfs allows it.
     if tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2]) >= (6, 6):
         out["rootfs.overlay"] = "a kernel before 6.6"

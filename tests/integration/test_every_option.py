@@ -311,6 +311,13 @@ def _(c):
 
 # ---- limits ----
 
+@option("cgroup-manager")
+def _(c):
+    equal(c.inside(["--cgroup-manager", "disabled"], "echo ok"), "ok\n", "without a group")
+    c.refused(["--cgroup-manager=disabled", "--memory=64m"], "--memory", "cgroup-manager")
+    c.refused(["--cgroup-manager=systemd"], "systemd")  # none of the tests' users has one
+
+
 @option("memory", "pids-limit", "cpus")
 def _(c):
     limits = {"--memory": ("64m", str(64 << 20), ("memory.max", "memory.limit_in_bytes")), "--pids-limit": ("55", "55", ("pids.max",)),

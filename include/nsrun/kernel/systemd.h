@@ -82,7 +82,16 @@ int systemd_set_properties(struct systemd *manager, const char *unit, const stru
 int systemd_attach(struct systemd *manager, const char *unit, const char *below, const struct pidref *process,
 		   struct err *err);
 
-/* Waits until systemd, which sees that the group is empty, has removed it; at most `timeout_ms`. Were it removed under its hands the unit could stay. */
-bool systemd_wait_removed(const struct cgroup_host *host, const char *path, unsigned timeout_ms);
+/*
+ * Kills what is in the group and waits, at most `timeout_ms`, until systemd has seen that it is empty and removed it: were it removed under its hands,
+ * the unit would stay for ever. What is there afterwards is for cgroup_destroy().
+ */
+void systemd_end_scope(const struct cgroup_host *host, const char *path, unsigned timeout_ms);
+
+/* For update: the properties of the unit whose group this is follow the limits that hold from now on. */
+int systemd_update_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *resources,
+			  struct err *err);
+/* Those that systemd knows, and hands down itself. */
+bool systemd_has_controller(enum cgroup_ctl controller);
 
 #endif

@@ -108,6 +108,21 @@ STEP(RLIMITS_SET, "rlimits.set", ROLE_RUNTIME, 0, STEP_ACTION, wants_rlimits, ru
 STEP(OOM_SCORE, "oom.score", ROLE_RUNTIME, 0, STEP_ACTION, wants_oom_score, runtime_oom_score, NULL,
      NEEDS(STEP_INIT_CLONE), "openat write", "proc(5)",
      "--oom-score-adj: a lower score needs CAP_SYS_RESOURCE in the initial user namespace, which init has lost. Before ids change, which would make init's files in /proc root's.")
+STEP(SCOPE_START, "scope.start", ROLE_RUNTIME, 0, STEP_ACTION, wants_scope, runtime_scope_start, runtime_scope_stop,
+     NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "sendmsg", "org.freedesktop.systemd1(5)",
+     "--cgroup-manager=systemd: the group is that of a scope unit, which systemd makes of a process, with the limits as its properties. While the process is the caller's own by its ids: systemd moves no other user's.")
+STEP(SCOPE_LIMITS, "scope.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_scope_limits, runtime_cgroup_limits, NULL,
+     NEEDS(STEP_SCOPE_START), "openat write", "cgroups(7)",
+     "What systemd has no property for is written here, and all of it is read back: init waits until its limits hold.")
+STEP(SCOPE_DELEGATE, "scope.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_scope_delegate, runtime_cgroup_delegate, NULL,
+     NEEDS(STEP_SCOPE_START, STEP_SCOPE_LIMITS), "fchownat", "cgroups(7)",
+     "As cgroup.delegate: the unit has Delegate=yes, so systemd leaves what is below it alone.")
+STEP(SCOPE_FILTER, "scope.filter", ROLE_RUNTIME, 0, STEP_ACTION, wants_scope_filter, runtime_devices_filter, NULL,
+     NEEDS(STEP_SCOPE_START), "bpf", "bpf(2)",
+     "As devices.filter. systemd attaches no program of its own to a unit without DeviceAllow=, and takes none away that is another's.")
+STEP(SCOPE_ENTER, "scope.enter", ROLE_RUNTIME, 0, STEP_ACTION, wants_scope_entered, runtime_scope_enter, NULL,
+     NEEDS(STEP_INIT_CLONE), "sendmsg", "org.freedesktop.systemd1(5)",
+     "exec by an ordinary user from a login session: the group around both is root's, so systemd moves the process (cgroups(7), delegation containment).")
 STEP(PARENT_BIND, "parent.bind", ROLE_INIT, 0, STEP_ACTION, NULL, init_parent_bind, NULL, NEEDS(STEP_INIT_CLONE),
      "prctl", "prctl(2)",
      "First of all: when the runtime dies, init dies (PR_SET_PDEATHSIG), also when it died before this row.")
@@ -131,7 +146,7 @@ STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state
      "Init's pid and start time become the lock's text: recovery finds by them what survived without a cgroup of its own, and other commands whom to join. Nobody waits for it: init works meanwhile.")
 /* ---- init builds the container's view ---- */
 STEP(IDS_BECOME_ROOT, "ids.become-root", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_become_root, NULL,
-     NEEDS(STEP_IDS_UIDS, STEP_IDS_GIDS, STEP_RLIMITS_SET, STEP_OOM_SCORE), "setresuid", "setresuid(2)",
+     NEEDS(STEP_IDS_UIDS, STEP_IDS_GIDS, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_SCOPE_START, STEP_SCOPE_ENTER), "setresuid", "setresuid(2)",
      "Files that init makes must belong to the container's root. Clears the parent-death signal and dumpable (commit_creds in the kernel).")
 STEP(PARENT_REBIND, "parent.rebind", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_parent_rebind, NULL,
      NEEDS(STEP_IDS_BECOME_ROOT), "prctl", "prctl(2)",
@@ -140,10 +155,10 @@ STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_n
      "keyctl", "session-keyring(7)",
      "The caller's session keyring is inherited across clone and would be readable inside.")
 STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
-     NEEDS(STEP_CGROUP_ATTACH), "unshare", "cgroup_namespaces(7)",
+     NEEDS(STEP_CGROUP_ATTACH, STEP_SCOPE_START), "unshare", "cgroup_namespaces(7)",
      "The namespace's root is the group at the moment of its making: init must be in its v1 groups.")
 STEP(CGROUPNS_ENTER, "cgroupns.enter", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_entered, init_cgroupns_enter, NULL,
-     NEEDS(STEP_CONTAINER_OPEN, STEP_CGROUP_ATTACH), "setns", "cgroup_namespaces(7)",
+     NEEDS(STEP_CONTAINER_OPEN, STEP_CGROUP_ATTACH, STEP_SCOPE_ENTER), "setns", "cgroup_namespaces(7)",
      "exec: after the process is in its group, since who is in the namespace already may not be moved from outside of its root (ENOENT, nsdelegate).")
 STEP(TIME_NEW, "time.new", ROLE_INIT, 0, STEP_ACTION, wants_time, init_time_new, NULL, NEEDS(STEP_PARENT_REBIND),
      "unshare", "time_namespaces(7)",
@@ -313,7 +328,7 @@ STEP(CAPS_FINAL, "caps.final", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_final, 
      "capset", "capabilities(7)",
      "Gives up the CAP_SYS_ADMIN that loading the filter needed.")
 STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL,
-     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE, STEP_PROCESSES_HOLD),
+     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE, STEP_PROCESSES_HOLD, STEP_SCOPE_DELEGATE, STEP_SCOPE_FILTER, STEP_SCOPE_LIMITS, STEP_SCOPE_ENTER),
      "execve", "execve(2)",
      "The close-on-exec channel ends, which tells the runtime that it succeeded.")
 /* clang-format on */

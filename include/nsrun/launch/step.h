@@ -36,7 +36,7 @@ enum step_kind {
 
 struct launch;
 
-#define STEP_NEEDS_MAX 8
+#define STEP_NEEDS_MAX 12
 
 struct step {
 	enum step_id id;

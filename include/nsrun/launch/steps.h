@@ -9,6 +9,11 @@
 bool wants_cgroup(const struct plan *plan);
 bool wants_limits(const struct plan *plan);
 bool wants_v1_groups(const struct plan *plan);
+bool wants_scope(const struct plan *plan);
+bool wants_scope_limits(const struct plan *plan);
+bool wants_scope_delegate(const struct plan *plan);
+bool wants_scope_filter(const struct plan *plan);
+bool wants_scope_entered(const struct plan *plan);
 bool wants_cgroupns_later(const struct plan *plan);
 bool wants_cgroup_mount(const struct plan *plan);
 bool wants_proc_provided(const struct plan *plan);
@@ -90,6 +95,11 @@ ROW(runtime_terminal_guard);
 ROW(runtime_terminal_unguard);
 ROW(runtime_terminal_raw);
 ROW(runtime_terminal_restore);
+
+/* steps_scope.c */
+ROW(runtime_scope_start);
+ROW(runtime_scope_stop);
+ROW(runtime_scope_enter);
 
 /* steps_namespaces.c */
 ROW(runtime_namespaces_open);

@@ -160,6 +160,9 @@ struct plan_log {
 /* Where subordinate ids come from; "auto" is decided by plan_reserve(). */
 enum remap_source { REMAP_NONE, REMAP_USER, REMAP_EXPLICIT, REMAP_AUTO, REMAP_OWN_RANGES, REMAP_SINGLE };
 
+/* Who makes the control group. */
+enum cgroup_manager { CGROUP_MANAGER_CGROUPFS, CGROUP_MANAGER_SYSTEMD, CGROUP_MANAGER_DISABLED };
+
 /* nsrun exec: what is joined. */
 struct plan_enter {
 	const char *label;	      /* the container's name, or its id */
@@ -259,6 +262,10 @@ struct plan {
 	unsigned
 		controllers; /* 1 << enum cgroup_ctl: those that its limits and rules need; a v1 hierarchy of one has a group of the container */
 	bool placed_late; /* some group is entered after clone, one of a v1 hierarchy: then the cgroup namespace is made after that */
+
+	enum cgroup_manager
+		cgroup_manager;	  /* exec: systemd where the caller itself may not put a process into the group */
+	const char *cgroup_slice; /* of the systemd manager: the unit that the scope is in */
 
 	/* Life */
 	const char *name;  /* NULL: none */
