@@ -281,6 +281,17 @@ static int session_loop(struct session *s, struct err *err)
 	return r;
 }
 
+/* Its record has its end before its clients are told. */
+static void print_end_of(const char *id)
+{
+	struct container container;
+
+	if (container_find(id, &container, NULL) < 0)
+		return;
+	print_end(stderr, &container);
+	container_done(&container);
+}
+
 /* Reports, and returns the exit status. */
 static int run_session(struct session *s, bool attached, struct err *err)
 {
@@ -303,8 +314,10 @@ static int run_session(struct session *s, bool attached, struct err *err)
 	signals_end(&s->signals);
 	if (r < 0)
 		return err->errnum == EPIPE ? 128 + SIGPIPE : report_error(stderr, err);
-	if (s->ended)
+	if (s->ended) {
+		print_end_of(s->id);
 		return s->status;
+	}
 	fprintf(stderr, "%snsrun: detached from %s\n", s->raw ? "\n" : "", s->id);
 	return 0;
 }

@@ -5,6 +5,8 @@
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/report.h>
 
+#include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -136,9 +138,65 @@ const char *status_text(const struct container *container, char buf[STATUS_SIZE]
 	if (end.lost)
 		snprintf(buf, STATUS_SIZE, "lost%s%s%s", age[0] ? " " : "", age, age[0] ? " ago" : "");
 	else
-		snprintf(buf, STATUS_SIZE, "ended (%d)%s%s%s", end.status, age[0] ? " " : "", age,
-			 age[0] ? " ago" : "");
+		snprintf(buf, STATUS_SIZE, "ended (%d%s)%s%s%s", end.status,
+			 end.events.oom_kills && end.status == 128 + SIGKILL ? ", out of memory" : "",
+			 age[0] ? " " : "", age, age[0] ? " ago" : "");
 	return buf;
+}
+
+const char *amount_text(uint64_t bytes, char buf[AMOUNT_SIZE])
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes == CGROUP_UNKNOWN || bytes == CGROUP_NO_LIMIT)
+		return "-";
+	if (bytes < 1024) {
+		snprintf(buf, AMOUNT_SIZE, "%" PRIu64 "B", bytes);
+		return buf;
+	}
+	for (value /= 1024; value >= 1024 && unit + 1 < ARRAY_LEN(units); unit++)
+		value /= 1024;
+	snprintf(buf, AMOUNT_SIZE, value >= 100 ? "%.0f%s" : value >= 10 ? "%.1f%s" : "%.2f%s", value, units[unit]);
+	return buf;
+}
+
+void print_limits_met(FILE *out, const char *label, int status, const struct cgroup_events *events)
+{
+	const char *colon = label ? ": " : "";
+	char size[AMOUNT_SIZE], where[128];
+
+	label = label ? label : "";
+	if (events->memory_limit)
+		snprintf(where, sizeof(where), "at its limit of %s (--memory)",
+			 amount_text(events->memory_limit, size));
+	else
+		snprintf(where, sizeof(where), "for want of memory on the host or in a control group around it");
+	if (events->oom_kills)
+		fprintf(out,
+			"nsrun: %s%smemory: the kernel killed %" PRIu64 " process%s of the container %s%s\n"
+			"        remedy: %s\n",
+			label, colon, events->oom_kills, events->oom_kills == 1 ? "" : "es", where,
+			status == 128 + SIGKILL ? "" : "; process 1 went on",
+			events->memory_limit
+				? "a higher --memory, or nsrun update -m SIZE NAME while it runs; nsrun stats "
+				  "shows what it uses"
+				: "free memory there; --oom-score-adj decides who is killed first");
+	if (events->forks_refused && status != 0)
+		fprintf(out,
+			"nsrun: %s%spids: making a process or thread failed %" PRIu64 " time%s: the limit is %" PRIu64
+			"\n"
+			"        remedy: a higher --pids-limit\n",
+			label, colon, events->forks_refused, events->forks_refused == 1 ? "" : "s", events->pids_limit);
+}
+
+void print_end(FILE *out, const struct container *container)
+{
+	struct container_exit end;
+
+	if (container_exit(container, &end) && !end.lost)
+		print_limits_met(out, container_label(container), end.status, &end.events);
 }
 
 /* ---- tables ---- */

@@ -2,6 +2,7 @@
 #include <nsrun/cli/launching.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/cli/containers.h>
 #include <nsrun/kernel/self.h>
 
 #include <fcntl.h>
@@ -68,10 +69,7 @@ void print_cause(const struct plan *plan, const struct launch_result *result)
 			"program, or one that the profile kills for\n"
 			"        remedy: --security-opt seccomp=docker permits 32-bit programs\n",
 			plan->seccomp_name);
-	if (result->oom_kills)
-		fprintf(stderr,
-			"nsrun: memory: the kernel killed %ju process%s of the container at its limit (--memory)\n",
-			(uintmax_t)result->oom_kills, result->oom_kills == 1 ? "" : "es");
+	print_limits_met(stderr, NULL, result->exit_status, &result->events);
 }
 
 int protect_self(const struct plan *plan, char *const *argv, struct err *err)

@@ -355,6 +355,10 @@ static int show_logs(const char *word, const struct logs_options *options, struc
 		r = parse_since(options->since, l->since, err);
 	if (r == 0)
 		r = show(l, &container, options, err);
+	/* Not among what the container has written, and behind it. */
+	if (r == 0 && (container.status == CONTAINER_ENDED || container_refresh(&container, NULL) == 0) &&
+	    fflush(stdout) == 0)
+		print_end(stderr, &container);
 	closep(&l->dir_fd);
 	free(l);
 	container_done(&container);

@@ -106,7 +106,7 @@ const struct command_row commands[] = {
 		  "Of all that run and have a control group, or of those that are named; on a terminal anew each second until ^C. Processor time is that of "
 		  "the last interval, 100% being one processor; THROTTLED is the share of periods in which --cpus held it back. Memory is without pages of "
 		  "files that were not used lately, which are given up first; OOM counts processes that were killed for want of memory. A counter "
-		  "whose controller the container does not have is \"-\": a limit asks for it, as -m -1 does, which bounds nothing. --json has all "
+		  "whose controller the container does not have is \"-\": a limit asks for it, and one that is never met does so too. --json has all "
 		  "counters as the kernel has them (docs/stats.md).",
 	  .arguments = "[NAME...]",
 	  .options = &stats_options },

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#define CELL 48
+#define CELL AMOUNT_SIZE
 #define INTERVAL_MS 1000 /* docker's */
 #define INTERVAL_MAX_S 3600
 
@@ -133,24 +133,6 @@ static int look(const struct job *job, struct round *ret, int *status, struct er
 
 /* ---- telling ---- */
 
-static const char *size_text(uint64_t bytes, char buf[CELL])
-{
-	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	if (bytes == CGROUP_UNKNOWN || bytes == CGROUP_NO_LIMIT)
-		return "-";
-	if (bytes < 1024) {
-		snprintf(buf, CELL, "%" PRIu64 "B", bytes);
-		return buf;
-	}
-	for (value /= 1024; value >= 1024 && unit + 1 < ARRAY_LEN(units); unit++)
-		value /= 1024;
-	snprintf(buf, CELL, value >= 100 ? "%.0f%s" : value >= 10 ? "%.1f%s" : "%.2f%s", value, units[unit]);
-	return buf;
-}
-
 static const char *count_text(uint64_t count, char buf[CELL])
 {
 	if (count == CGROUP_UNKNOWN || count == CGROUP_NO_LIMIT)
@@ -181,7 +163,7 @@ static void io_text(const struct cgroup_stats *stats, char buf[2 * CELL])
 		bytes_read += stats->io.list[i].rbytes < CGROUP_UNKNOWN ? stats->io.list[i].rbytes : 0;
 		written += stats->io.list[i].wbytes < CGROUP_UNKNOWN ? stats->io.list[i].wbytes : 0;
 	}
-	snprintf(buf, 2 * CELL, "%s / %s", size_text(bytes_read, a), size_text(written, b));
+	snprintf(buf, 2 * CELL, "%s / %s", amount_text(bytes_read, a), amount_text(written, b));
 }
 
 static const struct container_stats *find_before(const struct round *before, const char *id)
@@ -202,8 +184,8 @@ static int add_row(struct table *table, const struct container *c, const struct 
 
 	if (permille >= 0)
 		snprintf(cpu, sizeof(cpu), "%" PRId64 ".%" PRId64 "%%", permille / 10, permille % 10);
-	snprintf(memory, sizeof(memory), "%s / %s", size_text(stats->memory.working_set, a),
-		 size_text(stats->memory.bytes.limit, b));
+	snprintf(memory, sizeof(memory), "%s / %s", amount_text(stats->memory.working_set, a),
+		 amount_text(stats->memory.bytes.limit, b));
 	share_text(stats->memory.working_set, stats->memory.bytes.limit, share);
 	snprintf(pids, sizeof(pids), "%s / %s", count_text(stats->pids.usage, a), count_text(stats->pids.limit, b));
 	io_text(stats, io);

@@ -118,6 +118,8 @@ static int wait_for(struct waiting *w, struct err *err)
 		return r;
 	printf("%d\n", status);
 	fflush(stdout); /* as soon as it is known */
+	if (container_refresh(&w->container, NULL) == 0)
+		print_end(stderr, &w->container);
 	return 0;
 }
 

@@ -118,6 +118,45 @@ void cgroup_read_use(const struct cgroup_host *host, const char *path, struct cg
 	*ret = use;
 }
 
+static uint64_t known(uint64_t value)
+{
+	return value == CGROUP_UNKNOWN || value == CGROUP_NO_LIMIT ? 0 : value;
+}
+
+/* v1 has no counter of limits that were met any more: since 6.14 memory.failcnt stays 0. A highest use this near to the limit says so, too. */
+static bool met_memory_v1(const char *mount, const char *path, uint64_t limit)
+{
+	const uint64_t peak = known(read_number(mount, path, "memory.max_usage_in_bytes"));
+
+	return known(read_number(mount, path, "memory.failcnt")) ||
+	       known(read_number(mount, path, "memory.memsw.failcnt")) || peak >= limit - limit / 16;
+}
+
+void cgroup_read_events(const struct cgroup_host *host, const char *path, struct cgroup_events *ret)
+{
+	const bool memory_v1 = host->v1_mount[CGROUP_MEMORY][0], pids_v1 = host->v1_mount[CGROUP_PIDS][0];
+	const char *memory = memory_v1 ? host->v1_mount[CGROUP_MEMORY] : host->v2_mount;
+	const char *pids = pids_v1 ? host->v1_mount[CGROUP_PIDS] : host->v2_mount;
+	const char *const events_file = memory_v1 ? "memory.oom_control" : "memory.events";
+	struct cgroup_events events = { 0 };
+
+	events.oom_kills = known(read_keyed(memory, path, events_file, "oom_kill"));
+	if (events.oom_kills) {
+		const uint64_t limit =
+			known(read_number(memory, path, memory_v1 ? "memory.limit_in_bytes" : "memory.max"));
+
+		/* v2's "oom" counts limits of this group and of those below it (cgroup-v2.rst). */
+		if (limit && limit <= V1_MEMORY_NO_LIMIT &&
+		    (memory_v1 ? met_memory_v1(memory, path, limit)
+			       : known(read_keyed(memory, path, events_file, "oom")) > 0))
+			events.memory_limit = limit;
+	}
+	events.forks_refused = known(read_keyed(pids, path, "pids.events", "max"));
+	if (events.forks_refused)
+		events.pids_limit = known(read_number(pids, path, "pids.max"));
+	*ret = events;
+}
+
 struct pid_list {
 	pid_t *pids;
 	size_t n, room, max;

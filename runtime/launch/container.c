@@ -29,7 +29,7 @@ static void end_reservation(const struct plan *plan, struct reservation *reserva
 	const struct state_exit outcome = {
 		.status = result ? result->exit_status : 0,
 		.signal = result ? result->signal : 0,
-		.oom_kills = result ? result->oom_kills : 0,
+		.events = result ? result->events : (struct cgroup_events){ 0 },
 		.log_error = result && *result->log_error ? result->log_error : NULL,
 	};
 	struct err err = ERR_INIT;

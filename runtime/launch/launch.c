@@ -10,6 +10,22 @@
 
 #include <string.h>
 
+/* Of the group: before it is removed. */
+static void read_events(const struct launch *launch, struct launch_result *ret)
+{
+	const struct plan *plan = launch->plan;
+
+	if (!plan->cgroup_path)
+		return;
+	cgroup_read_events(plan->cgroup_host, plan->cgroup_path, &ret->events);
+	if (plan->enter) {
+		/* What happened to others of the container is not told as if it had happened to this process. */
+		if (ret->signal != SIGKILL || ret->events.oom_kills <= launch->oom_kills_before)
+			ret->events.oom_kills = 0;
+		ret->events.forks_refused = 0;
+	}
+}
+
 /* The row at which a child was when it died, for a message. */
 static const struct step *last_row_of_child(const struct tape *tape, enum role *ret_role)
 {
@@ -136,6 +152,8 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 {
 	const struct plan *plan = launch->plan;
 
+	if (plan->enter && plan->cgroup_path)
+		launch->oom_kills_before = cgroup_oom_kills(plan->cgroup_host, plan->cgroup_path);
 	int r = runner_walk(launch, err);
 	if (!(launch->roles & ROLE_RUNTIME))
 		child_ends(launch, r, err);
@@ -184,7 +202,7 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		log_writer_end(launch->log, ret->log_error, sizeof(ret->log_error));
 	ret->server = TAKE_PTR(launch->server);
 	pidref_close(&launch->init); /* reaped: nothing to kill any more */
-	ret->oom_kills = oom_kills(plan);
+	read_events(launch, ret);
 	return 0;
 }
 

@@ -122,14 +122,18 @@ static bool in_range(const json_t *value, json_int_t low, json_int_t high)
 
 static bool is_exit(const json_t *value)
 {
-	const json_t *time = json_object_get(value, "time"), *oom = json_object_get(value, "oom_kills");
+	static const char *const counts[] = { "oom_kills", "memory_limit", "forks_refused", "pids_limit" };
+	const json_t *time = json_object_get(value, "time");
 
 	if (!json_is_object(value) || (time && !json_is_string(time)))
 		return false;
 	if (json_is_true(json_object_get(value, "lost")))
 		return true;
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+		if (json_object_get(value, counts[i]) && !in_range(json_object_get(value, counts[i]), 0, INT64_MAX))
+			return false;
 	return in_range(json_object_get(value, "status"), 0, 255) &&
-	       in_range(json_object_get(value, "signal"), 0, NSIG) && (!oom || in_range(oom, 0, INT64_MAX));
+	       in_range(json_object_get(value, "signal"), 0, NSIG);
 }
 
 static bool is_stop(const json_t *value)
@@ -430,7 +434,12 @@ bool container_exit(const struct container *container, struct container_exit *re
 	*ret = (struct container_exit){
 		.status = (int)json_integer_value(json_object_get(end, "status")),
 		.signal = (int)json_integer_value(json_object_get(end, "signal")),
-		.oom_kills = (uint64_t)json_integer_value(json_object_get(end, "oom_kills")),
+		.events = {
+			.oom_kills = (uint64_t)json_integer_value(json_object_get(end, "oom_kills")),
+			.memory_limit = (uint64_t)json_integer_value(json_object_get(end, "memory_limit")),
+			.forks_refused = (uint64_t)json_integer_value(json_object_get(end, "forks_refused")),
+			.pids_limit = (uint64_t)json_integer_value(json_object_get(end, "pids_limit")),
+		},
 		.lost = json_is_true(json_object_get(end, "lost")),
 		.time = json_string_value(json_object_get(end, "time")),
 	};

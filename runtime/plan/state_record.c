@@ -237,8 +237,11 @@ static void put_exit(FILE *f, bool ended, const struct state_exit *end)
 		fprintf(f, ",\n \"exit\": {\"lost\": true, \"time\": \"%s\"}", now);
 		return;
 	}
-	fprintf(f, ",\n \"exit\": {\"status\": %d, \"signal\": %d, \"oom_kills\": %" PRIu64 ", \"time\": \"%s\"",
-		end->status, end->signal, end->oom_kills, now);
+	fprintf(f,
+		",\n \"exit\": {\"status\": %d, \"signal\": %d, \"oom_kills\": %" PRIu64 ", \"memory_limit\": %" PRIu64
+		", \"forks_refused\": %" PRIu64 ", \"pids_limit\": %" PRIu64 ", \"time\": \"%s\"",
+		end->status, end->signal, end->events.oom_kills, end->events.memory_limit, end->events.forks_refused,
+		end->events.pids_limit, now);
 	if (end->log_error) {
 		fputs(", \"log_error\": ", f);
 		put_string(f, end->log_error);

@@ -164,13 +164,13 @@ def test_without_limits():
 
 @test(root=True)
 def test_table():
-    with script("/helper burn 20 >/dev/null", options=LIMITS) as c:
+    with script("/helper burn 20 >/dev/null", options=["-m", "64m", "--pids-limit", "50", "--cpus", "0.1"]) as c:
         lines = c.nsrun("stats", "--no-stream").check().stdout.splitlines()
         for title in ("ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PIDS / LIMIT", "BLOCK I/O", "THROTTLED", "OOM"):
             contains(lines[0], title, "titles")
         cells = dict(zip(["id", "name", "cpu", "throttled"], lines[1].split()))
         equal((cells["id"], cells["name"]), (c.id, c.name), "whose line it is")
-        check(20 <= float(cells["cpu"].rstrip("%")) <= 75, "half a processor: %r" % lines)
+        check(3 <= float(cells["cpu"].rstrip("%")) <= 30, "a tenth of a processor: %r" % lines)
         check(float(cells["throttled"].rstrip("%")) > 20, "it is held back: %r" % lines)
         contains(lines[1], " / 64.0MiB", "memory limit")
         contains(lines[1], " / 50", "limit of processes")

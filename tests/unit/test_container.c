@@ -391,7 +391,7 @@ static void tells(void **state)
 	assert_true(container_exit(&c, &end));
 	assert_int_equal(end.status, 137);
 	assert_int_equal(end.signal, 9);
-	assert_int_equal(end.oom_kills, 2);
+	assert_int_equal(end.events.oom_kills, 2);
 	assert_false(end.lost);
 	container_stop_default(&c, &signal, &seconds);
 	assert_int_equal(signal, 2);

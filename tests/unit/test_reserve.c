@@ -200,7 +200,7 @@ static void keeps_the_record(void **state)
 {
 	struct plan *plan = named_plan(true);
 	struct reservation reservation = RESERVATION_NONE, other = RESERVATION_NONE;
-	const struct state_exit end = { .status = 137, .signal = 9, .oom_kills = 2 };
+	const struct state_exit end = { .status = 137, .signal = 9, .events = { .oom_kills = 2 } };
 	struct err err = ERR_INIT;
 	char dir[160];
 	int status, signal, kills;

@@ -35,6 +35,17 @@ bool command_begin(const struct option_table *table, int argc, char *const *argv
 int for_each_container(const char *const *names, size_t n,
 		       int (*act)(struct container *container, void *data, struct err *err), void *data);
 
+/*
+ * Why a container ended as it did, where a limit had a part in it: processes that were killed for want of memory, with the limit and what to do; and,
+ * of one that failed, processes that could not be made. Nothing otherwise. `label` may be NULL.
+ */
+void print_limits_met(FILE *out, const char *label, int status, const struct cgroup_events *events);
+/* The same of what a record says. */
+void print_end(FILE *out, const struct container *container);
+/* "64.0MiB"; "-" of what is unknown or no limit. */
+#define AMOUNT_SIZE 32
+const char *amount_text(uint64_t bytes, char buf[AMOUNT_SIZE]);
+
 /* "2 minutes", "3 hours"; "" of what is no time of a record. */
 #define AGE_SIZE 32
 const char *age_text(const char *time, char buf[AGE_SIZE]);

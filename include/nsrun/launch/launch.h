@@ -4,6 +4,7 @@
 #define NSRUN_LAUNCH_LAUNCH_H
 
 #include <nsrun/base/pidref.h>
+#include <nsrun/kernel/cgroup_use.h>
 #include <nsrun/kernel/tty.h>
 #include <nsrun/kernel/user.h>
 #include <nsrun/launch/control_server.h>
@@ -62,7 +63,8 @@ struct launch {
 	struct winsize size;   /* of the caller's terminal, where only the caller has it */
 	struct log_writer *log;
 	struct control_server *server;
-	bool begun; /* the workload executes */
+	bool begun;		   /* the workload executes */
+	uint64_t oom_kills_before; /* exec: of the container */
 	struct termios terminal_saved;
 	struct tty_guard terminal_guard;
 	struct user_entry user;
@@ -74,7 +76,7 @@ struct launch {
 struct launch_result {
 	int exit_status;	       /* the workload's, as a shell has it */
 	int signal;		       /* that ended it; 0: none */
-	uint64_t oom_kills;	       /* processes that the kernel killed for the memory limit */
+	struct cgroup_events events;   /* of exec: those of the container while it lasted */
 	char log_error[128];	       /* why output is missing from the log; "" */
 	struct control_server *server; /* its clients are still to be told; owned */
 };

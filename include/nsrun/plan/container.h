@@ -17,8 +17,8 @@
  *                  "effective", "permitted", "inheritable", "ambient"}, "no_new_privs": bool, "seccomp": NAME or null, "seccomp_flags": N, "oom_score_adj": N or null}
  *     stop         {"signal": N, "timeout": SECONDS}
  *     log          {"driver": "none"|"file", "max_size": BYTES, "max_file": COUNT}
- *     exit         null while it lives, then {"status": N, "signal": N or 0, "oom_kills": N, "time": "...", "log_error": only when
- *                  output is missing from the log}; of a container whose nsrun was killed {"lost": true, "time": ...}
+ *     exit         null while it lives, then {"status": N, "signal": N or 0, "oom_kills": N, "memory_limit": BYTES of the limit that was met or 0, "forks_refused": N,
+ *                  "pids_limit": N, "time": "...", "log_error": only when output is missing from the log}; of a container whose nsrun was killed {"lost": true, "time": ...}
  *   name         symbolic link whose text is the name; only with one
  *   filter.bpf   the filter in use, when it is none of nsrun's own: struct sock_filter as the kernel takes them
  *   control      unix(7) socket of the owner: launch/control.h
@@ -35,6 +35,7 @@
 
 #include <nsrun/base/err.h>
 #include <nsrun/base/pidref.h>
+#include <nsrun/kernel/cgroup_use.h>
 #include <nsrun/plan/plan.h>
 
 #include <jansson.h>
@@ -84,7 +85,7 @@ const char *container_text(const struct container *container, const char *key);
 struct container_exit {
 	int status; /* as a shell has it */
 	int signal; /* 0: none */
-	uint64_t oom_kills;
+	struct cgroup_events events;
 	bool lost;	  /* its nsrun was killed: nobody saw the status */
 	const char *time; /* RFC 3339, UTC; may be NULL; in the record */
 };

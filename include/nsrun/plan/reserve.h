@@ -21,6 +21,7 @@
 #ifndef NSRUN_PLAN_RESERVE_H
 #define NSRUN_PLAN_RESERVE_H
 
+#include <nsrun/kernel/cgroup_use.h>
 #include <nsrun/plan/plan.h>
 
 #include <time.h>
@@ -49,7 +50,7 @@ void reservation_abandon(struct reservation *reservation);
 struct state_exit {
 	int status; /* as a shell has it */
 	int signal; /* that ended the workload; 0: none */
-	uint64_t oom_kills;
+	struct cgroup_events events;
 	const char *log_error; /* why output is missing from the log; NULL: none is */
 };
 
