@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Disks of the machine: the empty one, and Debian with systemd. Sourced by prepare, which has $top, $here, $suite and the private directory $work.
+# Disks of the machine: the empty one, and Debian with systemd. Sourced by prepare, which has $top, $suite and the private directory $work.
 
 top=${top:?} suite=${suite:?} work=${work:-}
 
@@ -18,22 +18,15 @@ make_disk() {
 	mv -T -- "$work/new" "$1"
 }
 
-# Debian with systemd; what nsrun's tests use in it; no units that wait, fetch or clean.
+# Debian with systemd, and what nsrun's tests use in it.
 include=systemd-sysv,dbus,dbus-user-session,libpam-systemd,udev,kmod,uidmap,busybox-static,bash-static,python3,strace,procps,util-linux
 include+=,iproute2,e2fsprogs,systemd-container
-masked=(
-	apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
-	getty@tty1.service serial-getty@ttyS0.service systemd-timesyncd.service systemd-networkd.service systemd-resolved.service
-	systemd-udev-settle.service systemd-update-utmp.service systemd-pstore.service systemd-firstboot.service
-	systemd-machine-id-commit.service systemd-random-seed.service tmp.mount
-)
 make_systemd() {
 	local tree=$work/tree enter=()
 	# Files of several ids: an ordinary user's are those of the map that rootfs-scripts/debian uses.
 	((EUID == 0)) || enter=(unshare --map-root-user --map-auto --)
 	say "making an image of $suite with systemd"
 	"$top/rootfs-scripts/debian" --quiet --suite "$suite" --include "$include" "$tree" >&2 || die "the image could not be made"
-	printf '%s\n' "${masked[@]}" >"$work/masked"
 	# shellcheck disable=SC2016 # the inner shell expands
 	"${enter[@]}" bash -euc '
 		tree=$1
@@ -46,14 +39,13 @@ make_systemd() {
 		chown -R 1000:1000 "$tree/home/tester"
 		mkdir -p "$tree/var/lib/systemd/linger" "$tree/lib/modules" "$tree/host" "$tree/d"
 		: >"$tree/var/lib/systemd/linger/tester"
-		while IFS= read -r unit; do ln -sf /dev/null "$tree/etc/systemd/system/$unit"; done <"$2"
 		ln -sf /lib/systemd/system/multi-user.target "$tree/etc/systemd/system/default.target"
 		echo vm >"$tree/etc/hostname"
 		: >"$tree/etc/fstab"
 		echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id" # an empty one makes each boot a first boot
 		rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/* "$tree"/usr/share/{doc,man,locale}/*
-		truncate -s 4G "$3"
-	' make_systemd "$tree" "$work/masked" "$work/new"
+		truncate -s 4G "$2"
+	' make_systemd "$tree" "$work/new"
 	# shellcheck disable=SC2016
 	"${enter[@]}" bash -euc 'mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1 -d "$1" "$2"; rm -rf --one-file-system "$1"' \
 		make_systemd "$tree" "$work/new" >&2 || die "mkfs.ext4 failed"

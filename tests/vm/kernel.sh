@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # A kernel of Debian's, and the initramfs that boots it. Sourced by prepare, which has $top, $here, $suite and the private directory $work.
 
-top=${top:?} here=${here:?} suite=${suite:?} work=${work:-}
+top=${top:?} suite=${suite:?} work=${work:-}
 
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # apt_begin RELEASE: a state of apt's own below $work, so that nothing is asked of the host's lists or written to them. Its
@@ -58,16 +58,14 @@ unpack_vmlinux() {
 	EOF
 }
 
-# make_initramfs VERSION: busybox, init and the modules that reach the root, in the order in which they are loaded. It is not
-# compressed, for the same reason.
+# make_initramfs VERSION: busybox, and the modules that reach the root in the order in which they are loaded; tests/vm/run adds the
+# rest for each boot. It is not compressed, for the same reason.
 make_initramfs() {
 	local version=$1 root=$work/initramfs busybox module file
 	# A static one: that of busybox-static.
 	busybox=$(type -P busybox) || die "busybox is missing: apt-get install busybox-static"
 	mkdir -p "$root"/{bin,modules,proc,sys,dev,host,tmpfs,root}
 	cp -- "$busybox" "$root/bin/busybox"
-	cp -- "$here/guest/init" "$root/init"
-	chmod 0755 "$root/init"
 	for module in virtio_pci virtio_blk virtio_console ext4 9pnet_virtio 9p overlay; do
 		modprobe -d "$work/new" -S "$version" --show-depends "$module" || die "linux $version: no module $module"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$work/modules"
