@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 from harness import *
 import harness
-from helper import refused
+from helper import refused as helper_refused
 
 TREE = "/sys/fs/cgroup"
 MIB = 1 << 20
@@ -63,6 +63,12 @@ def once(options, command, **how):
 def inside(options, script, **how):
     """The same with /bin/sh -c SCRIPT."""
     return once(options, ["/bin/sh", "-c", script], **how)
+
+
+def refused(result, *words):
+    """Status 125 and these words; an option that is not there is refused for another reason."""
+    helper_refused(result, *words)
+    check("[not-built]" not in result.stderr and "[unknown-option]" not in result.stderr, "not the refusal that was wanted: %r" % result)
 
 
 def read(path):
