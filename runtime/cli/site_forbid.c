@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ enum place_form {
 	PLACE_WHOLE,  /* FILE */
 	PLACE_BEFORE, /* SRC:DST */
 	PLACE_MOUNT,  /* type=bind,source=SRC,... */
+	PLACE_DEVICE, /* PATH:RATE: what stands before the last colon; MAJOR:MINOR:RATE and a number alone name no place */
 };
 
 static enum place_form place_form_of(const struct option_row *row)
@@ -24,9 +26,20 @@ static enum place_form place_form_of(const struct option_row *row)
 		const char *name;
 		enum place_form form;
 	} forms[] = {
-		{ "audit-log", PLACE_WHOLE }, { "cidfile", PLACE_WHOLE },      { "device", PLACE_BEFORE },
-		{ "env-file", PLACE_WHOLE },  { "image-config", PLACE_WHOLE }, { "mount", PLACE_MOUNT },
-		{ "pidfile", PLACE_WHOLE },   { "volume", PLACE_BEFORE },      { "trace-file", PLACE_WHOLE },
+		{ "audit-log", PLACE_WHOLE },
+		{ "cidfile", PLACE_WHOLE },
+		{ "device", PLACE_BEFORE },
+		{ "device-read-bps", PLACE_DEVICE },
+		{ "device-read-iops", PLACE_DEVICE },
+		{ "device-write-bps", PLACE_DEVICE },
+		{ "device-write-iops", PLACE_DEVICE },
+		{ "env-file", PLACE_WHOLE },
+		{ "image-config", PLACE_WHOLE },
+		{ "io-weight", PLACE_DEVICE },
+		{ "mount", PLACE_MOUNT },
+		{ "pidfile", PLACE_WHOLE },
+		{ "volume", PLACE_BEFORE },
+		{ "trace-file", PLACE_WHOLE },
 	};
 
 	if (!row)
@@ -194,6 +207,14 @@ static bool mount_is_forbidden(const char *pattern, const char *value)
 	return false;
 }
 
+static bool device_is_forbidden(const char *pattern, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	const size_t n = colon ? (size_t)(colon - value) : 0;
+
+	return memchr(value, '/', n) && place_is_forbidden(pattern, value, n);
+}
+
 static bool places_are_forbidden(const char *pattern, const struct option_said *said)
 {
 	switch (place_form_of(said->row)) {
@@ -203,10 +224,23 @@ static bool places_are_forbidden(const char *pattern, const struct option_said *
 		return place_is_forbidden(pattern, said->value, strcspn(said->value, ":"));
 	case PLACE_MOUNT:
 		return mount_is_forbidden(pattern, said->value);
+	case PLACE_DEVICE:
+		return device_is_forbidden(pattern, said->value);
 	case PLACE_NONE:
 		break;
 	}
 	return false;
+}
+
+/* Sizes in bytes, "unlimited" for -1. */
+static void canonical_limit(const struct option_row *row, const char *value, char *buf, size_t size)
+{
+	uint64_t bytes;
+
+	if (streq(value, "-1") && !streq(row->name, "oom-score-adj"))
+		snprintf(buf, size, "unlimited");
+	else if (row->argument && streq(row->argument, "SIZE") && parse_size(value, &bytes) == 0)
+		snprintf(buf, size, "%" PRIu64, bytes);
 }
 
 /* One spelling where an option knows several for the same thing. */
@@ -215,7 +249,9 @@ static void canonical(const struct option_row *row, const char *value, char *buf
 	const char *rest;
 
 	snprintf(buf, size, "%s", value);
-	if (option_is_switch(row)) {
+	if (row->group == GROUP_LIMITS) {
+		canonical_limit(row, value, buf, size);
+	} else if (option_is_switch(row)) {
 		const enum tristate said = option_tristate(value);
 
 		if (said != UNSET)
@@ -296,7 +332,7 @@ bool site_forbids(const struct site_forbid *forbid, const struct option_said *sa
 	/* Whoever gets all of them gets the one. */
 	if (streq(said->row->name, "cap-add") && streq(value, "ALL"))
 		return true;
-	if (fnmatch(pattern, value, 0) == 0)
+	if (fnmatch(pattern, value, 0) == 0 || fnmatch(forbid->pattern, said->value, 0) == 0)
 		return true;
 	return fnmatch(pattern, "host", 0) == 0 && names_host_namespace(said->row, value);
 }

@@ -4,6 +4,7 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/procstat.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/plan/limits.h>
 #include <nsrun/plan/state.h>
 
 #include <fcntl.h>
@@ -175,6 +176,7 @@ int container_record_check(const json_t *state, const char *id, const char *wher
 		{ "keeper", "boolean", is_boolean, false },
 		{ "namespaces", "object", is_object, false },
 		{ "process", "object", is_object, false },
+		{ "resources", "object", is_object, false },
 		{ "stop", "signal and timeout", is_stop, false },
 		{ "log", "object", is_object, false },
 		{ "exit", "end of a container", is_exit, false },
@@ -443,6 +445,20 @@ void container_stop_default(const struct container *container, int *ret_signal, 
 		return;
 	*ret_signal = (int)json_integer_value(json_object_get(stop, "signal"));
 	*ret_seconds = (unsigned)json_integer_value(json_object_get(stop, "timeout"));
+}
+
+int container_resources(const struct container *container, struct arena *arena, struct cgroup_resources *ret,
+			struct err *err)
+{
+	const json_t *resources = json_object_get(container->state, "resources");
+	char where[PLAN_ID_LEN + 64];
+
+	if (!json_is_object(resources)) {
+		*ret = (struct cgroup_resources){ 0 };
+		return 0;
+	}
+	snprintf(where, sizeof(where), "%s/state.json: resources", container->id);
+	return limits_from_json(arena, resources, where, ret, err);
 }
 
 bool container_in_foreground(const struct container *container)

@@ -43,6 +43,11 @@ static void put(FILE *out, const char *key, const char *value)
 	put_at(out, key, -1, value);
 }
 
+void dump_put(FILE *out, const char *key, const char *value)
+{
+	put(out, key, value);
+}
+
 static void put_bool(FILE *out, const char *key, bool value)
 {
 	put(out, key, value ? "yes" : "no");
@@ -422,44 +427,6 @@ static void put_number(FILE *out, const char *key, uint64_t value, bool limited)
 		fprintf(out, "%s: none\n", key);
 }
 
-static void put_resource(FILE *out, const char *key, const struct plan *plan, enum cgroup_resource resource)
-{
-	const int64_t number = cgroup_resources_number(&plan->resources, resource, -1);
-
-	put_number(out, key, (uint64_t)number, number != -1);
-}
-
-static void put_cgroup_host(FILE *out, const struct cgroup_host *host)
-{
-	put(out, "cgroup.v2", host && host->v2_mount[0] ? host->v2_mount : NULL);
-	put(out, "cgroup.v2.self", host && host->v2_mount[0] ? host->v2_self : NULL);
-	for (size_t i = 0; i < CGROUP_CONTROLLER_COUNT; i++) {
-		const bool on_v1 = host && cgroup_on_v1(host, i);
-		const char *name = cgroup_controller_name(i);
-
-		fprintf(out, "cgroup.%s: %s\n", name, on_v1 ? "v1" : host && host->v2_controller[i] ? "v2" : "none");
-		if (on_v1) {
-			char key[64];
-
-			snprintf(key, sizeof(key), "cgroup.%s.mount", name);
-			put(out, key, host->v1_mount[i]);
-			snprintf(key, sizeof(key), "cgroup.%s.self", name);
-			put(out, key, host->v1_self[i]);
-		}
-	}
-}
-
-static void put_limits(FILE *out, const struct plan *plan)
-{
-	put_cgroup_host(out, plan->cgroup_host);
-	put(out, "cgroup.path", plan->cgroup_path);
-	put_bool(out, "cgroup.placed-late", plan->placed_late);
-	put_resource(out, "memory.max", plan, CGROUP_MEMORY_LIMIT);
-	put_resource(out, "pids.max", plan, CGROUP_PIDS_LIMIT);
-	put_resource(out, "cpu.quota.us", plan, CGROUP_CPU_QUOTA);
-	put_resource(out, "cpu.period.us", plan, CGROUP_CPU_PERIOD);
-}
-
 static void put_life(FILE *out, const struct plan *plan)
 {
 	put(out, "name", plan->name);
@@ -479,15 +446,17 @@ static void put_life(FILE *out, const struct plan *plan)
 
 int plan_dump(const struct plan *plan, FILE *out)
 {
+	int r;
+
 	/* The id is taken by plan_reserve(), too. */
 	put(out, "id", plan->id[0] ? plan->id : "auto");
 	put_identity(out, plan);
 	put_files(out, plan);
 	put_process(out, plan);
 	put_confinement(out, plan);
-	put_limits(out, plan);
+	r = plan_dump_limits(plan, out);
 	put_life(out, plan);
 	put(out, "state.root", plan->state_root);
 	put(out, "state.dir", plan->state_dir ? plan->state_dir : plan->auto_pending || !plan->id[0] ? "auto" : NULL);
-	return ferror(out) ? -EIO : 0;
+	return ferror(out) ? -EIO : r;
 }

@@ -116,7 +116,7 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	if (r == 0) /* before the trees: what read-only is worth depends on the capabilities */
 		r = plan_resolve_confinement(plan, request, err);
 	if (r == 0) /* before the tree: of "-m ROOTFS CMD" the wrong word is the first one */
-		r = plan_parse_limits(plan, request, err);
+		r = plan_resolve_limits(plan, request, err);
 	if (r == 0)
 		r = resolve_rootfs(plan, request, err);
 	if (r == 0)

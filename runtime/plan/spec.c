@@ -3,6 +3,7 @@
 
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/user.h>
+#include <nsrun/plan/limits.h>
 #include <nsrun/plan/seccomp_profile.h>
 
 #include <ctype.h>
@@ -224,20 +225,14 @@ static json_t *time_offset(const struct time_offset *offset)
 			 (json_int_t)offset->nanoseconds);
 }
 
+/* nsrun gives no swap beside a limit of memory (cgroup_settings()); who reads config.json would. */
 static json_t *resources(const struct plan *plan)
 {
-	const json_int_t memory = cgroup_resources_number(&plan->resources, CGROUP_MEMORY_LIMIT, -1);
-	const json_int_t pids = cgroup_resources_number(&plan->resources, CGROUP_PIDS_LIMIT, -1);
-	const json_int_t quota = cgroup_resources_number(&plan->resources, CGROUP_CPU_QUOTA, -1);
-	const json_int_t period = cgroup_resources_number(&plan->resources, CGROUP_CPU_PERIOD, 100000);
-	json_t *object = json_object();
+	json_t *object = limits_to_json(&plan->resources), *memory = json_object_get(object, "memory"),
+	       *limit = json_object_get(memory, "limit");
 
-	if (memory != -1) /* `swap` is memory and swap together in the specification */
-		json_object_set_new(object, "memory", json_pack("{s:I, s:I}", "limit", memory, "swap", memory));
-	if (pids != -1)
-		json_object_set_new(object, "pids", json_pack("{s:I}", "limit", pids));
-	if (quota != -1)
-		json_object_set_new(object, "cpu", json_pack("{s:I, s:I}", "quota", quota, "period", period));
+	if (limit && !json_object_get(memory, "swap"))
+		json_object_set(memory, "swap", limit);
 	return object;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.json: plan/container.h has its format. */
+#include <nsrun/plan/limits.h>
 #include <nsrun/plan/reserve.h>
 #include <nsrun/plan/seccomp_builtin.h>
 #include <nsrun/plan/state.h>
@@ -224,6 +225,25 @@ static void put_exit(FILE *f, bool ended, const struct state_exit *end)
 	fputc('}', f);
 }
 
+/* What was asked for: linux.resources of config.json. */
+static int put_resources(FILE *f, const struct plan *plan, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	json_t *json;
+
+	if (plan->resources.n == 0) {
+		fputs(",\n \"resources\": {}", f);
+		return 0;
+	}
+	json = limits_to_json(&plan->resources);
+	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!text)
+		return err_oom(err);
+	fprintf(f, ",\n \"resources\": %s", text);
+	return 0;
+}
+
 static int put_state(FILE *f, const struct plan *plan, const struct reservation *reservation, bool ended,
 		     const struct state_exit *end, struct err *err)
 {
@@ -242,6 +262,8 @@ static int put_state(FILE *f, const struct plan *plan, const struct reservation 
 	put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
 	put_optional(f, "cgroup", plan->cgroup_path);
 	r = put_places(f, plan, err);
+	if (r == 0)
+		r = put_resources(f, plan, err);
 	if (r < 0)
 		return r;
 	put_optional(f, "created", created);

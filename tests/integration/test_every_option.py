@@ -9,6 +9,7 @@ import subprocess
 
 from harness import *
 from helper import install_helper, refused, status_fields, tree
+from test_limit_options import disk
 
 HOST_NS = {name: os.readlink("/proc/self/ns/" + name) for name in ("pid", "net", "ipc", "uts", "cgroup", "time", "user")}
 
@@ -323,6 +324,43 @@ def _(c):
             seen = [read(os.path.join(group, file)).split()[0] for group in cgroups() - before for file in files
                     if pid in cgroup_pids(group) and os.path.exists(os.path.join(group, file))]
             check(wanted in seen, "%s on the host: %r" % (name, seen))
+
+
+@option("memory-reservation", "memory-swap", "cpu-shares", "cpuset-cpus", "cpuset-mems", "hugetlb", "cgroup", "device-read-bps",
+        "device-write-bps", "device-read-iops", "device-write-iops", "io-weight")
+def _(c):
+    with disk() as (path, numbers):
+        limits = {  # files of the host, one of which is there, and what it has to say
+            "--memory-reservation 32m": ("memory.soft_limit_in_bytes memory.low", str(32 << 20)),
+            "--memory 64m --memory-swap 64m": ("memory.memsw.limit_in_bytes memory.swap.max", (str(64 << 20), "0")),
+            "--cpu-shares 512": ("cpu.shares cpu.weight", None),
+            "--cpuset-cpus 0": ("cpuset.cpus", "0"),
+            "--cpuset-mems 0": ("cpuset.mems", "0"),
+            "--hugetlb 2m=64m": ("hugetlb.2MB.max hugetlb.2MB.limit_in_bytes", str(64 << 20)),
+            "--cgroup cgroup.max.depth=7": ("cgroup.max.depth", "7"),
+            "--device-read-bps %s:1m" % path: ("blkio.throttle.read_bps_device io.max", None),
+            "--device-write-bps %s:1m" % numbers: ("blkio.throttle.write_bps_device io.max", None),
+            "--device-read-iops %s:100" % path: ("blkio.throttle.read_iops_device io.max", None),
+            "--device-write-iops %s:100" % numbers: ("blkio.throttle.write_iops_device io.max", None),
+            "--io-weight 200": ("blkio.bfq.weight io.weight io.bfq.weight", None),
+        }
+        for options, (names, wanted) in limits.items():
+            options = options.split()
+            if c.ordinary:  # nothing is delegated
+                c.refused(options, "delegat")
+                continue
+            if c.run(["--dry-run", *options]).status == 125:  # no io scheduler with weights
+                equal(options[0], "--io-weight", "what this host cannot do")
+                c.refused(options, "--io-weight")
+                continue
+            before = cgroups()
+            with c.running(options) as pid:
+                seen = {os.path.join(group, name): read(os.path.join(group, name)).strip() for group in cgroups() - before
+                        for name in names.split() if pid in cgroup_pids(group) and os.path.exists(os.path.join(group, name))}
+                if wanted:
+                    check(any(value in (wanted if isinstance(wanted, tuple) else (wanted,)) for value in seen.values()), "%s: %r" % (options, seen))
+                else:
+                    check(any(value not in ("", "1024", "100", "default 100") for value in seen.values()), "%s: %r" % (options, seen))
 
 
 @option("oom-score-adj")

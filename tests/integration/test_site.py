@@ -145,6 +145,36 @@ def forbidden():
         yield " ".join(words) + " is permitted", other
 
 
+@generate(root=True)
+def forbidden_values_of_limits():
+    """In whatever spelling; and a limit that is forbidden by one value may have another."""
+    rules = {"forbid": ["memory=unlimited", "pids-limit=-1", "memory-reservation=1g", "device-read-bps=/dev/null", "cgroup=cgroup.max.*"]}
+    for words in (["-m", "unlimited"], ["-m", "-1"], ["--memory=-1"], ["--pids-limit", "-1"], ["--pids-limit=unlimited"],
+                  ["--memory-reservation", "1g"], ["--memory-reservation", "1024m"], ["--memory-reservation", "1073741824"],
+                  ["--device-read-bps", "/dev/null:1m"], ["--device-read-bps", "/dev/../dev//null:1m"], ["--cgroup", "cgroup.max.depth=5"]):
+        def one(words=words):
+            with files(rules):
+                refused(nsrun([*words, tree(), "/bin/true"]), "%s:1 forbids" % SITE, "[forbidden-by-site]")
+        yield " ".join(words), one
+    for words in (["-m", "64m"], ["--pids-limit", "50"], ["--memory-reservation", "32m"], ["--cpu-shares", "512"]):
+        def other(words=words):
+            with files(rules):
+                launch(*words).check(0)
+        yield " ".join(words) + " is permitted", other
+
+
+def test_limits_of_a_file():
+    """Defaults of every kind; what the command line says of the same device or page size wins, the rest stays."""
+    needs_root()
+    with files({"defaults": {"memory": "64m", "memory-swap": "unlimited", "cpuset-cpus": "0", "hugetlb": ["2m=64m"],
+                             "cgroup": ["cgroup.max.depth=5", "cgroup.max.descendants=6"]}}):
+        lines = launch("--dry-run", "--hugetlb", "2MB=32m", "--cgroup", "cgroup.max.depth=9").check(0).stdout.splitlines()
+    limits = [line.split(": ", 1)[1] for line in lines if line.startswith("limit.")]
+    for limit in ("memory.limit %d" % (64 << 20), "memory.swap unlimited", "cpu.cpus 0", "hugepageLimits 2MB %d" % (32 << 20),
+                  "unified cgroup.max.depth 9", "unified cgroup.max.descendants 6"):
+        check(limit in limits, "--dry-run lacks %r: %r" % (limit, limits))
+
+
 def test_forbidden_leaves_nothing():
     with files(FORBID):
         before = leftovers()

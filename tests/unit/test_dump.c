@@ -43,6 +43,7 @@ static struct plan sample(void)
 	host.v2_controller[CGROUP_PIDS] = true;
 	host.v2_mount = "/sys/fs/cgroup";
 	host.v2_self = "/user";
+	host.v1_mount[CGROUP_CPU] = "/sys/fs/cgroup/cpu";
 	host.v1_mount[CGROUP_MEMORY] = "/sys/fs/cgroup/memory";
 	host.v1_self[CGROUP_MEMORY] = "/old";
 	static struct plan_mount mounts[] = {
@@ -220,11 +221,13 @@ static void test_dump(void **state)
 		"cgroup.memory: v1",
 		"cgroup.memory.self: /old",
 		"cgroup.pids: v2",
-		"cgroup.cpu: none",
+		"cgroup.hugetlb: none",
 		"cgroup.path: /nsrun/x",
-		"memory.max: 1048576",
-		"pids.max: none",
-		"cpu.quota.us: 50000",
+		"limits: 3",
+		"limit.0: memory.limit 1048576",
+		"limit.1: cpu.quota 50000",
+		"limit.2: cpu.period 100000",
+		"cgroup.write.0: v1 memory memory.limit_in_bytes 1048576",
 		"state.dir: /run/nsrun/100000.200000/0123456789ab",
 	};
 	const struct plan plan = sample();
@@ -276,7 +279,7 @@ static void test_bare_plan(void **state)
 	assert_line(text, "uids: none");
 	assert_line(text, "seccomp.instructions: 0");
 	assert_line(text, "cgroup.v2: none");
-	assert_line(text, "memory.max: none");
+	assert_line(text, "limits: 0");
 	assert_line(text, "env: none");
 }
 

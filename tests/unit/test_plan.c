@@ -362,7 +362,7 @@ static void many_variables_are_quick(void **state)
 static int parse_limits(struct fixture *f, const struct plan_request *request, struct err *err)
 {
 	f->plan->resources = (struct cgroup_resources){ 0 };
-	return plan_parse_limits(f->plan, request, err);
+	return plan_resolve_limits(f->plan, request, err);
 }
 
 static int64_t limit(const struct fixture *f, enum cgroup_resource resource)
@@ -391,7 +391,7 @@ static void limits(void **state)
 	static const char *const bad_cpus[] = { "",	  ".",	 "0", "0.001", "-1",   "1.",
 						"1.2345", "1,5", "x", "1e3",   "9999", "18446744073709551616",
 						NULL };
-	static const char *const bad_memory[] = { "",	       "0", "-1",   "10q",
+	static const char *const bad_memory[] = { "",	       "0", "-2",   "10q",
 						  "4095",      "m", "1.5g", "99999999999999999999",
 						  "16777216t", NULL };
 	static const char *const bad_pids[] = { "", "0", "-2", "1.5", "ten", "4294967296", NULL };
@@ -405,6 +405,17 @@ static void limits(void **state)
 			 0);
 	assert_int_equal(limit(f, CGROUP_MEMORY_LIMIT), 64 << 20);
 	assert_int_equal(f->plan->resources.n, 1);
+	/* What a new group has anyway needs no group. */
+	assert_int_equal(
+		parse_limits(f, &(struct plan_request){ .memory = "-1", .memory_swap = "-1", .cpus = "unlimited" },
+			     NULL),
+		0);
+	assert_int_equal(f->plan->resources.n, 0);
+	/* But that swap is not limited beside memory has to be said to the kernel. */
+	assert_int_equal(parse_limits(f, &(struct plan_request){ .memory = "64m", .memory_swap = "unlimited" }, NULL),
+			 0);
+	assert_int_equal(f->plan->resources.n, 2);
+	assert_true(parse_limits(f, &(struct plan_request){ .memory_swap = "96m" }, NULL) < 0);
 }
 
 static uint64_t caps_for(struct fixture *f, const char *const *add, const char *const *drop)

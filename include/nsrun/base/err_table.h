@@ -222,3 +222,11 @@ ERR_ID(LIMIT_BELOW_USE, "limit-below-use",
        "end some of its processes first, or ask for more; without the check before an update the kernel reclaims, and kills when that does not suffice")
 ERR_ID(NO_V1_GROUP, "no-v1-group",
        "the container was started without any limit of this v1 controller, so it has no group there, and running processes are not moved: start it with one")
+ERR_ID(CPUSET, "cpuset",
+       "name what is there: /sys/devices/system/cpu/online lists the processors, /sys/devices/system/node/has_memory the nodes with memory (cpuset(7), List format)")
+ERR_ID(BLOCK_DEVICE, "block-device",
+       "name a whole disk: lsblk -d lists them with their numbers; a file system on several of them (LVM, RAID) has a device of its own")
+ERR_ID(HUGE_PAGES, "huge-pages",
+       "/sys/kernel/mm/hugepages has a directory for each size of huge pages; others are a matter of the processor and the boot parameter hugepagesz=")
+ERR_ID(CGROUP_FILE, "cgroup-file",
+       "--cgroup takes the files of cgroup v2 that set something, each by its name and the text that is written to it: the kernel's cgroup-v2.rst lists them")

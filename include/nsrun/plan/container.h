@@ -8,6 +8,8 @@
  *                START its start time (proc_pid_stat(5) field 22), which together name one process for good
  *   state.json   version 2, written before anything is made and again when the container has ended:
  *     version id name keep owner boot_id cgroup hierarchies created rootfs uid_map gid_map argv      (as reserve.h has them)
+ *     resources    the limits that were asked for, or that nsrun update has set since: linux.resources of the runtime specification (plan/limits.h),
+ *                  {} for none; older records have no such key
  *     terminal     bool
  *     keeper       bool: the owner is a keeper (launch/container.h), whose own exit status says nothing of the container's
  *     namespaces   {"pid": "new"|"host"|"ns:PATH"|"container:NAME", ...}, one key a kind: user pid net mnt ipc uts cgroup time
@@ -89,6 +91,9 @@ struct container_exit {
 bool container_exit(const struct container *container, struct container_exit *ret); /* false: it has not ended */
 /* Signal and seconds of `nsrun stop`: SIGTERM and 10 where the record says nothing. */
 void container_stop_default(const struct container *container, int *ret_signal, unsigned *ret_seconds);
+/* The limits that it was started with or updated to; none where the record does not tell. Strings are copied into the arena. */
+int container_resources(const struct container *container, struct arena *arena, struct cgroup_resources *ret,
+			struct err *err);
 /* The command in one malloc'd line, words apart by a space; as hostile as whoever gave it: escape_text() before printing. */
 char *container_command(const struct container *container);
 /* Its owner is the nsrun that was started, which ends with the container's exit status: not a keeper. */

@@ -27,7 +27,7 @@ int plan_resolve_confinement(struct plan *plan, const struct plan_request *reque
 /* masked_paths, readonly_paths, asked_masks. Part of plan_resolve_confinement(). */
 int plan_resolve_system_paths(struct plan *plan, const struct plan_request *request, struct err *err);
 
-/* The options of limits: plan->resources. */
-int plan_parse_limits(struct plan *plan, const struct plan_request *request, struct err *err);
+/* The options of limits: plan->resources (limits.c). Those that say "unlimited" are left out where a new group has no limit anyway. */
+int plan_resolve_limits(struct plan *plan, const struct plan_request *request, struct err *err);
 
 #endif
