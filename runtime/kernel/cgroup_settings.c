@@ -431,9 +431,25 @@ static void put_unified(struct writer *w, const struct cgroup_value *v)
 
 /* ---- is there such a file here at all? ---- */
 
+/* ": --memory works there" for memory.max; "" where no option has the file. */
+static const char *option_instead(const char *file, char buf[64])
+{
+	buf[0] = '\0';
+	for (enum cgroup_resource i = 0; i < CGROUP_RESOURCE_COUNT; i++) {
+		const struct cgroup_resource_row *row = cgroup_resource_row(i);
+
+		if (row->option && row->v1_file && row->v2_file && streq(row->v2_file, file)) {
+			snprintf(buf, 64, ": --%s works there", row->option);
+			break;
+		}
+	}
+	return buf;
+}
+
 static int check_unified(const struct writer *w, const struct cgroup_value *v, const char *label)
 {
 	enum cgroup_ctl c;
+	char option[64];
 	const int r = cgroup_unified_controller(v->text, &c, w->err);
 
 	if (r < 0)
@@ -445,8 +461,8 @@ static int check_unified(const struct writer *w, const struct cgroup_value *v, c
 		return 0;
 	if (cgroup_on_v1(w->host, c))
 		return err_set(w->err, ERR_REFUSED, ERR_ID_V2_ONLY, EOPNOTSUPP,
-			       "%s: the %s controller is in the v1 hierarchy %s, so no v2 group has this file", label,
-			       cgroup_controller_name(c), w->host->v1_mount[c]);
+			       "%s: the %s controller is in the v1 hierarchy %s, so no v2 group has this file%s", label,
+			       cgroup_controller_name(c), w->host->v1_mount[c], option_instead(v->text, option));
 	return cgroup_missing_controller(w->host, c, label, w->err);
 }
 

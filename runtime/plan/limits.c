@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define CPU_PERIOD_US 100000
+#define UNIFIED_KEY_MAX 63
+#define UNIFIED_VALUE_MAX 4000
 
 /* Where the values go, and what an error says was said. */
 struct parser {
@@ -245,10 +247,11 @@ static int parse_hugetlb(struct parser *p, const char *said)
 	return add_number(p, &value, said, equals + 1);
 }
 
-static bool is_printable(const char *text, size_t n, const char *without)
+static bool is_printable(const char *text, size_t n, const char *without, const char *with)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!isascii(text[i]) || !isprint((unsigned char)text[i]) || strchr(without, text[i]))
+		if ((!isascii(text[i]) || !isprint((unsigned char)text[i]) || strchr(without, text[i])) &&
+		    !strchr(with, text[i]))
 			return false;
 	return true;
 }
@@ -257,7 +260,6 @@ static bool is_printable(const char *text, size_t n, const char *without)
 static int parse_unified(struct parser *p, const char *said)
 {
 	struct cgroup_value value = { .resource = CGROUP_UNIFIED };
-	const struct cgroup_setting *const room = NULL;
 	enum cgroup_ctl controller;
 	struct err why = ERR_INIT;
 	const size_t n = strcspn(said, "=");
@@ -266,14 +268,16 @@ static int parse_unified(struct parser *p, const char *said)
 	if (said[n] != '=' || n == 0 || !*text)
 		return err_set(p->err, ERR_INPUT, ERR_ID_OPTION_VALUE, 0,
 			       "--cgroup %s: KEY=VALUE is wanted, as in memory.high=256m", said);
-	if (!dot || dot == said || dot == said + n - 1 || n >= sizeof(room->file) || !is_printable(said, n, "/ "))
+	if (!dot || dot == said || dot == said + n - 1 || n > UNIFIED_KEY_MAX || !is_printable(said, n, "/ ", ""))
+		return err_set(
+			p->err, ERR_INPUT, ERR_ID_CGROUP_FILE, 0,
+			"--cgroup %.200s: a file of the control group is wanted before =, as memory.high: no path",
+			said);
+	/* The lines are written one by one: io.max takes a device in each. */
+	if (strlen(text) > UNIFIED_VALUE_MAX || !is_printable(text, strlen(text), "", "\n"))
 		return err_set(p->err, ERR_INPUT, ERR_ID_CGROUP_FILE, 0,
-			       "--cgroup %s: a file of the control group is wanted before =, as memory.high: no path",
-			       said);
-	if (strlen(text) >= sizeof(room->value) || !is_printable(text, strlen(text), ""))
-		return err_set(p->err, ERR_INPUT, ERR_ID_CGROUP_FILE, 0,
-			       "--cgroup %.200s: the value is to be one line of at most %zu printable characters", said,
-			       sizeof(room->value) - 1);
+			       "--cgroup %.200s: the value is to be at most %d printable characters, in lines", said,
+			       UNIFIED_VALUE_MAX);
 	value.text = arena_strndup(p->arena, said, n);
 	value.value_text = arena_strdup(p->arena, text);
 	if (!value.text || !value.value_text)

@@ -238,7 +238,7 @@ def test_unified_key():
     with running(["--cgroup", "cgroup.max.descendants=7", "--cgroup", "cgroup.max.depth=3"]) as (groups, _pid, _process):
         holds(groups, [("cgroup.max.descendants", "7"), ("cgroup.max.depth", "3")])
     if v1_mount("memory"):
-        refused(remapped("--cgroup memory.max=64m", "/bin/true"), "memory.max", "v1 hierarchy", "[v2-only]")
+        refused(remapped("--cgroup memory.max=64m", "/bin/true"), "memory.max", "v1 hierarchy", "--memory works there", "[v2-only]")
     else:
         with running(["--cgroup", "memory.high=%d" % (64 * MEBI)]) as (groups, _pid, _process):
             holds(groups, [("memory.high", str(64 * MEBI))])

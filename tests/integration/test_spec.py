@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import subprocess
 
 from harness import *
+from test_limit_options import disk, running, v1_mount
 from test_probe import normalise
 
 ENGINES = ("runc", "crun")
@@ -116,6 +118,62 @@ def test_limits_and_names():
     equal(resources["cpu"], {"quota": 50000, "period": 100000}, "cpu")
     equal(config["linux"]["uidMappings"], [{"containerID": 0, "hostID": 100000, "size": 65536}], "uidMappings")
     equal([ns["type"] for ns in config["linux"]["namespaces"]], ["user", "mount", "pid", "network", "ipc", "uts", "cgroup"], "namespaces")
+
+
+HELD = ("memory.limit_in_bytes memory.soft_limit_in_bytes memory.memsw.limit_in_bytes memory.max memory.low memory.swap.max cpu.shares "
+        "cpu.cfs_quota_us cpu.cfs_period_us cpu.max cpuset.cpus cpuset.mems pids.max blkio.throttle.read_bps_device "
+        "blkio.throttle.write_iops_device io.max hugetlb.2MB.max hugetlb.2MB.limit_in_bytes cgroup.max.depth").split()
+
+
+def held(groups):
+    """What these groups say of limits."""
+    out = {}
+    for group in groups:
+        for name in HELD:
+            path = os.path.join(group, name)
+            if os.path.exists(path):
+                with open(path) as file:
+                    out.setdefault(name, file.read().strip())
+    return out
+
+
+@generate(root=True)
+def same_limits_under_engines():
+    """The engine writes the same into its group's files, as far as it can on this host: beside v1 hierarchies crun refuses to run, and what
+    takes v2 is shown in the v2 hierarchy alone, where runc and crun then take the host for one of pure v2."""
+    def one(engine, options, alone):
+        needs_program(engine)
+        words = ["/bin/sh", "-c", "echo up; exec cat"]
+        with running(options) as (groups, _pid, _process):
+            wanted = held(groups)
+        bundle, name = tmp("bundle-" + engine), "nsrun-limits-%d-%s" % (os.getpid(), engine)
+        with open(os.path.join(bundle, "config.json"), "w") as file:
+            json.dump(spec(options, words)[0], file)
+        command = [engine, "--root", tmp("state-" + engine, 0o700), "run", "--bundle", bundle, name]
+        if alone:
+            command = ["unshare", "--mount", "sh", "-c", RUN, "sh", *command]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            line = process.stdout.readline()
+            got = held(path for top in cgroup_mounts() for path, _, _ in os.walk(top) if os.path.basename(path) == name)
+            err = process.communicate(timeout=20)[1]
+        equal((line, process.returncode), (b"up\n", 0), "%s, stderr: %r" % (engine, err))
+        wanted = {file: text for file, text in wanted.items() if file in got or any(word in file for word in ("memory.limit", "memory.max", "2MB"))}
+        equal({file: got.get(file) for file in wanted}, wanted, engine)
+        check(len(wanted) >= 2, "hardly any file was compared: %r" % wanted)
+
+    v1 = v1_mount("memory")
+    usual = "-m 64m --memory-reservation 32m --cpus 0.5 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 50"
+    for engine in ENGINES:
+        if not v1 or engine == "runc":
+            yield engine, lambda engine=engine: one(engine, usual.split(), False)
+            yield engine + " disk", lambda engine=engine: with_disk(lambda path: one(
+                engine, ["-m", "64m", "--device-read-bps", path + ":1m", "--device-write-iops", path + ":100"], False))
+        yield engine + " v2", lambda engine=engine: one(engine, "--hugetlb 2m=64m --cgroup cgroup.max.depth=9".split(), True)
+
+
+def with_disk(function):
+    with disk() as (path, _numbers):
+        function(path)
 
 
 @test(root=True)

@@ -461,9 +461,12 @@ static void unified(void **state)
 
 		assert_refused(state, &(struct plan_request){ .cgroup = list }, "--cgroup", NULL);
 	}
-	char line[400] = "memory.high=";
+	got = parsed(state, &(struct plan_request){
+				    .cgroup = (const char *const[]){ "io.max=8:0 rbps=1\n8:16 rbps=2", NULL } });
+	assert_string_equal(got.values[0].value_text, "8:0 rbps=1\n8:16 rbps=2");
+	char line[5000] = "memory.high=";
 	const char *const list[] = { line, NULL };
-	memset(line + 12, '1', 300);
+	memset(line + 12, '1', sizeof(line) - 13);
 	assert_refused(state, &(struct plan_request){ .cgroup = list }, "--cgroup", NULL);
 }
 
