@@ -453,6 +453,7 @@ static void put_limits(FILE *out, const struct plan *plan)
 {
 	put_cgroup_host(out, plan->cgroup_host);
 	put(out, "cgroup.path", plan->cgroup_path);
+	put_bool(out, "cgroup.writable", plan->cgroup_writable);
 	put_bool(out, "cgroup.placed-late", plan->placed_late);
 	put_resource(out, "memory.max", plan, CGROUP_MEMORY_LIMIT);
 	put_resource(out, "pids.max", plan, CGROUP_PIDS_LIMIT);

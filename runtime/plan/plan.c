@@ -45,8 +45,8 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 	return r;
 }
 
-/* The group: needed for limits, wanted for killing and cloning; an ordinary user without a delegated one goes without. */
-static int resolve_cgroup(struct plan *plan, struct err *err)
+/* The group: needed for limits and --cgroup-parent, wanted for killing and cloning; an ordinary user without a delegated one goes without. */
+static int resolve_cgroup(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
 	char parent[CGROUP_PATH_MAX];
@@ -59,9 +59,10 @@ static int resolve_cgroup(struct plan *plan, struct err *err)
 	if (r < 0)
 		return r;
 
-	const bool limited = plan->resources.n;
-	r = cgroup_choose_parent(host, parent, sizeof(parent), &refused);
-	if (r < 0 && limited) {
+	const bool wanted = plan->resources.n || request->cgroup_parent ||
+			    (plan->cgroup_writable && !plan->privileged);
+	r = plan_choose_cgroup_parent(host, request->cgroup_parent, parent, sizeof(parent), &refused);
+	if (r < 0 && wanted) {
 		*err = refused;
 		return r;
 	}
@@ -122,9 +123,11 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 	if (r == 0)
 		r = plan_resolve_mounts(plan, request, err);
 	if (r == 0)
-		r = resolve_cgroup(plan, err);
+		r = resolve_cgroup(plan, request, err);
 	if (r == 0)
 		r = plan_settle_namespaces(plan, err);
+	if (r == 0)
+		r = plan_check_writable_cgroups(plan, err);
 	if (r < 0)
 		return r;
 	r = plan_resolve_sysctls(plan, request, err);

@@ -222,3 +222,6 @@ ERR_ID(LIMIT_BELOW_USE, "limit-below-use",
        "end some of its processes first, or ask for more; without the check before an update the kernel reclaims, and kills when that does not suffice")
 ERR_ID(NO_V1_GROUP, "no-v1-group",
        "the container was started without any limit of this v1 controller, so it has no group there, and running processes are not moved: start it with one")
+ERR_ID(CGROUP_PARENT_OUTSIDE, "cgroup-parent-outside",
+       "name a group below the one that is yours, or, without a leading slash, one below nsrun's own there; a group elsewhere has to be given away by root: the directory, "
+       "cgroup.procs, cgroup.subtree_control and cgroup.threads of it and of the group around both (cgroups(7), delegation)")
