@@ -67,10 +67,11 @@ int plan_choose_cgroup_parent(const struct cgroup_host *host, const char *path, 
 	if (r < 0)
 		return r;
 	if (plan_cgroup_parent_is_slice(path))
-		return err_input(err,
-				 "--cgroup-parent %s: slices are made by systemd: say --cgroup-manager=systemd, too, or name "
-				 "the path of a control group",
-				 path);
+		return err_input(
+			err,
+			"--cgroup-parent %s: slices are made by systemd: say --cgroup-manager=systemd, too, or name "
+			"the path of a control group",
+			path);
 	/* Also for an absolute one: who may make no groups at all learns why. */
 	r = cgroup_choose_parent(host, parent, sizeof(parent), &refused);
 	if (r < 0)
@@ -99,7 +100,8 @@ int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
 		return 0;
 	if (!*plan->cgroup_host->v2_mount)
 		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
-			       "%s: no cgroup2 is mounted, and groups of version 1 cannot be given away safely", option);
+			       "%s: no cgroup2 is mounted, and groups of version 1 cannot be given away safely",
+			       option);
 	/* OCI config-linux.md, "Cgroup ownership": with another one than its own it would see, and write, what is not the container's. */
 	if (!plan_owns_ns(plan, NS_CGROUP))
 		return err_input(err, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",

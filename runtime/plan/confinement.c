@@ -91,9 +91,8 @@ static int parse_bool(const char *text, bool *ret)
 
 static int apply_security_opt(struct plan *plan, const char *text, const char **seccomp, struct err *err)
 {
-	static const char *const known[] = {
-		"seccomp", "no-new-privileges", "apparmor", "label", "systempaths", "mask", "unmask", "writable-cgroups", NULL
-	};
+	static const char *const known[] = { "seccomp", "no-new-privileges", "apparmor", "label", "systempaths", "mask",
+					     "unmask",	"writable-cgroups",  NULL };
 	char name[32];
 	const size_t n = strcspn(text, "=:"); /* Docker writes no-new-privileges:true as well */
 	const char *value = text[n] ? text + n + 1 : NULL;

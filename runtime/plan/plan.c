@@ -59,8 +59,7 @@ static int resolve_cgroup(struct plan *plan, const struct plan_request *request,
 	if (r < 0)
 		return r;
 
-	const bool wanted = plan->resources.n || request->cgroup_parent ||
-			    (plan->cgroup_writable && !plan->privileged);
+	const bool wanted = plan->resources.n || request->cgroup_parent || (plan->cgroup_writable && !plan->privileged);
 	r = plan_choose_cgroup_parent(host, request->cgroup_parent, parent, sizeof(parent), &refused);
 	if (r < 0 && wanted) {
 		*err = refused;
