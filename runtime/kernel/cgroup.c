@@ -14,7 +14,6 @@
 
 #define MOUNTINFO_MAX (16 * 1024 * 1024) /* a host of a thousand containers has some megabytes */
 #define SMALL_FILE_MAX (64 * 1024)
-#define PROCS_MAX (4 * 1024 * 1024)
 
 const char *cgroup_controller_name(enum cgroup_ctl controller)
 {
@@ -181,95 +180,7 @@ int cgroup_probe(struct arena *arena, struct cgroup_host *ret, struct err *err)
 	return 0;
 }
 
-/* ---- where groups go ---- */
-
-static bool v2_writable(const struct cgroup_host *host, const char *group)
-{
-	static const char *const files[] = { "", "/cgroup.procs", "/cgroup.subtree_control" };
-	char path[2 * CGROUP_PATH_MAX + 32];
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		snprintf(path, sizeof(path), "%s%s%s", host->v2_mount, group, files[i]);
-		if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
-			return false;
-	}
-	return true;
-}
-
-static bool v2_without_processes(const struct cgroup_host *host, const char *group)
-{
-	_cleanup_free_ char *procs = NULL;
-	char path[2 * CGROUP_PATH_MAX + 32];
-
-	snprintf(path, sizeof(path), "%s%s/cgroup.procs", host->v2_mount, group);
-	return file_read_virtual_at(AT_FDCWD, path, PROCS_MAX, &procs, NULL, NULL) == 0 && procs[0] == '\0';
-}
-
-/*
- * An ordinary user owns a delegated sub-tree of v2. Walking up from our own group: the nearest one that is writable and holds no process
- * itself, since only such a group can give controllers to its children (cgroups(7), "no internal processes"; a scope of systemd-run holds
- * us, the slice around it does not). Where none is empty, the nearest writable one: it serves without limits. The chosen group is an
- * ancestor of ours or ours, so that its cgroup.procs is the one on which CLONE_INTO_CGROUP checks write permission.
- */
-static int choose_delegated(const struct cgroup_host *host, char *ret_parent, size_t size, struct err *err)
-{
-	char group[CGROUP_PATH_MAX], chosen[CGROUP_PATH_MAX + 2] = "";
-
-	if (!host->v2_self[0])
-		return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,
-			       "%s: this process' control group lies outside of what is mounted there", host->v2_mount);
-	snprintf(group, sizeof(group), "%s", host->v2_self);
-	for (;;) {
-		char *slash;
-
-		if (streq(group, "/"))
-			group[0] = '\0';
-		if (v2_writable(host, group)) {
-			bool empty = v2_without_processes(host, group);
-
-			if (empty || !chosen[0])
-				snprintf(chosen, sizeof(chosen), "%s/", group);
-			if (empty)
-				break;
-		}
-		slash = strrchr(group, '/');
-		if (!slash)
-			break;
-		*slash = '\0';
-	}
-	if (!chosen[0])
-		return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,
-			       "%s%s: neither this control group nor one around it is delegated to this user",
-			       host->v2_mount, host->v2_self);
-	if ((size_t)snprintf(NULL, 0, "%snsrun", chosen) >= size)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENAMETOOLONG, "%s: control group", chosen);
-	snprintf(ret_parent, size, "%snsrun", chosen);
-	return 0;
-}
-
-int cgroup_choose_parent(const struct cgroup_host *host, char *ret_parent, size_t size, struct err *err)
-{
-	const char *mount = host->v2_mount;
-
-	for (unsigned c = 0; !mount[0] && c < CGROUP_CONTROLLER_COUNT; c++)
-		mount = host->v1_mount[c];
-	if (!mount[0])
-		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
-			       "no control groups are mounted here");
-	/* Not the user id is asked but the file system: root of a container has the id and often not the right. */
-	if (faccessat(AT_FDCWD, mount, W_OK, AT_EACCESS) == 0) {
-		if (size < sizeof("/nsrun"))
-			return err_bug(err, "cgroup_choose_parent: buffer of %zu bytes", size);
-		memcpy(ret_parent, "/nsrun", sizeof("/nsrun"));
-		return 0;
-	}
-	if (errno == EROFS)
-		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_READONLY, EACCES, "%s: read-only", mount);
-	if (host->v2_mount[0])
-		return choose_delegated(host, ret_parent, size, err);
-	return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,
-		       "%s: cgroup v1 groups cannot be delegated safely, only root makes them", mount);
-}
+/* ---- making ---- */
 
 static int open_v2_mount(const struct cgroup_host *host, int *ret_fd, struct err *err)
 {

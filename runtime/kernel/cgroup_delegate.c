@@ -81,14 +81,29 @@ void cgroup_offer_controllers_v2(const struct cgroup_host *host, const char *pat
 	}
 }
 
+/* Returns 0 also for a file that this group does not have: the kernel lists those of every controller. */
+static int give(int group_fd, const char *file, uid_t uid, gid_t gid, struct err *err)
+{
+	if (fchownat(group_fd, file, uid, gid, AT_SYMLINK_NOFOLLOW) == 0 || errno == ENOENT)
+		return 0;
+	return err_system(err, "control group: giving %s to user %u", file, uid);
+}
+
 int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err)
 {
-	static const char *const files[] = { "cgroup.procs", "cgroup.threads", "cgroup.subtree_control" };
+	/* What every kernel since 4.15 lists there, for a host without its /sys. */
+	static const char fallback[] = "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n";
+	_cleanup_free_ char *listed = NULL;
+	char files[sizeof(fallback)];
+	char *save = NULL;
+	int r = 0;
 
+	if (file_read_virtual_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", LIST_MAX, &listed, NULL, NULL) < 0)
+		memcpy(files, fallback, sizeof(fallback));
 	if (fchownat(group_fd, "", uid, gid, AT_EMPTY_PATH) < 0)
 		return err_system(err, "control group: giving it to user %u", uid);
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (fchownat(group_fd, files[i], uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-			return err_system(err, "control group: giving %s to user %u", files[i], uid);
-	return 0;
+	for (char *file = strtok_r(listed ? listed : files, "\n", &save); r == 0 && file;
+	     file = strtok_r(NULL, "\n", &save))
+		r = strchr(file, '/') ? 0 : give(group_fd, file, uid, gid, err);
+	return r;
 }

@@ -228,8 +228,24 @@ static int prune_below(int group_fd, bool kill, uint64_t deadline)
 
 /* ---- the group ---- */
 
+/* Without cgroup.kill what forks as fast as it is killed would never end: where the container has a limit of its processes, 0 are enough now. */
+static void stop_forks(const struct cgroup_host *host, const char *path)
+{
+	char file[2 * CGROUP_PATH_MAX + 32];
+
+	if (!host->v1_mount[CGROUP_PIDS][0])
+		return;
+	snprintf(file, sizeof(file), "%s%s/pids.max", host->v1_mount[CGROUP_PIDS], path);
+	(void)file_write_at(AT_FDCWD, file, "0", NULL);
+}
+
+static int prune_v2(int group_fd, unsigned timeout_ms)
+{
+	return prune_below(group_fd, false, now_ms() + timeout_ms);
+}
+
 /* 0, -errno of what keeps it there. */
-static int remove_group(const char *mount, const char *path, bool v2, uint64_t deadline)
+static int remove_group(const char *mount, const char *path, bool v2, const struct cgroup_end *how, uint64_t deadline)
 {
 	char full[2 * CGROUP_PATH_MAX];
 	unsigned nap_us = 100;
@@ -260,6 +276,8 @@ static int remove_group(const char *mount, const char *path, bool v2, uint64_t d
 			kill_listed(dir);
 		}
 		r = prune_below(dir, !v2, deadline);
+		if ((r == -EACCES || r == -EPERM) && v2 && how->uids)
+			r = cgroup_work_inside(dir, how->uids, how->gids, left_ms(deadline), prune_v2);
 		if (rmdir(full) == 0)
 			return 0;
 		if (r == -EACCES || r == -EPERM)
@@ -272,9 +290,9 @@ static int remove_group(const char *mount, const char *path, bool v2, uint64_t d
 	return 0;
 }
 
-int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned timeout_ms, struct err *err)
+int cgroup_destroy_by(const struct cgroup_host *host, const char *path, const struct cgroup_end *how, struct err *err)
 {
-	uint64_t deadline = now_ms() + timeout_ms;
+	const uint64_t deadline = now_ms() + how->timeout_ms;
 	int r, first = 0;
 
 	/* An empty path would be the root of the hierarchy, with everything of this host in it. */
@@ -282,18 +300,27 @@ int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned ti
 		return err_bug(err, "%s: not the path of a container's control group", path);
 	/* v2 first: it holds every process of the container, and killing there is atomic. */
 	if (host->v2_mount[0]) {
-		r = remove_group(host->v2_mount, path, true, deadline);
+		r = remove_group(host->v2_mount, path, true, how, deadline);
 		if (r < 0)
 			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group", host->v2_mount,
 					path);
 	}
+	if (!host->v2_mount[0])
+		stop_forks(host, path);
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
-		if (!host->v1_mount[c][0])
+		if (!host->v1_mount[c][0] || !(how->controllers & 1U << c))
 			continue;
-		r = remove_group(host->v1_mount[c], path, false, deadline);
+		r = remove_group(host->v1_mount[c], path, false, how, deadline);
 		if (r < 0 && first == 0)
 			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group",
 					host->v1_mount[c], path);
 	}
 	return first;
+}
+
+int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned timeout_ms, struct err *err)
+{
+	const struct cgroup_end how = { .controllers = ~0U, .timeout_ms = timeout_ms };
+
+	return cgroup_destroy_by(host, path, &how, err);
 }

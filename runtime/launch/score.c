@@ -188,18 +188,18 @@ bool wants_cgroupns_later(const struct plan *plan)
 bool wants_cgroup_mount(const struct plan *plan)
 {
 	return plan->cgroup_path && *plan->cgroup_host->v2_mount &&
-	       (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->privileged);
+	       (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->cgroup_writable);
 }
 
 /* Where the group belongs to container root already, its controllers are what is left to hand down. */
 bool wants_cgroup_delegate(const struct plan *plan)
 {
-	return plan->privileged && wants_cgroup(plan) && wants_cgroup_mount(plan);
+	return plan->cgroup_writable && wants_cgroup(plan) && wants_cgroup_mount(plan);
 }
 
 bool wants_scope_delegate(const struct plan *plan)
 {
-	return plan->privileged && wants_scope(plan) && wants_cgroup_mount(plan);
+	return plan->cgroup_writable && wants_scope(plan) && wants_cgroup_mount(plan);
 }
 
 static bool provided(const struct plan *plan, enum ns_kind kind)

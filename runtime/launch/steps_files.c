@@ -141,7 +141,7 @@ int init_cgroup_mount(struct launch *launch, struct err *err)
 {
 	_cleanup_close_ int mount = FD_NONE;
 
-	const uint64_t attr = launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY;
+	const uint64_t attr = launch->plan->cgroup_writable ? 0 : MOUNT_ATTR_RDONLY;
 	const int r = open_view(launch, NS_CGROUP, "cgroup2", "/sys/fs/cgroup", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys/fs/cgroup", mount, NULL, err);
 }

@@ -40,7 +40,14 @@ int runtime_cgroup_remove(struct launch *launch, struct err *err)
 
 	closep(&launch->cgroup_fd);
 	launch->cgroup_fd = FD_NONE;
-	return cgroup_destroy(plan->cgroup_host, plan->cgroup_path, CGROUP_DESTROY_MS, err);
+	const struct cgroup_end how = {
+		.controllers = plan->controllers,
+		.timeout_ms = CGROUP_DESTROY_MS,
+		.uids = plan->caller_uid && wants_userns(plan) ? &plan->uids : NULL,
+		.gids = &plan->gids,
+	};
+
+	return cgroup_destroy_by(plan->cgroup_host, plan->cgroup_path, &how, err);
 }
 
 int runtime_cgroup_limits(struct launch *launch, struct err *err)

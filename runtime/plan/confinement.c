@@ -91,9 +91,8 @@ static int parse_bool(const char *text, bool *ret)
 
 static int apply_security_opt(struct plan *plan, const char *text, const char **seccomp, struct err *err)
 {
-	static const char *const known[] = {
-		"seccomp", "no-new-privileges", "apparmor", "label", "systempaths", "mask", "unmask", NULL
-	};
+	static const char *const known[] = { "seccomp", "no-new-privileges", "apparmor", "label", "systempaths", "mask",
+					     "unmask",	"writable-cgroups",  NULL };
 	char name[32];
 	const size_t n = strcspn(text, "=:"); /* Docker writes no-new-privileges:true as well */
 	const char *value = text[n] ? text + n + 1 : NULL;
@@ -111,6 +110,12 @@ static int apply_security_opt(struct plan *plan, const char *text, const char **
 	if (streq(name, "no-new-privileges")) {
 		plan->no_new_privs = true;
 		if (value && parse_bool(value, &plan->no_new_privs) < 0)
+			return err_input(err, "--security-opt %s: true or false is wanted", text);
+		return 0;
+	}
+	if (streq(name, "writable-cgroups")) {
+		plan->cgroup_writable = true;
+		if (value && parse_bool(value, &plan->cgroup_writable) < 0)
 			return err_input(err, "--security-opt %s: true or false is wanted", text);
 		return 0;
 	}
@@ -137,6 +142,7 @@ int plan_resolve_confinement(struct plan *plan, const struct plan_request *reque
 	/* What else is said wins: --privileged gives, and an option beside it takes something back. */
 	plan->privileged = request->privileged == YES;
 	plan->no_new_privs = !plan->privileged;
+	plan->cgroup_writable = plan->privileged;
 	for (const char *const *p = request->security_opts; p && *p; p++) {
 		const int r = apply_security_opt(plan, *p, &seccomp, err);
 

@@ -4,7 +4,7 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/cgroup_use.h>
-#include <nsrun/kernel/systemd.h>
+#include <nsrun/plan/state.h>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -63,13 +63,9 @@ static json_t *pid_json(pid_t pid)
 
 const char *container_cgroup(const struct container *container)
 {
-	const char *path = container_text(container, "cgroup"), *last = path ? strrchr(path, '/') : NULL;
+	const char *path = container_text(container, "cgroup");
 
-	if (!last || path[0] != '/' || last == path ||
-	    (!streq(last + 1, container->id) && !systemd_is_unit_group(path, container->id)) || strstr(path, "/../") ||
-	    strstr(path, "/./") || strlen(path) >= CGROUP_PATH_MAX)
-		return NULL;
-	return path;
+	return path && state_is_cgroup(path, container->id) ? path : NULL;
 }
 
 int64_t container_root_uid(const struct container *container)

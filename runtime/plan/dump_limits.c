@@ -95,6 +95,7 @@ int plan_dump_limits(const struct plan *plan, FILE *out)
 	put_host(plan->cgroup_host, out);
 	dump_put(out, "cgroup.manager", plan_manager_name(plan->cgroup_manager));
 	dump_put(out, "cgroup.path", plan->cgroup_path);
+	dump_put(out, "cgroup.writable", plan->cgroup_writable ? "yes" : "no");
 	dump_put(out, "cgroup.placed-late", plan->placed_late ? "yes" : "no");
 	put_values(&plan->resources, out);
 	return put_settings(plan, out);

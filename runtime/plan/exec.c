@@ -9,6 +9,7 @@
 #include <nsrun/plan/process.h>
 #include <nsrun/plan/seccomp_builtin.h>
 #include <nsrun/plan/seccomp_profile.h>
+#include <nsrun/plan/state.h>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -119,19 +120,8 @@ static int resolve_namespaces(struct plan *plan, struct plan_enter *enter, struc
 
 static int read_map(const json_t *record, const char *key, const char *dir, struct idmap *map, struct err *err)
 {
-	const json_t *extents = json_object_get(record, key), *extent;
-	size_t i;
-
-	if (json_array_size(extents) > IDMAP_EXTENTS_MAX)
+	if (!state_read_map(record, key, map))
 		return err_input(err, "%s/state.json: \"%s\" has more than %d extents", dir, key, IDMAP_EXTENTS_MAX);
-	json_array_foreach(extents, i, extent)
-	{
-		map->extents[map->n++] = (struct idmap_extent){
-			.inside = (uint32_t)json_integer_value(json_array_get(extent, 0)),
-			.outside = (uint32_t)json_integer_value(json_array_get(extent, 1)),
-			.count = (uint32_t)json_integer_value(json_array_get(extent, 2)),
-		};
-	}
 	return 0;
 }
 

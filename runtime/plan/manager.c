@@ -8,14 +8,6 @@
 
 #include <string.h>
 
-#ifndef PLACE_IS_THERE
-static bool plan_cgroup_parent_is_slice(const char *path)
-{
-	const char *e = strrchr(path, '.');
-	return e && streq(e, ".slice") && !strchr(path, '/');
-}
-#define cgroup_writable privileged
-#endif
 static const char *const names[] = {
 	[CGROUP_MANAGER_CGROUPFS] = "cgroupfs",
 	[CGROUP_MANAGER_SYSTEMD] = "systemd",

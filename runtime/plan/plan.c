@@ -47,7 +47,7 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 	return r;
 }
 
-/* The group: needed for limits, wanted for killing and cloning; an ordinary user without a delegated one goes without. */
+/* The group: needed for limits and --cgroup-parent, wanted for killing and cloning; an ordinary user without a delegated one goes without. */
 static int resolve_cgroup(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
@@ -67,9 +67,10 @@ static int resolve_cgroup(struct plan *plan, const struct plan_request *request,
 	if (plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
 		return plan_resolve_scope(plan, request, err);
 
-	const bool limited = plan->resources.n || plan_needs_device_filter(plan);
-	r = cgroup_choose_parent(host, parent, sizeof(parent), &refused);
-	if (r < 0 && limited) {
+	const bool wanted = plan->resources.n || plan_needs_device_filter(plan) || request->cgroup_parent ||
+			    (plan->cgroup_writable && !plan->privileged);
+	r = plan_choose_cgroup_parent(host, request->cgroup_parent, parent, sizeof(parent), &refused);
+	if (r < 0 && wanted) {
 		*err = refused;
 		return r;
 	}
@@ -137,6 +138,8 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 		r = plan_settle_devices(plan, err);
 	if (r == 0)
 		r = plan_settle_namespaces(plan, err);
+	if (r == 0)
+		r = plan_check_writable_cgroups(plan, err);
 	if (r < 0)
 		return r;
 	r = plan_resolve_sysctls(plan, request, err);

@@ -166,8 +166,9 @@ static void put_own_mounts(const struct writer *w, json_t *mounts)
 	else
 		put_mount(mounts, "/sys", "none", "/sys", OPTIONS("rbind", "nosuid", "noexec", "nodev", "ro"));
 	if (plan->cgroup_path && *plan->cgroup_host->v2_mount &&
-	    (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->privileged))
-		put_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", OPTIONS("nosuid", "noexec", "nodev", access));
+	    (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->cgroup_writable))
+		put_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup",
+			  OPTIONS("nosuid", "noexec", "nodev", plan->cgroup_writable ? "rw" : "ro"));
 	put_mount(mounts, "/dev", "tmpfs", "tmpfs", OPTIONS("nosuid", "noexec", "mode=755", "size=64k"));
 	if (idmap_to_outside(&plan->gids, 5, &outside))
 		put_mount(mounts, "/dev/pts", "devpts", "devpts",

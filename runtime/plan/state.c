@@ -3,7 +3,10 @@
 #include <nsrun/plan/state.h>
 
 #include <nsrun/base/file.h>
+#include <nsrun/base/strings.h>
+#include <nsrun/kernel/cgroup.h>
 #include <nsrun/kernel/probe.h>
+#include <nsrun/kernel/systemd.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -143,6 +146,43 @@ bool state_is_remap(const char *name)
 bool state_is_id(const char *name)
 {
 	return strlen(name) == PLAN_ID_LEN && only(name, PLAN_ID_LEN, "0123456789abcdef");
+}
+
+bool state_is_cgroup(const char *path, const char *id)
+{
+	const char *p = path;
+	size_t n;
+
+	if (!state_is_id(id) || strlen(path) >= CGROUP_PATH_MAX)
+		return false;
+	do {
+		if (*p++ != '/')
+			return false;
+		n = strcspn(p, "/");
+		if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+			return false;
+		if (!p[n])
+			return streq(p, id) || systemd_is_unit_group(path, id);
+		p += n;
+	} while (true);
+}
+
+bool state_read_map(const json_t *record, const char *key, struct idmap *ret)
+{
+	const json_t *extents = json_object_get(record, key), *extent;
+	size_t i;
+
+	if (json_array_size(extents) > IDMAP_EXTENTS_MAX)
+		return false;
+	json_array_foreach(extents, i, extent)
+	{
+		ret->extents[ret->n++] = (struct idmap_extent){
+			.inside = (uint32_t)json_integer_value(json_array_get(extent, 0)),
+			.outside = (uint32_t)json_integer_value(json_array_get(extent, 1)),
+			.count = (uint32_t)json_integer_value(json_array_get(extent, 2)),
+		};
+	}
+	return true;
 }
 
 int state_start_time(pid_t pid, uint64_t *ret, struct err *err)

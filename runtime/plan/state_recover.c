@@ -86,15 +86,6 @@ static int end_init(const json_t *state, int lock_fd, struct err *err)
 	return pidref_kill(&init, SIGKILL, err);
 }
 
-/* A group that nsrun made is named after the container; nothing else is ever destroyed on the word of a file. */
-static bool is_our_cgroup(const char *path, const char *id)
-{
-	const char *last = strrchr(path, '/');
-
-	return path[0] == '/' && last != path && (streq(last + 1, id) || systemd_is_unit_group(path, id)) &&
-	       !strstr(path, "/../") && !strstr(path, "/./");
-}
-
 /* The record is of another boot: nothing that it names is there any more. */
 static bool before_boot(const json_t *state)
 {
@@ -109,13 +100,15 @@ static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, 
 	const char *cgroup = json_string_value(json_object_get(state, "cgroup"));
 	const json_t *places = json_object_get(state, "hierarchies"), *entry;
 	_cleanup_(arena_freep) struct arena *arena = NULL;
+	struct cgroup_end how = { .timeout_ms = timeout_ms };
+	struct idmap uids = { 0 }, gids = { 0 };
 	struct cgroup_host host;
 	size_t i;
 	int r;
 
 	if (!cgroup)
 		return 0;
-	if (!is_our_cgroup(cgroup, id))
+	if (!state_is_cgroup(cgroup, id))
 		return err_input(err, "%s/state.json: \"%s\" is not its cgroup", id, cgroup);
 	if (!json_is_array(places))
 		return err_input(err,
@@ -137,6 +130,9 @@ static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, 
 		    0)
 			return err_input(err, "%s/state.json: \"hierarchies\"", id);
 		snprintf(place.name, sizeof(place.name), "%s", name);
+		for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+			if (streq(name, cgroup_v1_name(c)))
+				how.controllers |= 1U << c;
 		place.device = (uint64_t)device;
 		place.inode = (uint64_t)inode;
 		r = cgroup_check_place(&host, &place, err);
@@ -145,7 +141,12 @@ static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, 
 	}
 	if (systemd_is_unit_group(cgroup, id))
 		systemd_end_scope(&host, cgroup, timeout_ms / 2);
-	return cgroup_destroy(&host, cgroup, timeout_ms, err);
+	if (geteuid() != 0 && state_read_map(state, "uid_map", &uids) && uids.n &&
+	    state_read_map(state, "gid_map", &gids) && gids.n) {
+		how.uids = &uids;
+		how.gids = &gids;
+	}
+	return cgroup_destroy_by(&host, cgroup, &how, err);
 }
 
 /* *ret stays NULL when nothing had been made yet: the record comes first. */

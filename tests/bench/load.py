@@ -87,6 +87,33 @@ def memory(bench, gates):
     gates.check("peak/crun", ours / crun, "that is %.2f times crun's", 0.5)
 
 
+LIMITS = ["-m", "64m", "--cpus", "1", "--pids-limit", "100"]
+IDLE_PAIRS, IDLE_SECONDS = 30, 0.2
+
+
+def limits(bench, args, gates):
+    """What limits cost a launch, one after another and on a machine that did nothing before: moving a process by its number waits for a grace
+    period of RCU then, some 10 ms, which a busy machine hides."""
+    smallest(bench, args, gates)
+    with_, without = bench.launch(options=LIMITS), bench.launch()
+    result = quiet(with_)
+    if result.returncode:
+        report(None if b"[no-" in result.stderr else False, "cost of limits: %s" % result.stderr.decode(errors="replace").splitlines()[0])
+        return
+    got = bench.pair(with_, without, args.pairs)
+    cost = (got["ratio"] - 1) * got["b"]["median"]
+    print("with limits: median %.0f us, without: %.0f us" % (got["a"]["median"], got["b"]["median"]))
+    gates.check("limits-us", cost, "-m, --cpus and --pids-limit together cost a launch %.0f", 500, " us")
+    times = {False: [], True: []}
+    for i in range(2 * IDLE_PAIRS):
+        time.sleep(IDLE_SECONDS)
+        begin = time.monotonic()
+        quiet(with_ if i % 2 else without)
+        times[i % 2 == 1].append(time.monotonic() - begin)
+    idle = (statistics.median(times[True]) - statistics.median(times[False])) * 1e6
+    gates.check("limits-idle-us", idle, "and %.0f where nothing ran before", 1000, " us")
+
+
 def smallest(bench, args, gates):
     """Before v2_alone(), which covers the hierarchies of v1."""
     for size in SIZES:

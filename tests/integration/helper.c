@@ -194,6 +194,24 @@ static int forks(int wanted)
 	return 0;
 }
 
+/* `n` processes that are never the same for long: each forks and ends, the child goes on so, for half a minute at most. */
+static int storm(int n)
+{
+	const time_t end = time(NULL) + 30;
+
+	signal(SIGCHLD, SIG_IGN);
+	for (int i = 0; i < n; i++) {
+		if (fork() != 0)
+			continue;
+		setsid();
+		while (time(NULL) < end)
+			if (fork() > 0)
+				_exit(0);
+		_exit(0);
+	}
+	return 0;
+}
+
 static double seconds(clockid_t clock)
 {
 	struct timespec now;
@@ -455,6 +473,8 @@ int main(int argc, char **argv)
 		return hog(atoi(arg));
 	if (strcmp(word, "forks") == 0)
 		return forks(atoi(arg));
+	if (strcmp(word, "storm") == 0)
+		return storm(atoi(arg));
 	if (strcmp(word, "burn") == 0)
 		return burn(atof(arg));
 	if (strcmp(word, "orphans") == 0)

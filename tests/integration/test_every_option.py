@@ -369,6 +369,20 @@ def _(c):
                 else:
                     check(any(value not in ("", "1024", "100", "default 100") for value in seen.values()), "%s: %r" % (options, seen))
 
+@option("cgroup-parent")
+def _(c):
+    name = "nsrun-parent-%d" % os.getpid()
+    if c.ordinary:
+        c.refused(["--cgroup-parent", name], "delegat")
+        return
+    try:
+        with c.running(["--cgroup-parent", "/" + name]) as pid:
+            check("0::/%s/" % name in read("/proc/%d/cgroup" % pid), "group of init: " + read("/proc/%d/cgroup" % pid))
+    finally:
+        for top in cgroup_mounts():
+            if os.path.isdir(os.path.join(top, name)):
+                os.rmdir(os.path.join(top, name))
+
 
 @option("oom-score-adj")
 def _(c):

@@ -247,3 +247,6 @@ ERR_ID(SYSTEMD_FAILED, "systemd-failed",
        "moved by the user's manager together with the system's, over the system bus, which must run (package dbus)")
 ERR_ID(CGROUP_MANAGER, "cgroup-manager",
        "--cgroup-manager is one of auto, cgroupfs, systemd and disabled; docs/cgroups.md tells what each does")
+ERR_ID(CGROUP_PARENT_OUTSIDE, "cgroup-parent-outside",
+       "name a group below the one that is yours, or, without a leading slash, one below nsrun's own there; a group elsewhere has to be given away by root: the directory, "
+       "cgroup.procs, cgroup.subtree_control and cgroup.threads of it and of the group around both (cgroups(7), delegation)")

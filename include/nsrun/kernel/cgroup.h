@@ -7,6 +7,7 @@
 #include <nsrun/base/arena.h>
 #include <nsrun/base/err.h>
 #include <nsrun/base/pidref.h>
+#include <nsrun/kernel/idmap.h>
 
 #include <limits.h>
 
@@ -77,9 +78,14 @@ static inline bool cgroup_on_v1(const struct cgroup_host *host, enum cgroup_ctl 
  * ERR_ID_CGROUP_NOT_MOUNTED. `parent` is relative to the hierarchy's mount. */
 int cgroup_choose_parent(const struct cgroup_host *host, char *ret_parent, size_t size, struct err *err);
 
+/* May this caller make groups below `parent` and put processes into them? For an ordinary user it must lie in the delegated tree:
+ * ERR_ID_CGROUP_PARENT_OUTSIDE with the tree that is theirs. For callers for whom cgroup_choose_parent() succeeds. */
+int cgroup_check_parent(const struct cgroup_host *host, const char *parent, struct err *err);
+
 /* Only where host->v2_mount is set. Makes the v2 group `path` (relative to the mount, parents too; it may exist already) and returns an O_PATH|O_DIRECTORY fd for CLONE_INTO_CGROUP. */
 int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
-/* Gives the group away as cgroups(7) has it (delegation): the directory, cgroup.procs, cgroup.threads and cgroup.subtree_control. Its limits stay. */
+/* Gives the group away as cgroups(7) has it (delegation): the directory, and of its files those that /sys/kernel/cgroup/delegate lists (cgroup.procs,
+ * cgroup.threads, cgroup.subtree_control and a few of controllers). Its limits stay. */
 int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err);
 /* Can the v2 group at this full path give controllers to groups below it that then take processes? */
 bool cgroup_may_hand_down_v2(const char *dir);
@@ -134,6 +140,18 @@ int cgroup_check_place(const struct cgroup_host *host, const struct cgroup_place
  * v2 and in every v1 hierarchy of enum cgroup_ctl. A group that does not exist is success, and so is one in a hierarchy that is not visible
  * here: see cgroup_check_place(). At most `timeout_ms`. */
 int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned timeout_ms, struct err *err);
+/* The same with more said of it. */
+struct cgroup_end {
+	unsigned controllers; /* 1 << enum cgroup_ctl: no other v1 hierarchy is looked at */
+	unsigned timeout_ms;
+	/* The container's maps: its processes may have given groups below to other ids, which an ordinary user cannot remove otherwise. NULL: by the
+	 * caller's own rights alone. */
+	const struct idmap *uids, *gids;
+};
+int cgroup_destroy_by(const struct cgroup_host *host, const char *path, const struct cgroup_end *how, struct err *err);
+/* Runs `work` in a child that has all rights in a new user namespace with these maps; its -errno, as far as an exit status carries it. */
+int cgroup_work_inside(int group_fd, const struct idmap *uids, const struct idmap *gids, unsigned timeout_ms,
+		       int (*work)(int group_fd, unsigned timeout_ms));
 /* OOM kills counted so far in the group (memory.events oom_kill, or v1 memory.oom_control); 0 when there is no such group. */
 uint64_t cgroup_oom_kills(const struct cgroup_host *host, const char *path);
 /* Waits until `key` of cgroup.events in this v2 group is `value`: the kernel notifies changes of the file by POLLPRI (cgroups(7)), so nothing

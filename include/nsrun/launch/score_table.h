@@ -37,7 +37,7 @@ STEP(CGROUP_OPEN, "cgroup.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_v1_groups, 
      "The files by which init enters the v1 groups: the kernel asks for the rights of who opened them, which init will not have.")
 STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
      NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
-     "--privileged: container root may make groups below its own, move its processes there and limit them by the controllers that the host offers (delegation). The limits of the group itself stay the host's.")
+     "--privileged, --security-opt writable-cgroups: container root may make groups below its own, move its processes there and limit them by the controllers that the host offers: the files that /sys/kernel/cgroup/delegate lists become its own. The limits of the group itself stay the host's.")
 STEP(DEVICES_FILTER, "devices.filter", ROLE_RUNTIME, 0, STEP_ACTION, wants_device_filter, runtime_devices_filter, NULL,
      NEEDS(STEP_CGROUP_CREATE), "bpf", "bpf(2)",
      "Which device nodes the group may open and make; before anybody is in it. On cgroup v2 a program that the kernel asks, and that goes with the group. Where a user namespace lets no node be made and no --device gives one, there is nothing to filter, and no row.")
@@ -195,7 +195,7 @@ STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NU
      "Of this network namespace, in the same three ways; read-only but for --privileged.")
 STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
      NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE, STEP_CGROUP_PROVIDE), "fsmount", "cgroups(7)",
-     "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged, which may make groups below its own.")
+     "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged and --security-opt writable-cgroups, which let container root make groups below its own.")
 STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
      "fsmount", "tmpfs(5)",
      "A /dev of its own: whatever the rootfs has there stays covered.")

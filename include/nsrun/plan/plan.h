@@ -261,6 +261,7 @@ struct plan {
 	struct cgroup_resources resources;
 	unsigned
 		controllers; /* 1 << enum cgroup_ctl: those that its limits and rules need; a v1 hierarchy of one has a group of the container */
+	bool cgroup_writable; /* --privileged, --security-opt writable-cgroups: container root manages groups below its own */
 	bool placed_late; /* some group is entered after clone, one of a v1 hierarchy: then the cgroup namespace is made after that */
 
 	enum cgroup_manager

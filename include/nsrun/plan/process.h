@@ -30,4 +30,17 @@ int plan_resolve_system_paths(struct plan *plan, const struct plan_request *requ
 /* The options of limits: plan->resources (limits.c). Those that say "unlimited" are left out where a new group has no limit anyway. */
 int plan_resolve_limits(struct plan *plan, const struct plan_request *request, struct err *err);
 
+/* --cgroup-parent. The path alone: no "..", no empty part, nothing that is too long. */
+int plan_check_cgroup_parent(const char *path, struct err *err);
+/* NAME.slice: of the systemd manager, not a path. */
+bool plan_cgroup_parent_is_slice(const char *path);
+/* The parent of containers' groups without that manager: cgroup_choose_parent() when `path` is NULL; `path` when it is absolute; else below what
+ * cgroup_choose_parent() says. ERR_ID_CGROUP_PARENT_OUTSIDE and what cgroup_choose_parent() refuses by. */
+int plan_choose_cgroup_parent(const struct cgroup_host *host, const char *path, char *ret_parent, size_t size,
+			      struct err *err);
+
+/* --security-opt writable-cgroups, once the group and the namespaces are decided: an error where container root could not make groups, or could lift
+ * its own limits. */
+int plan_check_writable_cgroups(const struct plan *plan, struct err *err);
+
 #endif

@@ -4,6 +4,7 @@
 #define NSRUN_PLAN_STATE_H
 
 #include <nsrun/base/err.h>
+#include <nsrun/kernel/idmap.h>
 
 #include <jansson.h>
 #include <sys/types.h>
@@ -64,6 +65,12 @@ bool state_boot_id(char ret[BOOT_ID_SIZE]);
 /* Names that may stand in the state root: "UID.GID" and twelve hexadecimal digits. */
 bool state_is_remap(const char *name);
 bool state_is_id(const char *name);
+/* Is this a path at which nsrun makes the group of the container `id`: absolute, no "." and no "..", the id at the end, or the id's scope
+ * unit (systemd.h)? Nothing else is ever
+ * destroyed on the word of a file. */
+bool state_is_cgroup(const char *path, const char *id);
+/* "uid_map" or "gid_map" of a record, added to `ret`. False: it has more extents than a map can have. */
+bool state_read_map(const json_t *record, const char *key, struct idmap *ret);
 
 /* Field 22 of /proc/PID/stat: when the process started, in clock ticks since boot. With the pid it names one process for good. */
 int state_start_time(pid_t pid, uint64_t *ret, struct err *err);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where containers' groups are made (--cgroup-parent), and who owns them (--security-opt writable-cgroups). */
+#include <nsrun/plan/process.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/kernel/cgroup.h>
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Room for what is put around it: the mount, the default parent, the container's id, a file's name. */
+#define PATH_LEN_MAX (CGROUP_PATH_MAX - 128)
+
+static int wrong(const char *path, const char *why, struct err *err)
+{
+	return err_input(err, "--cgroup-parent %.64s%s: %s", path, strlen(path) > 64 ? "..." : "", why);
+}
+
+int plan_check_cgroup_parent(const char *path, struct err *err)
+{
+	const char *p = path;
+
+	if (!*path)
+		return wrong(path, "the path of a control group is wanted, such as /jobs", err);
+	if (strlen(path) > PATH_LEN_MAX)
+		return wrong(path, "too long", err);
+	for (const char *c = path; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return wrong(path, "control characters are in it", err);
+	if (streq(path, "/"))
+		return 0;
+	p += *p == '/';
+	for (;;) {
+		const size_t n = strcspn(p, "/");
+
+		if (n == 0)
+			return wrong(path, "an empty part: no \"//\", and no \"/\" at the end", err);
+		if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+			return wrong(path, "\".\" and \"..\" are no names of control groups", err);
+		if (n > NAME_MAX)
+			return wrong(path, "a part of it is longer than 255 bytes", err);
+		if (!p[n])
+			break;
+		p += n + 1;
+	}
+	return 0;
+}
+
+bool plan_cgroup_parent_is_slice(const char *path)
+{
+	const size_t len = strlen(path);
+
+	return !strchr(path, '/') && len > strlen(".slice") && streq(path + len - strlen(".slice"), ".slice");
+}
+
+int plan_choose_cgroup_parent(const struct cgroup_host *host, const char *path, char *ret_parent, size_t size,
+			      struct err *err)
+{
+	char parent[CGROUP_PATH_MAX];
+	struct err refused = ERR_INIT;
+	int r;
+
+	if (!path)
+		return cgroup_choose_parent(host, ret_parent, size, err);
+	r = plan_check_cgroup_parent(path, err);
+	if (r < 0)
+		return r;
+	if (plan_cgroup_parent_is_slice(path))
+		return err_input(
+			err,
+			"--cgroup-parent %s: slices are made by systemd: say --cgroup-manager=systemd, too, or name "
+			"the path of a control group",
+			path);
+	/* Also for an absolute one: who may make no groups at all learns why. */
+	r = cgroup_choose_parent(host, parent, sizeof(parent), &refused);
+	if (r < 0)
+		return err_set(err, refused.kind, refused.id, refused.errnum, "--cgroup-parent %s: %s", path,
+			       refused.message);
+	if (path[0] == '/')
+		snprintf(parent, sizeof(parent), "%s", path);
+	else if ((size_t)snprintf(parent + strlen(parent), sizeof(parent) - strlen(parent), "/%s", path) >=
+		 sizeof(parent) - strlen(parent))
+		return wrong(path, "too long", err);
+	if (strlen(parent) > PATH_LEN_MAX || strlen(parent) >= size)
+		return wrong(path, "too long", err);
+	r = cgroup_check_parent(host, parent, &refused);
+	if (r < 0)
+		return err_set(err, refused.kind, refused.id, refused.errnum, "--cgroup-parent %s: %s", path,
+			       refused.message);
+	memcpy(ret_parent, parent, strlen(parent) + 1);
+	return 0;
+}
+
+int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
+{
+	static const char option[] = "--security-opt writable-cgroups";
+
+	if (!plan->cgroup_writable || plan->privileged || plan->enter)
+		return 0;
+	if (!*plan->cgroup_host->v2_mount)
+		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
+			       "%s: no cgroup2 is mounted, and groups of version 1 cannot be given away safely",
+			       option);
+	/* OCI config-linux.md, "Cgroup ownership": with another one than its own it would see, and write, what is not the container's. */
+	if (!plan_owns_ns(plan, NS_CGROUP))
+		return err_input(err, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",
+				 option);
+	return 0;
+}

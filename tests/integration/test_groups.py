@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where containers' groups are made, who owns them, and how they end: --cgroup-parent, writable-cgroups, removal."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+from harness import *
+from helper import install_helper, refused, remapped, shell, tree
+from life import detached
+
+LIMITS = ["-m", "64m", "--pids-limit", "60", "--cpus", "1"]
+DEEP, WIDE = 150, 400
+
+
+def groups_of(id):
+    """Full paths of the groups of this container, and below which group of its hierarchy each one is."""
+    found = {}
+    for top in dict.fromkeys(cgroup_mounts()):
+        for path, dirs, _ in os.walk(top):
+            if id in dirs:
+                found[os.path.join(path, id)] = path[len(top):] or "/"
+                dirs.remove(id)
+    return found
+
+
+def v2():
+    """The v2 hierarchy, from the root of which this process sees all."""
+    for entry in mountinfo():
+        if entry[4] == "cgroup2":
+            return entry[0]
+    skip("no cgroup2 is mounted")
+
+
+@contextlib.contextmanager
+def parent():
+    """The name of a group that is in no hierarchy, and in none after the test."""
+    name = "nsrun-parent-%d-%d" % (os.getpid(), time.monotonic_ns() % 1000000)
+    try:
+        yield name
+    finally:
+        left = []
+        for top in dict.fromkeys(cgroup_mounts()):
+            for path, _, _ in os.walk(os.path.join(top, name), topdown=False):
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    left.append(path)
+        check(not left, "groups that cannot be removed: %r" % left)
+
+
+# ---- --cgroup-parent ----
+
+@generate(root=True)
+def parents():
+    def one(word, below, options):
+        with parent() as name, detached("/bin/sleep", "100", options=[*options, "--cgroup-parent", word % name]) as c:
+            found = groups_of(c.id)
+            equal(set(found.values()), {below % name}, "parents")
+            check(len(found) == len(options) / 2 + 1 or not options or not os.path.exists("/sys/fs/cgroup/memory"), "groups: %r" % found)
+            for path in found:
+                check(c.init in cgroup_pids(path), "init is not in %s" % path)
+            equal(json.loads(c.nsrun("inspect").stdout)[0]["live"]["cgroup"]["path"], os.path.join(below % name, c.id), "inspect")
+            nsrun(["exec", c.name, "/bin/true"]).check(0)
+            nsrun(["rm", "-f", c.name]).check(0)
+            equal([path for path in found if os.path.isdir(path)], [], "groups that stayed")
+            for path in found:  # what lies around stays: others may have made it theirs
+                check(os.path.isdir(os.path.dirname(path)), "%s is gone" % os.path.dirname(path))
+    for options in ([], LIMITS):
+        yield "absolute" + "-limited" * bool(options), lambda options=options: one("/%s", "/%s", options)
+        yield "deep" + "-limited" * bool(options), lambda options=options: one("/%s/a b/c", "/%s/a b/c", options)
+    # In nsrun's own parent, which is shared with other tests: the name is this one's.
+    yield "relative", lambda: relative()
+    yield "top", lambda: top()
+
+
+def relative():
+    with parent() as name:
+        with detached("/bin/sleep", "100", options=[*LIMITS, "--cgroup-parent", name]) as c:
+            found = groups_of(c.id)
+            equal(set(found.values()), {"/nsrun/" + name}, "parents")
+        for path in found:
+            os.rmdir(os.path.dirname(path))
+
+
+def top():
+    with detached("/bin/sleep", "100", options=[*LIMITS, "--cgroup-parent", "/"]) as c:
+        found = groups_of(c.id)
+        equal(set(found.values()), {"/"}, "parents")
+    equal([path for path in found if os.path.isdir(path)], [], "groups that stayed")
+
+
+@test(root=True)
+def parent_that_exists_keeps_its_limits():
+    with parent() as name:
+        for base_ in [top for top in dict.fromkeys(cgroup_mounts()) if os.path.exists(top + "/pids.max") or top.endswith("/pids") or top == v2()]:
+            os.makedirs(os.path.join(base_, name), exist_ok=True)
+        limited = next((path for path in (os.path.join(top, name, "pids.max") for top in cgroup_mounts()) if os.path.exists(path)), None)
+        if not limited:
+            with open(os.path.join(v2(), "cgroup.subtree_control"), "w") as file:
+                file.write("+pids")
+            limited = os.path.join(v2(), name, "pids.max")
+        with open(limited, "w") as file:
+            file.write("12")
+        run_ = remapped(["--cgroup-parent", "/" + name, "--pids-limit", "1000"], "/helper", "forks", "100").check()
+        made, why = run_.stdout.split()
+        check(why == "EAGAIN" and int(made) < 12, "%s processes below a limit of 12 around" % made)
+
+
+@generate
+def bad_parents():
+    def one(word, *parts):
+        before = leftovers()
+        for options in ([], ["--pids-limit", "10"]):
+            refused(remapped([*options, "--cgroup-parent", word], "/bin/true"), "--cgroup-parent", *parts)
+        assert_clean(before)
+    for name, word, *parts in (
+            ("empty", "", "is empty"), ("dots", "/a/../b", '".."'), ("dot", "./a", '"."'), ("up", "..", '".."'),
+            ("slashes", "/a//b", "empty part"), ("end", "/a/", "empty part"), ("long", "/" + "a/" * 600 + "a", "too long"),
+            ("long-name", "/" + "a" * 256, "255"), ("newline", "/a\nb", "control characters"), ("escape", "/\x1b[2J", "control characters"),
+            ("slice", "user.slice", "--cgroup-manager=systemd")):
+        yield name, lambda word=word, parts=parts: one(word, *parts)
+
+
+def test_parent_that_is_a_file():
+    before = leftovers()
+    refused(remapped(["--cgroup-parent", "/cgroup.procs"], "/bin/true"), "cgroup.procs", "Not a directory")
+    assert_clean(before)
+
+
+@contextlib.contextmanager
+def delegated(who):
+    """A v2 group that belongs to this user, and the words that enter it and become the user."""
+    with parent() as name:
+        group = os.path.join(v2(), name)
+        os.mkdir(group)
+        inner = os.path.join(group, "session")
+        os.mkdir(inner)
+        for path in (group, inner):
+            for file in ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"):
+                os.chown(os.path.join(path, file), who.uid, who.gid)
+        yield name, ["/bin/sh", "-c", 'echo $$ > "$0"/cgroup.procs; exec setpriv --reuid %d --regid %d --clear-groups "$@"' % (who.uid, who.gid),
+                     inner, binary()]
+
+
+@generate(root=True)
+def parents_of_ordinary_users():
+    def one(who):
+        tree_ = install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
+        with delegated(who) as (name, words):
+            def launch(*options):
+                return run([*words, *options, tree_, "/bin/sh", "-c", "cat /proc/self/cgroup"], env=environment(who))
+            launch().check(0)
+            launch("--cgroup-parent", "jobs").check(0)
+            check(os.path.isdir(os.path.join(v2(), name, "nsrun", "jobs")), "no group jobs")
+            launch("--cgroup-parent", "/%s/mine" % name).check(0)
+            check(os.path.isdir(os.path.join(v2(), name, "mine")), "no group mine")
+            before = leftovers()
+            for word in ("/", "/elsewhere", "/nsrun", "/%sx" % name):
+                refused(launch("--cgroup-parent", word), "--cgroup-parent " + word, "/" + name, "[cgroup-parent-outside]")
+            refused(launch("--cgroup-parent", "/%s/../x" % name), '".."')
+            assert_clean(before)
+        # and where nothing is delegated
+        refused(nsrun(["--cgroup-parent", "jobs", tree_, "/bin/true"], user=who), "--cgroup-parent jobs", "[no-delegation]")
+    for who in (ranger, single):
+        yield who.__name__, lambda who=who: one(who())
+
+
+# ---- recovery ----
+
+@generate(root=True)
+def records():
+    """gc removes the groups of a killed container wherever they are, and no other on the word of a record."""
+    def killed(options):
+        process = subprocess.Popen([binary(), "--userns-remap", dummy().name, *options, tree(), "/bin/sh", "-c", "echo up; exec sleep 300"],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), cwd=base())
+        before = state()
+        process.stdout.readline()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        [record] = [path for path in state() if path.endswith("/state.json") and os.path.getmtime(path) > time.time() - 60 and path not in before] \
+            or [path for path in state() if path.endswith("/state.json")]
+        return record
+
+    def elsewhere():
+        with Exclusive(), parent() as name:
+            before = leftovers()
+            record = killed([*LIMITS, "--cgroup-parent", "/%s/x" % name])
+            id = os.path.basename(os.path.dirname(record))
+            check(groups_of(id), "the launch left no group: is this test looking at the right place?")
+            nsrun(["gc"]).check(0)
+            equal(groups_of(id), {}, "groups that stayed")
+            for path in [os.path.join(top, name) for top in cgroup_mounts()]:
+                for inner, _, _ in os.walk(path, topdown=False):
+                    os.rmdir(inner)
+            assert_clean(before)
+
+    def forged(path):
+        with Exclusive(), parent() as name:
+            foreign = os.path.join(v2(), name)
+            os.makedirs(foreign + "/inner")
+            victim = subprocess.Popen(["sleep", "100"])
+            with open(foreign + "/inner/cgroup.procs", "w") as file:
+                file.write(str(victim.pid))
+            record = killed([])
+            id = os.path.basename(os.path.dirname(record))
+            with open(record) as file:
+                state_ = json.load(file)
+            mine = state_["cgroup"]
+            with open(record, "w") as file:
+                json.dump(dict(state_, cgroup=path % dict(name=name, id=id)), file)
+            result = nsrun(["gc"])
+            check(result.status != 0 and "is not its cgroup" in result.stderr, "gc: %r" % result)
+            check(victim.poll() is None and os.path.isdir(foreign + "/inner"), "gc killed a group that is not nsrun's")
+            with open(record, "w") as file:
+                json.dump(dict(state_, cgroup=mine), file)
+            nsrun(["gc"]).check(0)
+            victim.kill()
+            victim.wait()
+    yield "elsewhere", elsewhere
+    for path in ("/%(name)s", "/%(name)s/inner", "/", "", "/nsrun", "/nsrun/%(id)s/../../%(name)s", "/%(name)s/../nsrun/%(id)s", "//%(id)s", "%(id)s", "/%(id)s/"):
+        yield "forged " + path.replace("/", ":"), lambda path=path: forged(path)
+
+
+# ---- writable-cgroups ----
+
+WRITABLE = ["--security-opt", "writable-cgroups"]
+
+
+@generate(root=True)
+def writable():
+    v2()
+    enter = "cd /sys/fs/cgroup && mkdir a a/b && echo $$ > a/b/cgroup.procs && grep ^0:: /proc/self/cgroup"
+    yield "groups of its own", lambda: shell(enter, WRITABLE[0] + " " + WRITABLE[1]).check(0, "0::/a/b")
+    yield "true", lambda: shell(enter, "--security-opt writable-cgroups=true").check(0, "0::/a/b")
+    yield "not asked for", lambda: check(shell(enter).status != 0, "groups were made")
+    yield "false", lambda: check(shell(enter, "--security-opt writable-cgroups=false").status != 0, "groups were made")
+    yield "privileged without", lambda: check(
+        shell(enter, "--privileged --security-opt writable-cgroups=false").status != 0, "groups were made")
+    yield "not a word", lambda: refused(shell("true", "--security-opt writable-cgroups=perhaps"), "writable-cgroups=perhaps")
+    yield "another namespace", lambda: refused(shell("true", "--security-opt writable-cgroups --cgroupns host"), "writable-cgroups", "--cgroupns private")
+
+    def owners():
+        with open("/sys/kernel/cgroup/delegate") as file:
+            listed = set(file.read().split())
+        with detached("/bin/sleep", "100", options=WRITABLE + LIMITS) as c:
+            for group in groups_of(c.id):
+                for name in os.listdir(group):
+                    wanted = dummy().subuid[0] if group.startswith(v2()) and name in listed else 0
+                    equal(os.stat(os.path.join(group, name)).st_uid, wanted, "owner of %s/%s" % (group, name))
+                    if wanted and name != "cgroup.procs":
+                        listed.discard(name)
+            check("cgroup.subtree_control" not in listed, "nothing was given away")
+    yield "owners", owners
+
+    def own_limits():
+        run_ = shell("cd /sys/fs/cgroup; for f in *.max *.high *.min *.low *.weight cgroup.freeze cgroup.kill cgroup.type cgroup.max.descendants; do "
+                     "[ -e $f ] || continue; (echo max >$f) 2>/dev/null && echo $f; (echo 1 >$f) 2>/dev/null && echo $f; done; echo end",
+                     "--security-opt writable-cgroups -m 64m").check(0, "end")
+    yield "its limits stay the host's", own_limits
+
+    def outside():
+        """What it may write leads nowhere else."""
+        with detached("/bin/sleep", "100") as other:
+            [group] = [path for path in groups_of(other.id) if path.startswith(v2())]
+            check(shell("echo $$ > /sys/fs/cgroup/../cgroup.procs; mkdir /sys/fs/cgroup/../x; ls /sys/fs/cgroup/..", WRITABLE[0] + " " + WRITABLE[1]).stdout.find(other.id) < 0,
+                  "groups of others are seen")
+            equal(len(cgroup_pids(group)), 1, "processes of the other one")
+    yield "nothing beside it", outside
+
+
+# ---- removal ----
+
+def sub_groups(script, options="", **how):
+    """A container that has made groups of its own below /sys/fs/cgroup ends, and nothing is left of it."""
+    before = leftovers()
+    run_ = shell("cd /sys/fs/cgroup; " + script, "--security-opt writable-cgroups " + options, **how)
+    assert_clean(before, grace=3.0)
+    return run_
+
+
+STORM = "/helper storm 20 & sleep 0.3; "
+
+
+@generate(root=True, timeout=90)
+def removal():
+    v2()
+    yield "deep", lambda: sub_groups("i=0; while [ $i -lt %d ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done; echo $$ > cgroup.procs" % DEEP).check(0)
+    yield "wide", lambda: sub_groups("i=0; while [ $i -lt %d ]; do mkdir w$i w$i/x || exit 1; i=$((i + 1)); done" % WIDE, timeout=60).check(0)
+    yield "threaded", lambda: sub_groups("mkdir t t/u && echo threaded > t/cgroup.type && echo threaded > t/u/cgroup.type && "
+                                         "(sleep 100 & echo $! > t/u/cgroup.threads); cat t/u/cgroup.type").check(0, "threaded")
+    yield "frozen", lambda: sub_groups("mkdir f; sleep 100 & echo $! > f/cgroup.procs; echo 1 > f/cgroup.freeze; sleep 0.2; cat f/cgroup.freeze").check(0, "1")
+    yield "modes", lambda: sub_groups("mkdir m m/n; sleep 100 & echo $! > m/n/cgroup.procs; chmod 0 m/n m; chown 1000:1000 m").check(0)
+    yield "storm", lambda: sub_groups("mkdir s s/t; echo $$ > s/t/cgroup.procs; " + STORM + "exit 3", "--pids-limit 100").check(3)
+    yield "storm with the host's processes", lambda: sub_groups(STORM + "exit 3", "--pids-limit 100 --pid host").check(3)
+
+    def after_a_kill(options, script):
+        with Exclusive():
+            before = leftovers()
+            process = subprocess.Popen([binary(), "--userns-remap", dummy().name, *options, tree(), "/bin/sh", "-c", script + "echo up; wait"],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), cwd=base())
+            equal(process.stdout.readline(), b"up\n", "output")
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            nsrun(["gc"]).check(0)
+            assert_clean(before, grace=3.0)
+    yield "gc after a kill", lambda: after_a_kill(
+        WRITABLE + ["--pids-limit", "100"], "cd /sys/fs/cgroup; mkdir a a/b c; echo $$ > a/b/cgroup.procs; " + STORM)
+    yield "gc after a kill with the host's processes", lambda: after_a_kill(
+        WRITABLE + ["--pids-limit", "100", "--pid", "host"], "cd /sys/fs/cgroup; mkdir a a/b c; echo $$ > a/b/cgroup.procs; " + STORM)
+
+
+# ---- many at once ----
+
+CROWD = 500
+
+
+@test(root=True, timeout=300)
+def five_hundred_at_once():
+    """None fails, none leaves a group, a record or a process."""
+    with Exclusive():
+        before = leftovers()
+        with open("/proc/meminfo") as file:
+            free = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+        children = [subprocess.Popen([binary(), "--userns-remap", dummy().name, *LIMITS, tree(), "/bin/sh", "-c", "echo $((20 + 22)); read line; exit 7"],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=base())
+                    for _ in range(CROWD)]
+        lines = [child.stdout.readline() for child in children]  # all of them run now
+        with open("/proc/meminfo") as file:
+            used = free - next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+        made = [path for path in cgroups() - before.cgroups if cgroup_pids(path) & set(descendants())]
+        ends = [child.communicate(b"\n", timeout=120) for child in children]
+        bad = ["%r %r %r" % (child.returncode, line, err) for child, line, (_, err) in zip(children, lines, ends)
+               if child.returncode != 7 or line != b"42\n" or err]
+        check(not bad, "%d of %d failed: %s" % (len(bad), CROWD, bad[0] if bad else ""))
+        check(len(made) >= CROWD, "only %d groups were seen: is this test looking at the right place?" % len(made))
+        print("     %d containers: %d groups, %d KiB of memory each" % (CROWD, len(made), used // CROWD))
+        check(used // CROWD < 16384 or "san" in binary() or "test" in binary(), "%d KiB of memory for each" % (used // CROWD))
+    assert_clean(before, grace=10.0)
+
+
+if __name__ == "__main__":
+    main()
