@@ -14,7 +14,15 @@
 
 int runtime_devices_filter(struct launch *launch, struct err *err)
 {
-	return devices_attach(launch->cgroup_fd, &launch->plan->device_policy, err);
+	const struct plan *plan = launch->plan;
+	_cleanup_close_ int group = FD_NONE;
+	bool made;
+
+	if (plan->device_filter == DEVICE_FILTER_V2)
+		return devices_attach(launch->cgroup_fd, &plan->device_policy, err);
+	launch_note(launch, "devices.deny and devices.allow");
+	const int r = cgroup_make_v1(plan->cgroup_host, plan->cgroup_path, CGROUP_DEVICES, &group, &made, err);
+	return r < 0 ? r : devices_v1_write(group, &plan->device_policy, err);
 }
 
 /* The id of the host that shows inside as the same number as on the host; root's, where the map has no such number. */

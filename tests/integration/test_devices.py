@@ -141,6 +141,46 @@ def test_filter_goes_with_its_group():
     wait_for(lambda: not (mine & filters()) or len(filters()) <= len(before), "the program is gone")
 
 
+# ---- cgroup v1 alone ----
+
+def v1_alone():
+    """The words before a command that sees no cgroup2: in a mount namespace of its own."""
+    mounts = [entry[4] for entry in mountinfo() if entry[4] in ("cgroup", "cgroup2")]
+    if "cgroup" not in mounts or not os.path.exists("/sys/fs/cgroup/devices/devices.list"):
+        skip("needs the devices controller in a v1 hierarchy")
+    return ["unshare", "-m", "/bin/sh", "-c", "grep ' cgroup2 ' /proc/self/mounts | cut -d' ' -f2 | xargs -r umount -l; exec \"$@\"", "sh"]
+
+
+def v1_groups():
+    return {path for path, _, _ in os.walk("/sys/fs/cgroup/devices")}
+
+
+@test(root=True)
+def test_v1_alone():
+    before, words = v1_groups(), v1_alone()
+    script = "grep -q devices:/ /proc/self/cgroup || echo no group\n" + make("/dev/n", "1 3") + opens("/dev/n") + make("/dev/b", "7 0", "b")
+    script += opens(FUSE) + opens(FUSE, "<")
+    wanted = {"/dev/n": ["made", "opened"], "/dev/b": ["unmade"], FUSE: ["refused", "opened"]}
+    equal(said(host(["--cap-add", "MKNOD", "--device", FUSE + ":r"], script, words)), wanted, "usual rules and a letter")
+    wanted["/dev/b"] = ["made"]
+    equal(said(host(["--cap-add", "MKNOD", "--device", FUSE + ":r", "--device-cgroup-rule", "b 7:* m"], script, words)), wanted, "a rule")
+    equal(said(host(["--privileged", "--device", FUSE + ":r"], script, words)), wanted, "exceptions from allow")
+    shown = run([*words, binary(), "--userns-remap", dummy().name, "--dry-run", "--device", FUSE + ":r", tree(), "/bin/true"]).check(0).stdout
+    contains(shown, "device.filter: v1", "--dry-run")
+    remapped_ = run([*words, binary(), "--userns-remap", dummy().name, "--device", FUSE + ":r", tree(), "/bin/sh", "-c", opens(FUSE) + opens(FUSE, "<")])
+    equal(said(remapped_), {FUSE: ["refused", "opened"]}, "in a user namespace")
+    equal(v1_groups() - before - {"/sys/fs/cgroup/devices/nsrun"}, set(), "groups that stayed")
+
+
+@test(root=True)
+def test_v1_alone_exec():
+    words, name = v1_alone(), "devices-v1-%d" % os.getpid()
+    inside = 'nsrun=$1 root=$2 name=$3\n"$nsrun" -d --name $name --userns=host --cap-add MKNOD "$root" sleep 100 >&2 || exit 9\n'
+    inside += '"$nsrun" exec $name /bin/sh -c \'%s\'\n"$nsrun" rm -f $name >&2' % (make("/dev/f", FUSE_NUMBER) + make("/dev/z", "1 5") + opens("/dev/z"))
+    result = run([*words, "/bin/sh", "-c", inside, "sh", binary(), rootfs(private=True), name])
+    equal(said(result), {"/dev/f": ["unmade"], "/dev/z": ["made", "opened"]}, "exec")
+
+
 # ---- root, with a user namespace ----
 
 @test(root=True)
@@ -159,6 +199,9 @@ def test_nodes_of_the_container():
 
 @test(root=True)
 def test_given_devices_open():
+    # the usual ones stay what they are
+    equal(said(remapped(["--device", "/dev/zero:/dev/z:r"], "/bin/sh", "-c", opens("/dev/z") + opens("/dev/zero"))),
+          {"/dev/z": ["opened"], "/dev/zero": ["opened"]}, "a usual one by another name")
     equal(said(remapped(["--device", FUSE, "--device", LOOP], "/bin/sh", "-c", opens(FUSE) + opens(LOOP))),
           {FUSE: ["opened"], LOOP: ["opened"]}, "container root")
     # a user of the container: as mode and owner have it
