@@ -117,14 +117,10 @@ int init_devices_open(struct launch *launch, struct err *err)
 static int place_one(const struct launch *launch, const struct plan_device *device, int mount, struct err *err)
 {
 	_cleanup_close_ int target = FD_NONE;
-	bool made_here;
 
 	int r = root_mount_point(launch->root_fd, device->target, ROOT_FILE, 0644, &target, err);
 	if (r == 0)
-		r = launch_is_made_here(launch, target, device->target, &made_here, err);
-	if (r == 0 && made_here)
-		r = err_refused(err, ERR_ID_MOUNT_TARGET, "%s: %s leads to what the kernel or nsrun made", device->said,
-				device->target);
+		r = launch_check_place(launch, target, device->target, device->said, err);
 	return r < 0 ? r : mount_attach(mount, target, device->target, err);
 }
 
@@ -147,6 +143,9 @@ static int place_made(struct launch *launch, struct err *err)
 	}
 	if (r == 0 && (fchdir(launch->devices_mount) < 0 || umount2(".", MNT_DETACH) < 0))
 		return err_system(err, "/dev/pts in the container: taking the nodes' own file system off it");
+	/* No directory of it stays open in a process of the container. */
+	closep(&launch->devices_mount);
+	launch->devices_mount = FD_NONE;
 	return r;
 }
 

@@ -276,7 +276,8 @@ static bool allows_everything(const struct plan *plan)
 
 bool plan_needs_device_filter(const struct plan *plan)
 {
-	return !allows_everything(plan) && (plan->device_rules_asked || could_make_nodes(plan));
+	return plan->device_policy.n && !allows_everything(plan) &&
+	       (plan->device_rules_asked || could_make_nodes(plan));
 }
 
 /* Loading a program takes privilege over the initial user namespace (bpf(2)), and so does what is written on v1. */
@@ -301,7 +302,7 @@ int plan_resolve_devices(struct plan *plan, const struct plan_request *request, 
 	    (!probe_in_initial_userns() || caps_get(&own, NULL) < 0 || !(own.effective & CAP_MASK(CAP_MKNOD))))
 		plan->performer[WORK_DEVICES] = BY_INIT;
 	int r = resolve_nodes(plan, request, err);
-	if (r == 0)
+	if (r == 0 && (plan->n_devices || request->device_rules || is_host_root(plan)))
 		r = resolve_rules(plan, request, err);
 	/* Before the control group: no delegation of one would help. */
 	if (r == 0 && plan_needs_device_filter(plan) && !may_load_filter(plan))
@@ -313,7 +314,7 @@ int plan_resolve_devices(struct plan *plan, const struct plan_request *request, 
 int plan_settle_devices(struct plan *plan, struct err *err)
 {
 	plan->device_filter = DEVICE_FILTER_NONE;
-	if (allows_everything(plan) || !(plan_needs_device_filter(plan) || is_host_root(plan) || plan->n_devices))
+	if (!plan->device_policy.n || allows_everything(plan))
 		return 0;
 	if (may_load_filter(plan) && plan->cgroup_path && *plan->cgroup_host->v2_mount) {
 		plan->device_filter = DEVICE_FILTER_V2;

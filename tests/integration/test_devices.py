@@ -181,6 +181,30 @@ def test_v1_alone_exec():
     equal(said(result), {"/dev/f": ["unmade"], "/dev/z": ["made", "opened"]}, "exec")
 
 
+@test(root=True)
+def test_terminal_without_a_user_namespace():
+    with Pty([binary(), "--userns=host", "-t", rootfs(private=True), "/bin/sh", "-c", "echo to-console > /dev/console; tty; echo to-tty > /dev/tty"]) as terminal:
+        result = terminal.result(20)
+    equal((result.status, result.stdout.split()), (0, ["to-console", "/dev/pts/0", "to-tty"]), "terminal")
+
+
+@test(root=True)
+def test_no_descriptor_of_the_nodes_stays():
+    """Neither in the workload nor in the init of --init."""
+    name, pidfile = "devices-fds-%d" % os.getpid(), os.path.join(tmp("fds"), "pid")
+    remapped(["-d", "--name", name, "--init", "--pidfile", pidfile, "--device", FUSE], "sleep", "100").check(0)
+    try:
+        with open(pidfile) as file:
+            init = int(file.read())
+        wait_for(lambda: descendants(init), "the workload")
+        for pid in [init, *descendants(init)]:
+            for fd in os.listdir("/proc/%d/fd" % pid):
+                mode = os.stat("/proc/%d/fd/%s" % (pid, fd)).st_mode
+                check(not stat.S_ISDIR(mode), "process %d has %s open" % (pid, os.readlink("/proc/%d/fd/%s" % (pid, fd))))
+    finally:
+        nsrun(["rm", "-f", name])
+
+
 # ---- root, with a user namespace ----
 
 @test(root=True)
@@ -333,7 +357,9 @@ def test_bad_input():
     place = rootfs(owner=dummy(), fresh=True)
     os.symlink("/proc/version", os.path.join(place, "trap"))
     refused(nsrun(["--userns-remap", dummy().name, "--device", FUSE + ":/trap", place, "/bin/true"]), "/trap", "[mount-target]")
-    refused(host(["--cgroupns=host", "--device", FUSE + ":/dev/f:q"], "true"), "--device")
+    # what is mounted below a shared volume would be on the host, too
+    shared = tmp("shared")
+    refused(host(["-v", shared + ":/v:rshared", "--device", FUSE + ":/v/fuse"], "true"), "/v/fuse", "[shared-below]")
 
 
 @test(root=True)
