@@ -197,10 +197,23 @@ static int find_places(struct cells *cells, const struct device_rule *rules, siz
 	return 0;
 }
 
+/* An upper bound, so that the usual short list takes no page that it does not need. */
+static size_t room_for(const struct device_rule *rules, size_t n)
+{
+	size_t whole = 0, all = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		whole += rules[i].minor == DEVICE_ANY;
+		all += rules[i].major == DEVICE_ANY;
+	}
+	const size_t room = 2 * (n + 1 + whole * all) + n + 2; /* n + 2 is what find_places() wants to see free */
+	return room < CELLS_MAX ? room : CELLS_MAX;
+}
+
 int device_policy_make(struct arena *arena, const struct device_rule *rules, size_t n, struct device_policy *ret,
 		       struct err *err)
 {
-	struct cells cells = { .room = CELLS_MAX };
+	struct cells cells = { .room = room_for(rules, n) };
 	struct device_cell *kept;
 	size_t n_kept = 0;
 

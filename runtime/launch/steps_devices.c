@@ -14,7 +14,15 @@
 
 int runtime_devices_filter(struct launch *launch, struct err *err)
 {
-	return devices_attach(launch->cgroup_fd, &launch->plan->device_policy, err);
+	const struct plan *plan = launch->plan;
+	_cleanup_close_ int group = FD_NONE;
+	bool made;
+
+	if (plan->device_filter == DEVICE_FILTER_V2)
+		return devices_attach(launch->cgroup_fd, &plan->device_policy, err);
+	launch_note(launch, "devices.deny and devices.allow");
+	const int r = cgroup_make_v1(plan->cgroup_host, plan->cgroup_path, CGROUP_DEVICES, &group, &made, err);
+	return r < 0 ? r : devices_v1_write(group, &plan->device_policy, err);
 }
 
 /* The id of the host that shows inside as the same number as on the host; root's, where the map has no such number. */
@@ -109,14 +117,10 @@ int init_devices_open(struct launch *launch, struct err *err)
 static int place_one(const struct launch *launch, const struct plan_device *device, int mount, struct err *err)
 {
 	_cleanup_close_ int target = FD_NONE;
-	bool made_here;
 
 	int r = root_mount_point(launch->root_fd, device->target, ROOT_FILE, 0644, &target, err);
 	if (r == 0)
-		r = launch_is_made_here(launch, target, device->target, &made_here, err);
-	if (r == 0 && made_here)
-		r = err_refused(err, ERR_ID_MOUNT_TARGET, "%s: %s leads to what the kernel or nsrun made", device->said,
-				device->target);
+		r = launch_check_place(launch, target, device->target, device->said, err);
 	return r < 0 ? r : mount_attach(mount, target, device->target, err);
 }
 
@@ -139,6 +143,9 @@ static int place_made(struct launch *launch, struct err *err)
 	}
 	if (r == 0 && (fchdir(launch->devices_mount) < 0 || umount2(".", MNT_DETACH) < 0))
 		return err_system(err, "/dev/pts in the container: taking the nodes' own file system off it");
+	/* No directory of it stays open in a process of the container. */
+	closep(&launch->devices_mount);
+	launch->devices_mount = FD_NONE;
 	return r;
 }
 

@@ -44,22 +44,21 @@ int launch_is_made_here(const struct launch *launch, int fd, const char *path, b
 
 /* What nsrun itself mounted is refused by name in the plan. Here it is refused by what a link of the rootfs led to, and so is a mount on a shared
  * volume, which would be made on the host as well. */
-static int check_place(const struct launch *launch, const struct plan_mount *mount, int target, struct err *err)
+int launch_check_place(const struct launch *launch, int target, const char *path, const char *said, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 	const uint64_t id = mount_id(target);
 	bool made_here;
 
-	const int r = launch_is_made_here(launch, target, mount->target, &made_here, err);
+	const int r = launch_is_made_here(launch, target, path, &made_here, err);
 	if (r < 0)
 		return r;
 	if (made_here)
-		return err_refused(err, ERR_ID_MOUNT_TARGET, "%s: %s leads to what the kernel or nsrun made",
-				   mount->said, mount->target);
+		return err_refused(err, ERR_ID_MOUNT_TARGET, "%s: %s leads to what the kernel or nsrun made", said,
+				   path);
 	for (size_t i = 0; i < plan->n_sources; i++)
 		if (plan->sources[i].propagation == MS_SHARED && id == mount_id(launch->source_mounts[i]))
-			return err_refused(err, ERR_ID_SHARED_BELOW, "%s: %s leads into a shared volume", mount->said,
-					   mount->target);
+			return err_refused(err, ERR_ID_SHARED_BELOW, "%s: %s leads into a shared volume", said, path);
 	return 0;
 }
 
@@ -130,7 +129,7 @@ static int mount_one(struct launch *launch, const struct plan_mount *mount, stru
 		r = root_mount_point(launch->root_fd, mount->target, mount->is_directory ? ROOT_DIRECTORY : ROOT_FILE,
 				     mount->is_directory ? 0755 : 0644, &target, err);
 	if (r == 0)
-		r = check_place(launch, mount, target, err);
+		r = launch_check_place(launch, target, mount->target, mount->said, err);
 	if (r == 0)
 		r = mount_attach(made >= 0 ? made : fd, target, mount->target, err);
 	return r;

@@ -222,6 +222,11 @@ static bool is_host_root(const struct plan *plan)
 	return plan->caller == CALLER_ROOT_HOST && plan->caller_uid == 0 && probe_in_initial_userns();
 }
 
+static struct device_rule rule_of(const struct plan_device *device, bool allow, unsigned access)
+{
+	return (struct device_rule){ allow, device->type, device->major, device->minor, access };
+}
+
 static int resolve_rules(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	const bool open = plan->privileged && is_host_root(plan);
@@ -239,16 +244,12 @@ static int resolve_rules(struct plan *plan, const struct plan_request *request, 
 		memcpy(rules, usual_rules, sizeof(usual_rules));
 		n = ARRAY_LEN(usual_rules);
 	}
+	/* Where all may be opened, the letters take something back. */
+	for (size_t i = 0; open && i < plan->n_devices; i++)
+		rules[n++] = rule_of(&plan->devices[i], false, DEVICE_ALL);
 	for (size_t i = 0; i < plan->n_devices; i++) {
-		const struct plan_device *device = &plan->devices[i];
-		struct device_rule rule = { false, device->type, device->major, device->minor, DEVICE_ALL };
-
-		/* Just what was said, also of what is allowed otherwise. */
-		rules[n++] = rule;
-		rule.allow = true;
-		rule.access = device->access;
-		rules[n++] = rule;
-		plan->device_rules_asked = plan->device_rules_asked || device->access != DEVICE_ALL;
+		rules[n++] = rule_of(&plan->devices[i], true, plan->devices[i].access);
+		plan->device_rules_asked = plan->device_rules_asked || plan->devices[i].access != DEVICE_ALL;
 	}
 	for (size_t i = 0; i < said; i++) {
 		const int r = device_rule_parse(request->device_rules[i], "--device-cgroup-rule", &rules[n++], err);
@@ -275,7 +276,8 @@ static bool allows_everything(const struct plan *plan)
 
 bool plan_needs_device_filter(const struct plan *plan)
 {
-	return !allows_everything(plan) && (plan->device_rules_asked || could_make_nodes(plan));
+	return plan->device_policy.n && !allows_everything(plan) &&
+	       (plan->device_rules_asked || could_make_nodes(plan));
 }
 
 /* Loading a program takes privilege over the initial user namespace (bpf(2)), and so does what is written on v1. */
@@ -300,7 +302,7 @@ int plan_resolve_devices(struct plan *plan, const struct plan_request *request, 
 	    (!probe_in_initial_userns() || caps_get(&own, NULL) < 0 || !(own.effective & CAP_MASK(CAP_MKNOD))))
 		plan->performer[WORK_DEVICES] = BY_INIT;
 	int r = resolve_nodes(plan, request, err);
-	if (r == 0)
+	if (r == 0 && (plan->n_devices || request->device_rules || is_host_root(plan)))
 		r = resolve_rules(plan, request, err);
 	/* Before the control group: no delegation of one would help. */
 	if (r == 0 && plan_needs_device_filter(plan) && !may_load_filter(plan))
@@ -312,10 +314,19 @@ int plan_resolve_devices(struct plan *plan, const struct plan_request *request, 
 int plan_settle_devices(struct plan *plan, struct err *err)
 {
 	plan->device_filter = DEVICE_FILTER_NONE;
-	if (allows_everything(plan) || !(plan_needs_device_filter(plan) || is_host_root(plan) || plan->n_devices))
+	if (!plan->device_policy.n || allows_everything(plan))
 		return 0;
-	if (may_load_filter(plan) && plan->cgroup_path && *plan->cgroup_host->v2_mount)
+	if (may_load_filter(plan) && plan->cgroup_path && *plan->cgroup_host->v2_mount) {
 		plan->device_filter = DEVICE_FILTER_V2;
+	} else if (may_load_filter(plan) && plan->cgroup_path && cgroup_on_v1(plan->cgroup_host, CGROUP_DEVICES)) {
+		const int r = devices_v1_check(&plan->device_policy, err);
+
+		if (r < 0)
+			return r;
+		plan->device_filter = DEVICE_FILTER_V1;
+		plan->controllers |= 1U << CGROUP_DEVICES;
+		plan->placed_late = true;
+	}
 	if (plan->device_filter == DEVICE_FILTER_NONE && plan_needs_device_filter(plan))
 		return no_filter(plan, err);
 	return 0;

@@ -141,6 +141,70 @@ def test_filter_goes_with_its_group():
     wait_for(lambda: not (mine & filters()) or len(filters()) <= len(before), "the program is gone")
 
 
+# ---- cgroup v1 alone ----
+
+def v1_alone():
+    """The words before a command that sees no cgroup2: in a mount namespace of its own."""
+    mounts = [entry[4] for entry in mountinfo() if entry[4] in ("cgroup", "cgroup2")]
+    if "cgroup" not in mounts or not os.path.exists("/sys/fs/cgroup/devices/devices.list"):
+        skip("needs the devices controller in a v1 hierarchy")
+    return ["unshare", "-m", "/bin/sh", "-c", "grep ' cgroup2 ' /proc/self/mounts | cut -d' ' -f2 | xargs -r umount -l; exec \"$@\"", "sh"]
+
+
+def v1_groups():
+    return {path for path, _, _ in os.walk("/sys/fs/cgroup/devices")}
+
+
+@test(root=True)
+def test_v1_alone():
+    before, words = v1_groups(), v1_alone()
+    script = "grep -q devices:/ /proc/self/cgroup || echo no group\n" + make("/dev/n", "1 3") + opens("/dev/n") + make("/dev/b", "7 0", "b")
+    script += opens(FUSE) + opens(FUSE, "<")
+    wanted = {"/dev/n": ["made", "opened"], "/dev/b": ["unmade"], FUSE: ["refused", "opened"]}
+    equal(said(host(["--cap-add", "MKNOD", "--device", FUSE + ":r"], script, words)), wanted, "usual rules and a letter")
+    wanted["/dev/b"] = ["made"]
+    equal(said(host(["--cap-add", "MKNOD", "--device", FUSE + ":r", "--device-cgroup-rule", "b 7:* m"], script, words)), wanted, "a rule")
+    equal(said(host(["--privileged", "--device", FUSE + ":r"], script, words)), wanted, "exceptions from allow")
+    shown = run([*words, binary(), "--userns-remap", dummy().name, "--dry-run", "--device", FUSE + ":r", tree(), "/bin/true"]).check(0).stdout
+    contains(shown, "device.filter: v1", "--dry-run")
+    remapped_ = run([*words, binary(), "--userns-remap", dummy().name, "--device", FUSE + ":r", tree(), "/bin/sh", "-c", opens(FUSE) + opens(FUSE, "<")])
+    equal(said(remapped_), {FUSE: ["refused", "opened"]}, "in a user namespace")
+    equal(v1_groups() - before - {"/sys/fs/cgroup/devices/nsrun"}, set(), "groups that stayed")
+
+
+@test(root=True)
+def test_v1_alone_exec():
+    words, name = v1_alone(), "devices-v1-%d" % os.getpid()
+    inside = 'nsrun=$1 root=$2 name=$3\n"$nsrun" -d --name $name --userns=host --cap-add MKNOD "$root" sleep 100 >&2 || exit 9\n'
+    inside += '"$nsrun" exec $name /bin/sh -c \'%s\'\n"$nsrun" rm -f $name >&2' % (make("/dev/f", FUSE_NUMBER) + make("/dev/z", "1 5") + opens("/dev/z"))
+    result = run([*words, "/bin/sh", "-c", inside, "sh", binary(), rootfs(private=True), name])
+    equal(said(result), {"/dev/f": ["unmade"], "/dev/z": ["made", "opened"]}, "exec")
+
+
+@test(root=True)
+def test_terminal_without_a_user_namespace():
+    with Pty([binary(), "--userns=host", "-t", rootfs(private=True), "/bin/sh", "-c", "echo to-console > /dev/console; tty; echo to-tty > /dev/tty"]) as terminal:
+        result = terminal.result(20)
+    equal((result.status, result.stdout.split()), (0, ["to-console", "/dev/pts/0", "to-tty"]), "terminal")
+
+
+@test(root=True)
+def test_no_descriptor_of_the_nodes_stays():
+    """Neither in the workload nor in the init of --init."""
+    name, pidfile = "devices-fds-%d" % os.getpid(), os.path.join(tmp("fds"), "pid")
+    remapped(["-d", "--name", name, "--init", "--pidfile", pidfile, "--device", FUSE], "sleep", "100").check(0)
+    try:
+        with open(pidfile) as file:
+            init = int(file.read())
+        wait_for(lambda: descendants(init), "the workload")
+        for pid in [init, *descendants(init)]:
+            for fd in os.listdir("/proc/%d/fd" % pid):
+                mode = os.stat("/proc/%d/fd/%s" % (pid, fd)).st_mode
+                check(not stat.S_ISDIR(mode), "process %d has %s open" % (pid, os.readlink("/proc/%d/fd/%s" % (pid, fd))))
+    finally:
+        nsrun(["rm", "-f", name])
+
+
 # ---- root, with a user namespace ----
 
 @test(root=True)
@@ -159,6 +223,9 @@ def test_nodes_of_the_container():
 
 @test(root=True)
 def test_given_devices_open():
+    # the usual ones stay what they are
+    equal(said(remapped(["--device", "/dev/zero:/dev/z:r"], "/bin/sh", "-c", opens("/dev/z") + opens("/dev/zero"))),
+          {"/dev/z": ["opened"], "/dev/zero": ["opened"]}, "a usual one by another name")
     equal(said(remapped(["--device", FUSE, "--device", LOOP], "/bin/sh", "-c", opens(FUSE) + opens(LOOP))),
           {FUSE: ["opened"], LOOP: ["opened"]}, "container root")
     # a user of the container: as mode and owner have it
@@ -290,7 +357,9 @@ def test_bad_input():
     place = rootfs(owner=dummy(), fresh=True)
     os.symlink("/proc/version", os.path.join(place, "trap"))
     refused(nsrun(["--userns-remap", dummy().name, "--device", FUSE + ":/trap", place, "/bin/true"]), "/trap", "[mount-target]")
-    refused(host(["--cgroupns=host", "--device", FUSE + ":/dev/f:q"], "true"), "--device")
+    # what is mounted below a shared volume would be on the host, too
+    shared = tmp("shared")
+    refused(host(["-v", shared + ":/v:rshared", "--device", FUSE + ":/v/fuse"], "true"), "/v/fuse", "[shared-below]")
 
 
 @test(root=True)

@@ -105,6 +105,9 @@ void launch_close_streams(struct launch *launch, bool ours, bool workloads);
 /* Does a path of the container, opened as `fd`, lead to what the kernel or nsrun itself has put there: procfs, sysfs, /dev, device nodes? */
 int launch_is_made_here(const struct launch *launch, int fd, const char *path, bool *ret, struct err *err);
 
+/* May something be mounted there? `said` begins the message. */
+int launch_check_place(const struct launch *launch, int target, const char *path, const char *said, struct err *err);
+
 /* A word for the observer about what this row chose ("bind instead of procfs"). */
 void launch_note(struct launch *launch, const char *fmt, ...) _printf_(2, 3);
 

@@ -32,15 +32,15 @@ STEP(CGROUP_CREATE, "cgroup.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup,
 STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits, runtime_cgroup_limits, NULL,
      NEEDS(STEP_CGROUP_CREATE), "openat write", "cgroups(7)",
      "Limits hold from the first instruction of init only if they are written before it is there. Removed with the group.")
+STEP(DEVICES_FILTER, "devices.filter", ROLE_RUNTIME, 0, STEP_ACTION, wants_device_filter, runtime_devices_filter, NULL,
+     NEEDS(STEP_CGROUP_CREATE), "bpf", "bpf(2)",
+     "Which device nodes the group may open and make; before anybody is in it. On cgroup v2 a program that the kernel asks, on v1 files of the devices controller; either goes with the group. Where a user namespace lets no node be made and no --device gives one, there is nothing to filter, and no row.")
 STEP(CGROUP_OPEN, "cgroup.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_v1_groups, runtime_cgroup_open, runtime_cgroup_close,
-     NEEDS(STEP_CGROUP_LIMITS), "openat", "cgroups(7)",
+     NEEDS(STEP_CGROUP_LIMITS, STEP_DEVICES_FILTER), "openat", "cgroups(7)",
      "The files by which init enters the v1 groups: the kernel asks for the rights of who opened them, which init will not have.")
 STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
      NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
      "--privileged, --security-opt writable-cgroups: container root may make groups below its own, move its processes there and limit them by the controllers that the host offers: the files that /sys/kernel/cgroup/delegate lists become its own. The limits of the group itself stay the host's.")
-STEP(DEVICES_FILTER, "devices.filter", ROLE_RUNTIME, 0, STEP_ACTION, wants_device_filter, runtime_devices_filter, NULL,
-     NEEDS(STEP_CGROUP_CREATE), "bpf", "bpf(2)",
-     "Which device nodes the group may open and make; before anybody is in it. On cgroup v2 a program that the kernel asks, and that goes with the group. Where a user namespace lets no node be made and no --device gives one, there is nothing to filter, and no row.")
 STEP(NAMESPACES_OPEN, "namespaces.open", ROLE_RUNTIME, 0, STEP_ACTION, plan_joins, runtime_namespaces_open, runtime_namespaces_close,
      NEEDS(STEP_NONE), "openat ioctl", "ioctl_ns(2)",
      "Namespaces to be joined are pinned as descriptors, each compared with the one that was checked: a number or path that means another one by now is noticed.")
