@@ -160,8 +160,12 @@ static bool same_of_any(const char *wanted, const char *text, const char *first_
 
 	if (several)
 		return words_come_first(wanted, text) || same_line(wanted, text);
-	return same_number(wanted, first_line, 1) || same_number(wanted, first_line, (uint64_t)sysconf(_SC_PAGESIZE)) ||
-	       words_come_first(wanted, text) || same_list(wanted, first_line) ||
+	/* "root invalid (...)" of cpuset.cpus.partition is a refusal, "50000 100000" of cpu.max is none. */
+	const bool number = is_none(wanted) || (*wanted >= '0' && *wanted <= '9');
+
+	return streq(wanted, first_line) || same_number(wanted, first_line, 1) ||
+	       (!streq(first_line, "0") && same_number(wanted, first_line, (uint64_t)sysconf(_SC_PAGESIZE))) ||
+	       (number && words_come_first(wanted, text)) || same_list(wanted, first_line) ||
 	       (strncmp(first_line, wanted, n) == 0 && first_line[n] == '.' &&
 		!first_line[n + 1 + strspn(first_line + n + 1, "0")]) ||
 	       (str_after(first_line, "default ") && streq(str_after(first_line, "default "), wanted));
