@@ -53,7 +53,8 @@ static struct groups no_groups(const struct cgroup_host *host, const char *path)
 
 /* ---- refusals ---- */
 
-static void around_has(const struct groups *g, const struct cgroup_setting *s, char *ret, size_t size)
+static void around_has(const struct groups *g, const struct cgroup_setting *s, const char *remedy, char *ret,
+		       size_t size)
 {
 	_cleanup_free_ char *text = NULL;
 	char name[96];
@@ -61,7 +62,7 @@ static void around_has(const struct groups *g, const struct cgroup_setting *s, c
 	/* v2's own list may be empty, what counts is the effective one. */
 	snprintf(name, sizeof(name), "../%s%s", s->file, s->v2 && s->controller == CGROUP_CPUSET ? ".effective" : "");
 	if (file_read_virtual_at(g->fds[hierarchy(s)], name, 65536, &text, NULL, NULL) == 0)
-		snprintf(ret, size, "; the group around it has %.*s", (int)strcspn(text, "\n"), text);
+		snprintf(ret, size, "; the group around it has %.*s%s", (int)strcspn(text, "\n"), text, remedy);
 }
 
 static void huge_page_sizes(char *ret, size_t size)
@@ -119,9 +120,10 @@ static void explain(const struct groups *g, const struct cgroup_setting *s, int 
 		snprintf(ret, size, "; there is no rdma device of that name (ls /sys/class/infiniband)");
 	else if (resource == CGROUP_NET_PRIORITY && error == ENODEV)
 		snprintf(ret, size, "; the host has no interface of that name");
-	else if (s->controller == CGROUP_CPUSET || resource == CGROUP_CPU_RT_RUNTIME ||
-		 resource == CGROUP_CPU_RT_PERIOD || (resource == CGROUP_CPU_QUOTA && !s->v2))
-		around_has(g, s, ret, size);
+	else if (s->controller == CGROUP_CPUSET || (resource == CGROUP_CPU_QUOTA && !s->v2))
+		around_has(g, s, "", ret, size);
+	else if (resource == CGROUP_CPU_RT_RUNTIME || resource == CGROUP_CPU_RT_PERIOD)
+		around_has(g, s, ": write what its containers need there first", ret, size);
 	else if (error == EBUSY && s->controller == CGROUP_MEMORY)
 		snprintf(ret, size, "; more than that is in use, and cannot be given back");
 }

@@ -88,8 +88,7 @@ static void kill_listed(int dirfd)
 		int fds[KILL_BATCH];
 		pid_t pids[KILL_BATCH];
 		const size_t n = open_some(&p, fds, pids);
-		const bool known =
-			n && file_read_virtual_at(dirfd, "cgroup.procs", PROCS_MAX, &after, NULL, NULL) == 0;
+		const bool known = n && file_read_virtual_at(dirfd, "cgroup.procs", PROCS_MAX, &after, NULL, NULL) == 0;
 
 		for (size_t i = 0; i < n; i++) {
 			if (known && procs_has(after, pids[i]))
@@ -108,7 +107,7 @@ struct way {
 	struct level {
 		size_t name;
 		long next;
-	} *levels;
+	} * levels;
 	size_t depth, room;
 };
 

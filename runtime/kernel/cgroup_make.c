@@ -38,6 +38,9 @@ static unsigned not_handed_down(int dir_fd, unsigned wanted)
 
 static int hand_down(int dir_fd, const char *dir, unsigned missing, struct err *err)
 {
+	static const char realtime[] = /* cgroup-v2.rst, CPU */
+		"; a kernel with CONFIG_RT_GROUP_SCHED refuses it while a realtime process is outside of the root group";
+
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
 		char word[32];
 
@@ -53,7 +56,8 @@ static int hand_down(int dir_fd, const char *dir, unsigned missing, struct err *
 				       : r == -EACCES || r == -EPERM	  ? ERR_ID_NOT_DELEGATED
 				       : r == -ENOENT || r == -EOPNOTSUPP ? ERR_ID_NO_CONTROLLER
 									  : ERR_ID_NONE,
-				       -r, "%s/cgroup.subtree_control: write %s", dir, word);
+				       -r, "%s/cgroup.subtree_control: write %s%s", dir, word,
+				       r == -EINVAL && c == CGROUP_CPU ? realtime : "");
 	}
 	return 0;
 }

@@ -63,10 +63,13 @@ static struct cgroup_resources list_of(const struct cgroup_value *values, size_t
 		assert_int_equal(cgroup_resources_add(arena, &r, &values[i], NULL), 0);
 	return r;
 }
-#define LIST(...)                                                 \
-	list_of((const struct cgroup_value[]){ __VA_ARGS__ },     \
+#define LIST(...)                                             \
+	list_of((const struct cgroup_value[]){ __VA_ARGS__ }, \
 		sizeof((const struct cgroup_value[]){ __VA_ARGS__ }) / sizeof(struct cgroup_value))
-#define N(r, n) { .resource = CGROUP_##r, .number = (n) }
+#define N(r, n)                                       \
+	{                                             \
+		.resource = CGROUP_##r, .number = (n) \
+	}
 
 static void end(void)
 {
@@ -116,7 +119,9 @@ static void test_every_resource(void **state)
 		{ { N(CPU_IDLE, 1) }, 1 },
 		{ { N(CPU_IDLE, 1), N(CPU_SHARES, 2048) }, 2 },
 		{ { { .resource = CGROUP_CPUSET_CPUS, .text = "0" } }, 1 },
-		{ { { .resource = CGROUP_CPUSET_CPUS, .text = "0,0-0" }, { .resource = CGROUP_CPUSET_MEMS, .text = "0" } }, 2 },
+		{ { { .resource = CGROUP_CPUSET_CPUS, .text = "0,0-0" },
+		    { .resource = CGROUP_CPUSET_MEMS, .text = "0" } },
+		  2 },
 		{ { N(PIDS_LIMIT, 33) }, 1 },
 		{ { N(PIDS_LIMIT, -1) }, 1 },
 		{ { N(IO_WEIGHT, 300) }, 1 },
@@ -138,7 +143,8 @@ static void test_every_resource(void **state)
 		struct err err = ERR_INIT;
 		char label[96];
 
-		if (cgroup_check_limits(&host, parent, &r, &err) < 0 || cgroup_apply_limits(&host, group, &r, &err) < 0) {
+		if (cgroup_check_limits(&host, parent, &r, &err) < 0 ||
+		    cgroup_apply_limits(&host, group, &r, &err) < 0) {
 			/* A test host may lack a controller, and a kernel a file: that, and nothing else. */
 			if (err.id != ERR_ID_NO_CONTROLLER && err.id != ERR_ID_V1_ONLY && err.id != ERR_ID_V2_ONLY &&
 			    err.id != ERR_ID_LIMIT_NO_FILE)
@@ -251,7 +257,8 @@ static pid_t user_of_memory(void)
 		if (cgroup_enter_v1(&host, group, tasks, NULL) < 0 ||
 		    (!cgroup_on_v1(&host, CGROUP_MEMORY) && file_write_at(AT_FDCWD, path, "0", NULL) < 0))
 			_exit(1);
-		char *p = mmap(NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		char *p =
+			mmap(NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 		if (p == MAP_FAILED || write(gate[1], "", 1) != 1)
 			_exit(1);
 		for (;;)
@@ -310,13 +317,15 @@ static void test_absent_things(void **state)
 		struct cgroup_value value;
 		const char *word;
 	} cases[] = {
-		{ { .resource = CGROUP_IO_READ_BPS, .number = 1 << 20, .major = 4000, .minor = 7 }, "no such block device" },
+		{ { .resource = CGROUP_IO_READ_BPS, .number = 1 << 20, .major = 4000, .minor = 7 },
+		  "no such block device" },
 		{ { .resource = CGROUP_CPUSET_CPUS, .text = "900" }, "the group around it has" },
 		{ { .resource = CGROUP_CPUSET_MEMS, .text = "60" }, "the group around it has" },
 		{ { .resource = CGROUP_HUGETLB_LIMIT, .text = "3MB", .number = 0 }, "huge pages" },
 		{ { .resource = CGROUP_UNIFIED, .text = "memory.nonsense", .value_text = "1" }, "no such file" },
 		{ { .resource = CGROUP_NET_PRIORITY, .text = "nonsense0", .number = 1 }, "no interface" },
 		{ { .resource = CGROUP_RDMA_HANDLES, .text = "nonsense0", .number = 1 }, "no rdma device" },
+		{ { .resource = CGROUP_CPU_RT_RUNTIME, .number = 1000 }, "the group around it has 0: write" },
 	};
 
 	(void)state;
@@ -335,6 +344,51 @@ static void test_absent_things(void **state)
 		assert_true(err.id == ERR_ID_LIMIT_NOT_APPLIED || err.id == ERR_ID_LIMIT_NO_FILE);
 		end();
 	}
+}
+
+/* Processors that the kernel has and the group around has not. v2 takes the list, and the group has what is around. */
+static void test_not_of_the_group_around(void **state)
+{
+	const struct cgroup_resources outer = LIST({ .resource = CGROUP_CPUSET_CPUS, .text = "0" });
+	const struct cgroup_resources inner = LIST({ .resource = CGROUP_CPUSET_CPUS, .text = "1" });
+	const struct cgroup_resources both = LIST({ .resource = CGROUP_CPUSET_CPUS, .text = "0-1" });
+	struct err err = ERR_INIT;
+	char inside[sizeof(group) + 8];
+
+	(void)state;
+	if (sysconf(_SC_NPROCESSORS_CONF) < 2) {
+		print_message("skipped: one processor\n");
+		skip();
+	}
+	must_apply(&outer);
+	snprintf(inside, sizeof(inside), "%s/in", group);
+	assert_true(cgroup_apply_limits(&host, inside, &inner, &err) < 0);
+	assert_int_equal(err.id, ERR_ID_LIMIT_NOT_APPLIED);
+	/* Some of what was asked for is not more than was asked for; v1 refuses it. */
+	if (!cgroup_on_v1(&host, CGROUP_CPUSET)) {
+		err = ERR_INIT;
+		if (cgroup_apply_limits(&host, inside, &both, &err) < 0)
+			fail_msg("%s", err.message);
+	}
+	end();
+}
+
+/* A weight for one disk needs a scheduler that knows weights; without one nothing is dropped in silence. */
+static void test_weight_of_a_disk(void **state)
+{
+	const struct cgroup_resources r =
+		LIST({ .resource = CGROUP_IO_WEIGHT_DEVICE, .number = 200, .major = disk_major, .minor = disk_minor });
+	struct err err = ERR_INIT;
+
+	(void)state;
+	if (!disk_major || cgroup_check_limits(&host, parent, &r, &err) < 0) {
+		print_message("skipped: no disk, or %s\n", err.message);
+		skip();
+	}
+	if (cgroup_apply_limits(&host, group, &r, &err) < 0 && !strstr(err.message, "by weight"))
+		fail_msg("%s (%s)", err.message, strerror(err.errnum));
+	print_message("%s\n", err.message);
+	end();
 }
 
 /* Controllers that no hierarchy here has, mounted as v1 where nobody else sees it. */
@@ -431,7 +485,8 @@ int main(void)
 		cmocka_unit_test(test_every_resource),	    cmocka_unit_test(test_memory_up_and_down),
 		cmocka_unit_test(test_cpu_changes),	    cmocka_unit_test(test_rollback),
 		cmocka_unit_test(test_check_before_update), cmocka_unit_test(test_no_group),
-		cmocka_unit_test(test_absent_things),	    cmocka_unit_test(test_network_v1),
+		cmocka_unit_test(test_absent_things),	    cmocka_unit_test(test_not_of_the_group_around),
+		cmocka_unit_test(test_weight_of_a_disk),    cmocka_unit_test(test_network_v1),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -183,7 +183,8 @@ static int procs(int wanted)
 /* O_DIRECT, past the page cache: a limit acts on each request. Says how many seconds it took, then waits for the end of standard input. */
 static int direct(const char *how, const char *path, size_t block, int count)
 {
-	const int writing = *how == 'w', fd = open(path, (writing ? O_WRONLY | O_CREAT : O_RDONLY) | O_DIRECT | O_CLOEXEC, 0600);
+	const int writing = *how == 'w',
+		  fd = open(path, (writing ? O_WRONLY | O_CREAT : O_RDONLY) | O_DIRECT | O_CLOEXEC, 0600);
 	char *p = anonymous(block < MIB ? MIB : block, 0);
 
 	if (fd < 0 || !p) {
@@ -193,7 +194,8 @@ static int direct(const char *how, const char *path, size_t block, int count)
 	memset(p, 'x', block);
 	const double begin = now();
 	for (int i = 0; i < count; i++) {
-		const ssize_t n = writing ? pwrite(fd, p, block, (off_t)((size_t)i * block)) : pread(fd, p, block, (off_t)((size_t)i * block));
+		const ssize_t n = writing ? pwrite(fd, p, block, (off_t)((size_t)i * block))
+					  : pread(fd, p, block, (off_t)((size_t)i * block));
 
 		if (n != (ssize_t)block) {
 			printf("%s: %s after %d\n", path, n < 0 ? strerrorname_np(errno) : "short", i);
