@@ -19,7 +19,7 @@ enum place_form {
 	PLACE_BEFORE, /* SRC:DST */
 	PLACE_DEVICE, /* PATH[:DST][:rwm]; PATH may have colons */
 	PLACE_MOUNT,  /* type=bind,source=SRC,... */
-	PLACE_RATE,   /* PATH:RATE: what stands before the last colon; MAJOR:MINOR:RATE and a number alone name no place */
+	PLACE_RATE, /* PATH:RATE: what stands before the last colon; MAJOR:MINOR:RATE and a number alone name no place */
 };
 
 static enum place_form place_form_of(const struct option_row *row)
