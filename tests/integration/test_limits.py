@@ -76,6 +76,115 @@ def test_memory_written():
         groups, ("memory.max", "memory.limit_in_bytes"), [str(64 << 20)]))
 
 
+def disk():
+    """MAJOR:MINOR of a whole disk of this host."""
+    for name in sorted(os.listdir("/sys/block")):
+        with open("/sys/block/%s/dev" % name) as file:
+            return file.read().strip()
+    skip("this host has no block device")
+
+
+def processors():
+    """A list of two processors, as it is said and as the kernel shows it; one where there is no second beside it."""
+    first, *rest = sorted(os.sched_getaffinity(0))
+    if first + 1 in rest:
+        return "%d,%d" % (first + 1, first), "%d-%d" % (first, first + 1)
+    return str(first), str(first)
+
+
+@generate
+def test_every_file():
+    """Each resource in the file of the hierarchy that this host has it in, v1 or v2, and the workload in that group."""
+    said, shown = processors()
+    device = disk()
+    cases = {
+        "-m 64m": [("memory.limit_in_bytes", "67108864", "memory.max", "67108864")],
+        "-m 64m --memory-swap 80m": [("memory.memsw.limit_in_bytes", "83886080", "memory.swap.max", "16777216")],
+        "-m 64m --memory-swap -1": [("memory.memsw.limit_in_bytes", "9223372036854771712", "memory.swap.max", "max")],
+        "--memory-reservation 32m": [("memory.soft_limit_in_bytes", "33554432", "memory.low", "33554432")],
+        "--cpu-shares 512": [("cpu.shares", "512", "cpu.weight", "59")],
+        "--cpu-shares 1024": [("cpu.shares", "1024", "cpu.weight", "100")],
+        "--cpus 0.5": [("cpu.cfs_quota_us", "50000", "cpu.max", "50000 100000"), ("cpu.cfs_period_us", "100000", "cpu.max", "50000 100000")],
+        "--cpuset-cpus " + said: [("cpuset.cpus", shown, "cpuset.cpus", shown)],
+        "--cpuset-mems 0": [("cpuset.mems", "0", "cpuset.mems", "0")],
+        "--pids-limit 77": [("pids.max", "77", "pids.max", "77")],
+        "--device-read-bps %s:1m" % device: [("blkio.throttle.read_bps_device", device + " 1048576", "io.max", device + " rbps=1048576 wbps=max riops=max wiops=max")],
+        "--device-write-iops %s:50 --device-write-bps %s:2m" % (device, device): [
+            ("blkio.throttle.write_iops_device", device + " 50", "io.max", device + " rbps=max wbps=2097152 riops=max wiops=50"),
+            ("blkio.throttle.write_bps_device", device + " 2097152", "io.max", device + " rbps=max wbps=2097152 riops=max wiops=50")],
+        "--io-weight 300": [("blkio.bfq.weight", "300", "io.weight", "default 2930")],
+        "--hugetlb 2m=4m": [("hugetlb.2MB.limit_in_bytes", "4194304", "hugetlb.2MB.max", "4194304")],
+        "--cgroup cgroup.max.depth=5": [("cgroup.max.depth", "5", "cgroup.max.depth", "5")],
+    }
+    def read(groups, name):
+        for group in groups:
+            if os.path.exists(os.path.join(group, name)):
+                with open(os.path.join(group, name)) as file:
+                    return group, file.read().strip()
+        return None, None
+    def one(options, files):
+        def look(groups, process):
+            for v1, v1_value, v2, v2_value in files:
+                group, got = read(groups, v1)
+                wanted = v1_value
+                if group is None or (v1 == v2 and os.path.exists(group + "/cgroup.type")):
+                    group, got = read(groups, v2)
+                    wanted = v2_value
+                if v2 == "memory.swap.max" and group is None:
+                    skip("this kernel does not count swap")
+                equal(got, wanted, "%s in %s" % (v1 if wanted == v1_value else v2, group))
+                inside = cgroup_pids(group) & set(descendants(process.pid))
+                check(len(inside) >= 1, "no process of the container is in %s" % group)
+        missing = refusal(options)
+        if missing:
+            skip(missing)
+        while_running(options.split(), look)
+    for options, files in cases.items():
+        yield options, lambda options=options, files=files: one(options, files)
+
+
+def refusal(options):
+    """Why this host cannot have the limit: only that a controller, or a file of the kernel's configuration, is missing."""
+    run_ = remapped(options, "/bin/true")
+    if run_.status == 125 and ("[no-controller]" in run_.stderr or "[limit-no-file]" in run_.stderr):
+        return run_.stderr.splitlines()[0]
+    run_.check(0)
+    return None
+
+
+def test_groups_of_v1_are_made_for_what_is_limited():
+    """One limit, one v1 hierarchy: others cost time, and a cpuset without processors takes no process."""
+    hierarchies = [path for path in cgroup_mounts() if os.path.exists(os.path.join(path, "tasks"))]
+    if not hierarchies:
+        skip("this host has no v1 hierarchy with controllers")
+    def look(groups, _process):
+        with_tasks = [group for group in groups if os.path.exists(group + "/tasks")]
+        check(all(os.path.exists(group + "/pids.max") for group in with_tasks), "groups of others: %r" % with_tasks)
+    while_running(["--pids-limit", "50"], look)
+
+
+def test_device_that_is_no_disk():
+    before = leftovers()
+    refused(remapped("--device-read-bps 4000:7:1m", "/bin/true"), "4000:7", "no block device 4000:7")
+    assert_clean(before)
+
+
+def test_processor_that_is_not_there():
+    before = leftovers()
+    run_ = remapped("--cpuset-cpus 4000", "/bin/true")
+    refused(run_, "cpuset", "4000")
+    assert_clean(before)
+
+
+def test_huge_pages_of_no_size():
+    before = leftovers()
+    run_ = remapped("--hugetlb 3m=0", "/bin/true")
+    if "[no-controller]" in run_.stderr:
+        skip(run_.stderr.splitlines()[0])
+    refused(run_, "hugetlb", "huge pages")
+    assert_clean(before)
+
+
 def test_swap_is_no_way_out():
     """Where memory.max bounds memory alone, swap would take the rest."""
     with open("/proc/swaps") as file:
