@@ -37,6 +37,7 @@ import collections
 import ctypes
 import errno
 import fcntl
+import importlib
 import os
 import pty
 import pwd
@@ -53,6 +54,7 @@ import tempfile
 import termios
 import time
 import traceback
+import types
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SLOW = float(os.environ.get("NSRUN_TEST_SLOW", "1"))
@@ -969,7 +971,35 @@ def _tests(module):
 
 def main(module_name="__main__"):
     """Runs the module's tests: [--list] [-k WORD]... [-x] and words that tests look up in `arguments`."""
-    module = sys.modules[module_name]
+    _main(lambda: [sys.modules[module_name]])
+
+
+def main_of_files(paths):
+    """The same for the tests of several files in one process, where starting another one is what costs most."""
+    def load():
+        for path in paths:
+            name = os.path.splitext(os.path.basename(path))[0]
+            sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+            try:
+                yield importlib.import_module(name)
+            except (Exception, SystemExit) as error:
+                yield _broken_module(path, error)
+    _main(load)
+
+
+def _broken_module(path, error):
+    """A module of one test, which fails: a file that cannot be read must not pass for one without tests."""
+    module = types.ModuleType(os.path.splitext(os.path.basename(path))[0])
+    module.__file__ = path
+
+    def test_import():
+        raise error if isinstance(error, Exception) else Failure(str(error))
+    test_import.__module__ = module.__name__
+    module.test_import = test_import
+    return module
+
+
+def _main(modules):
     words = sys.argv[1:]
     wanted, only_list, stop = [], False, False
     while words:
@@ -993,7 +1023,7 @@ def main(module_name="__main__"):
     _prepare()
     counts = collections.Counter()
     try:
-        for name, function, options in _tests(module):
+        for name, function, options in (each for module in modules() for each in _tests(module)):
             if wanted and not any(word in name for word in wanted):
                 continue
             if only_list:
@@ -1033,7 +1063,7 @@ __all__ = [
     "Exclusive", "Failure", "Pty", "ROOT", "Result", "SLOW", "Skip", "Snapshot", "TOP", "User", "alive",
     "arguments", "assert_clean", "base", "binary", "built", "cgroup_mounts", "cgroup_pids", "cgroups", "check",
     "contains", "descendants", "describe", "dummy", "environment", "equal", "fail", "generate", "install_probe",
-    "kill_tree", "leftovers", "main", "make_user", "mount", "mountinfo", "needs_program", "needs_root", "nsrun",
+    "kill_tree", "leftovers", "main", "main_of_files", "make_user", "mount", "mountinfo", "needs_program", "needs_root", "nsrun",
     "probe", "ranger", "reap", "remove_user", "rootfs", "run", "run_as", "runtime_dir", "single", "skip", "state",
     "state_roots", "test", "tmp", "umount", "user", "wait_for",
 ]

@@ -10,7 +10,9 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def helper():
-    """helper.c as a static program that every user may execute."""
+    """helper.c as a static program that every user may execute; NSRUN_HELPER is one where compiling takes long."""
+    if os.environ.get("NSRUN_HELPER"):
+        return os.environ["NSRUN_HELPER"]
     path = os.path.join(base(), "helper")
     if not os.path.exists(path):
         subprocess.run(["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-O1", "-static", "-o", path, os.path.join(_HERE, "helper.c")],

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+# vm: --numa --disk 512M
+# vm: --systemd --numa --disk 512M
 """The same limits as an ordinary user: in a group that root gave away, or, where systemd is PID 1, in a scope of the user's own manager."""
 import re
 import signal

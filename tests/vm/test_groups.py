@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# vm: --numa --disk 512M
 """Groups while containers live in them: pausing, changing, measuring, groups inside of groups, and what is left of them at the end."""
 import json
 import signal

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# vm: --numa --disk 512M
 """Limits of input and output, on a disk of their own: elapsed time by the guest's clock, and what the kernel's files hold."""
 from common import *
 

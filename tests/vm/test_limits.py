@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# vm: --numa --disk 512M
 """Limits as a pure cgroup v2 kernel holds them: memory, swap, tasks, processors, nodes, huge pages, files of the group."""
 import re
 
