@@ -117,7 +117,7 @@ def test_refused():
         assert_clean(before)
     for option in ("--device-read-bps", "--device-write-bps", "--device-read-iops", "--device-write-iops"):
         for value, *more in (("/dev/nonesuch:1m", "/dev/nonesuch"), ("/dev/null:1m", "/dev/null"), ("/etc:1m", "/etc"), ("250:77:1000", "250:77"),
-                             ("/dev/vda",), ("/dev/vda:",), ("/dev/vda:-1",), ("/dev/vda:99999999999999999999",), ("/dev/vda:x",), (":1m",), ("",)):
+                             ("/dev/vda",), ("/dev/vda:",), ("/dev/vda:-2",), ("/dev/vda:99999999999999999999",), ("/dev/vda:x",), (":1m",), ("",)):
             yield "%s=%s" % (option, value), lambda option=option, value=value, more=more: one(option, value, *more)
     for value in ("/dev/nonesuch:100", "/dev/null:100", "0", "9", "1001", "-1", "x", "/dev/vda:5000"):
         yield "--io-weight=%s" % value, lambda value=value: one("--io-weight", value)
