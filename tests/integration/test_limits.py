@@ -336,7 +336,7 @@ def ordinary_user_with_delegation():
                 skip("no hierarchy of this host can be delegated: %s" % result.stderr.splitlines()[0])
             result.check(137)
             contains(result.stderr, "--memory", "why it was killed")
-            script = "i=0; while [ $i -lt 40 ]; do sleep 1 & i=$((i + 1)); done; echo all"
+            script = "i=0; while [ $i -lt 40 ]; do sleep 100 & i=$((i + 1)); done; echo all"
             check("all" not in run([*words, *limited, "/bin/sh", "-c", script], env=environment(who)).stdout, "40 processes were made")
         finally:
             for group in groups:
