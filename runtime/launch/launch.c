@@ -28,8 +28,10 @@ static const struct step *last_row_of_child(const struct tape *tape, enum role *
 }
 
 /* Of the group that this launch has made, with a limit. */
-static uint64_t oom_kills(const struct plan *plan)
+static uint64_t oom_kills(const struct plan *plan, struct oom_watch *watch, int signal)
 {
+	if (watch && watch->host)
+		return oom_watch_kills(watch, signal == SIGKILL);
 	return (plan->controllers & 1U << CGROUP_MEMORY) && plan->cgroup_path && !plan->enter
 		       ? cgroup_oom_kills(plan->cgroup_host, plan->cgroup_path)
 		       : 0;
@@ -63,7 +65,7 @@ static int explain_end_of_child(struct launch *launch, struct err *err)
 	if (info.si_code == CLD_EXITED)
 		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
 			    "%s ended with status %d before it executed the workload", role_name(role), info.si_status);
-	else if (info.si_status == SIGKILL && oom_kills(launch->plan) > 0)
+	else if (info.si_status == SIGKILL && oom_kills(launch->plan, NULL, SIGKILL) > 0)
 		r = err_set(err, ERR_PEER, ERR_ID_MEMORY_TOO_SMALL, ESRCH,
 			    "%s was killed at the limit of --memory before it executed the workload", role_name(role));
 	else
@@ -159,6 +161,9 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		pidref_close(&launch->init); /* it stays: nothing to kill, and whoever reaps orphans here reaps it */
 		return 0;
 	}
+	_cleanup_(oom_watch_close) struct oom_watch oom = OOM_WATCH_NONE;
+	if (wants_scope(plan) && (plan->controllers & 1U << CGROUP_MEMORY))
+		oom_watch_open(&oom, plan->cgroup_host, plan->cgroup_path);
 	const struct supervision supervision = {
 		.init = &launch->init,
 		.signals = signals,
@@ -173,6 +178,7 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		.server = launch->server,
 		.terminal_saved = plan->terminal && !plan->keeper ? &launch->terminal_saved : NULL,
 		.reaper = plan->reaper,
+		.oom = oom.host ? &oom : NULL,
 	};
 	struct supervised end = { 0 };
 	r = supervise(&supervision, &end, err);
@@ -184,7 +190,7 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		log_writer_end(launch->log, ret->log_error, sizeof(ret->log_error));
 	ret->server = TAKE_PTR(launch->server);
 	pidref_close(&launch->init); /* reaped: nothing to kill any more */
-	ret->oom_kills = oom_kills(plan);
+	ret->oom_kills = oom_kills(plan, &oom, end.signal);
 	return 0;
 }
 
