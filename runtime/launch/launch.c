@@ -177,6 +177,9 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		pidref_close(&launch->init); /* it stays: nothing to kill, and whoever reaps orphans here reaps it */
 		return 0;
 	}
+	_cleanup_(oom_watch_close) struct oom_watch oom = OOM_WATCH_NONE;
+	if (wants_scope(plan) && (plan->controllers & 1U << CGROUP_MEMORY))
+		oom_watch_open(&oom, plan->cgroup_host, plan->cgroup_path);
 	const struct supervision supervision = {
 		.init = &launch->init,
 		.signals = signals,
@@ -191,6 +194,7 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		.server = launch->server,
 		.terminal_saved = plan->terminal && !plan->keeper ? &launch->terminal_saved : NULL,
 		.reaper = plan->reaper,
+		.oom = oom.host ? &oom : NULL,
 	};
 	struct supervised end = { 0 };
 	r = supervise(&supervision, &end, err);
@@ -203,6 +207,8 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 	ret->server = TAKE_PTR(launch->server);
 	pidref_close(&launch->init); /* reaped: nothing to kill any more */
 	read_events(launch, ret);
+	if (oom.host) /* systemd may have removed the group first */
+		ret->events.oom_kills = oom_watch_kills(&oom, end.signal == SIGKILL);
 	return 0;
 }
 

@@ -86,6 +86,15 @@ static int take_end(struct relay *r, struct supervised *ret, struct err *err)
 	return 0;
 }
 
+/* The file of a group that is gone is ready for ever. */
+static void look_at_oom(struct relay *r)
+{
+	if (r->oom.fd < 0 || oom_watch_look(r->s->oom))
+		return;
+	relay_watch_port(r, &r->oom, 0, NULL);
+	r->oom.fd = FD_NONE;
+}
+
 static int wait_for_events(struct relay *r, struct epoll_event *events, int size, struct err *err)
 {
 	bool ready = false;
@@ -95,6 +104,8 @@ static int wait_for_events(struct relay *r, struct epoll_event *events, int size
 
 	if (e == 0)
 		e = relay_watch_port(r, &r->signals, EPOLLIN, err);
+	if (e == 0 && r->oom.fd >= 0)
+		e = relay_watch_port(r, &r->oom, EPOLLPRI, err);
 	if (e == 0)
 		e = relay_watch(r, &ready, err);
 	if (e < 0)
@@ -118,6 +129,8 @@ static int loop(struct relay *r, struct supervised *ret, struct err *err)
 
 			if (port == &r->init)
 				e = take_end(r, ret, err);
+			else if (port == &r->oom)
+				look_at_oom(r);
 			else if (port == &r->signals)
 				read_signals(r);
 			else
@@ -150,6 +163,7 @@ int supervise(const struct supervision *s, struct supervised *ret, struct err *e
 		r->flows[i].source.fd = r->flows[i].sink.fd = FD_NONE;
 	r->init.fd = s->init->fd;
 	r->signals.fd = s->signals->fd;
+	r->oom.fd = s->oom ? s->oom->fd : FD_NONE;
 	r->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (r->epoll < 0)
 		return err_system(err, "epoll_create1");

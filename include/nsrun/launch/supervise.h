@@ -6,6 +6,7 @@
 #include <nsrun/base/pidref.h>
 #include <nsrun/launch/control_server.h>
 #include <nsrun/launch/log_file.h>
+#include <nsrun/launch/oom_watch.h>
 #include <nsrun/launch/signals.h>
 
 #include <termios.h>
@@ -23,6 +24,7 @@ struct supervision {
 	bool reaper;			      /* init is reaper_run(): it stops and continues the others itself */
 	struct log_writer *log;		      /* NULL: none, as the next */
 	struct control_server *server;
+	struct oom_watch *oom; /* NULL: nobody else removes the group */
 };
 
 struct supervised {
