@@ -12,6 +12,7 @@
 
 #include <nsrun/kernel/cgroup.h>
 #include <nsrun/kernel/devices.h>
+#include <nsrun/plan/devices.h>
 
 #include <fcntl.h>
 #include <string.h>
@@ -261,6 +262,36 @@ static void rules_are_parsed(void **state)
 			fail_msg("\"%s\" was taken", bad[i]);
 		assert_int_equal(err.kind, ERR_INPUT);
 		assert_int_equal(rule.major, 77);
+	}
+}
+
+/* PATH may have colons: what is said of it stands at the end. */
+static void words_are_split_from_the_end(void **state)
+{
+	static const struct {
+		const char *text, *path, *target, *access;
+	} cases[] = {
+		{ "/dev/x", "/dev/x", "", "" },
+		{ "/dev/x:r", "/dev/x", "", "r" },
+		{ "/dev/x:/dev/y", "/dev/x", "/dev/y", "" },
+		{ "/dev/x:/dev/y:rwm", "/dev/x", "/dev/y", "rwm" },
+		{ "/dev/pci-0:1:2", "/dev/pci-0:1:2", "", "" },
+		{ "/dev/pci-0:1:2:/dev/y:m", "/dev/pci-0:1:2", "/dev/y", "m" },
+		{ "/dev/x:", "/dev/x:", "", "" },
+		{ "/dev/x:rx", "/dev/x:rx", "", "" },
+		{ ":/dev/y", "", "/dev/y", "" },
+		{ "", "", "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct device_words words;
+
+		device_words_split(cases[i].text, &words);
+		assert_int_equal(words.path, strlen(cases[i].path));
+		assert_int_equal(words.target_length, strlen(cases[i].target));
+		assert_memory_equal(words.target ? words.target : "", cases[i].target, words.target_length);
+		assert_string_equal(words.access ? words.access : "", cases[i].access);
 	}
 }
 
@@ -598,6 +629,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules_are_parsed),
+		cmocka_unit_test(words_are_split_from_the_end),
 		cmocka_unit_test(lists_are_merged),
 		cmocka_unit_test(random_lists_mean_what_they_say),
 		cmocka_unit_test(long_lists_have_a_limit),
