@@ -227,7 +227,7 @@ static const struct cgroup_setting *first_dropped(const struct cgroup_setting *l
 static int write_settings(const struct groups *g, const struct cgroup_setting *list, size_t n,
 			  uint8_t progress[CGROUP_SETTINGS_MAX], struct err *err)
 {
-	int errors[CGROUP_SETTINGS_MAX];
+	int errors[CGROUP_SETTINGS_MAX] = { 0 };
 	bool again = true;
 
 	memset(progress, WAITING, n);
@@ -459,8 +459,10 @@ static int list_changes(const struct cgroup_host *host, const struct cgroup_reso
 	struct cgroup_setting *old = arena_array(arena, CGROUP_SETTINGS_MAX, sizeof(*old));
 	struct cgroup_resources after = { 0 };
 	size_t n = 0, n_old = 0, kept = 0;
-	int r = old ? 0 : err_oom(err);
+	int r = 0;
 
+	if (!old)
+		return err_oom(err);
 	for (size_t i = 0; r == 0 && i < before->n; i++)
 		r = cgroup_resources_add(arena, &after, &before->values[i], err);
 	for (size_t i = 0; r == 0 && i < changes->n; i++)
@@ -487,7 +489,7 @@ int cgroup_update_limits(const struct cgroup_host *host, const char *path, const
 	struct cgroup_setting *list = arena ? arena_array(arena, 2 * CGROUP_SETTINGS_MAX, sizeof(*list)) : NULL;
 	struct cgroup_setting *old = list ? list + CGROUP_SETTINGS_MAX : NULL;
 	uint8_t progress[CGROUP_SETTINGS_MAX] = { 0 };
-	size_t n;
+	size_t n = 0;
 	int r;
 
 	if (!list)

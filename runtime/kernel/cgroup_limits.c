@@ -81,13 +81,21 @@ static void wanted_by(const struct cgroup_resources *resources, enum cgroup_ctl 
 	snprintf(ret, size, "limit");
 }
 
-static int refuse_delegation(const char *path, const char *name, const char *label, int error, struct err *err)
+static int refuse_delegation(const char *path, enum cgroup_ctl controller, const char *label, int error,
+			     struct err *err)
 {
+	const char *name = cgroup_controller_name(controller);
+	/* systemd.resource-control(5), Delegate=: of the controllers that limit, these. */
+	const bool by_systemd = controller == CGROUP_CPU || controller == CGROUP_CPUSET ||
+				controller == CGROUP_MEMORY || controller == CGROUP_IO || controller == CGROUP_PIDS;
+
 	if (error == EROFS)
 		return err_set(err, ERR_SYSTEM, ERR_ID_CGROUP_READONLY, error, "%s: %s", path, label);
 	return err_set(err, ERR_SYSTEM, ERR_ID_NOT_DELEGATED, error,
-		       "%s: %s: the %s controller is not delegated to this user: Delegate=%s is missing", path, label,
-		       name, name);
+		       "%s: %s: the %s controller is not delegated to this user: %s%s", path, label, name,
+		       by_systemd ? "Delegate= of user@.service lacks "
+				  : "only root has it, systemd does not delegate ",
+		       name);
 }
 
 /* Is `word` in a file of controller names, which are separated by spaces? */
@@ -125,7 +133,7 @@ static int check_v2(const struct cgroup_host *host, const char *parent, enum cgr
 	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", dir);
 	if (faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0)
 		return 0;
-	return refuse_delegation(file, name, label, errno, err);
+	return refuse_delegation(file, controller, label, errno, err);
 }
 
 static int check_controller(const struct cgroup_host *host, const char *parent,
