@@ -108,7 +108,7 @@ const struct option_row option_rows[] = {
 
 	BUILT(LIMITS, "memory", 'm', "SIZE", STRING, REQUEST(memory), "bytes of memory; suffixes k m g t", "-m 512m"),
 	BUILT(LIMITS, "memory-reservation", 0, "SIZE", STRING, REQUEST(memory_reservation),
-	      "memory that is reclaimed from others first", "--memory-reservation 256m"),
+	      "memory that reclaim spares as long as it can", "--memory-reservation 256m"),
 	BUILT(LIMITS, "memory-swap", 0, "SIZE", STRING, REQUEST(memory_swap),
 	      "memory and swap together (default: no swap beside --memory)", "-m 512m --memory-swap 1g"),
 	BUILT(LIMITS, "pids-limit", 0, "COUNT", STRING, REQUEST(pids_limit), "number of processes and threads",
@@ -134,7 +134,7 @@ const struct option_row option_rows[] = {
 	      "--hugetlb 2m=64m"),
 	BUILT(LIMITS, "oom-score-adj", 0, "NUMBER", STRING, REQUEST(oom_score_adj),
 	      "-1000 to 1000: how soon the kernel kills it for want of memory", "--oom-score-adj 500"),
-	BUILT(LIMITS, "cgroup", 0, "KEY=VALUE", LIST, REQUEST(cgroup), "any file of the group of cgroup v2",
+	BUILT(LIMITS, "cgroup", 0, "KEY=VALUE", LIST, REQUEST(cgroup), "a limit by its file of cgroup v2, whatever it is",
 	      "--cgroup memory.high=256m"),
 	BUILT(LIMITS, "cgroup-parent", 0, "PATH", STRING, REQUEST(cgroup_parent),
 	      "make the group below PATH, not below nsrun's own", "--cgroup-parent /jobs"),
