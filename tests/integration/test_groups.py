@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-import signal
+import re
 import subprocess
 import time
 
@@ -166,6 +166,50 @@ def parents_of_ordinary_users():
         refused(nsrun(["--cgroup-parent", "jobs", tree_, "/bin/true"], user=who), "--cgroup-parent jobs", "[no-delegation]")
     for who in (ranger, single):
         yield who.__name__, lambda who=who: one(who())
+
+
+# ---- no internal processes ----
+
+def v2_only():
+    """A controller that v2 has here and is in a limit's option: (words, controller)."""
+    with open(os.path.join(v2(), "cgroup.controllers")) as file:
+        offered = file.read().split()
+    for words, controller in ((["--pids-limit", "50"], "pids"), (["--hugetlb", "2m=2m"], "hugetlb")):
+        if controller in offered and nsrun(["--help"]).stdout.find(words[0]) >= 0:
+            return words, controller
+    skip("cgroup2 has no controller of a limit here")
+
+
+@generate(root=True)
+def busy_parents():
+    """A parent that holds processes cannot give controllers to the group of a container: said before anything is made, with the way out; which works."""
+    def one(who):
+        words, controller = v2_only()
+        tree_ = tree() if who is None else install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
+        with open(os.path.join(v2(), "cgroup.subtree_control"), "w") as file:
+            file.write("+" + controller)
+        with parent() as name:
+            group = os.path.join(v2(), name)
+            os.mkdir(group)
+            if who:
+                for file in ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"):
+                    os.chown(os.path.join(group, file), who.uid, who.gid)
+            before = leftovers()
+            drop = "setpriv --reuid %d --regid %d --clear-groups" % (who.uid, who.gid) if who else ""
+            options = words if who else ["--userns-remap", dummy().name, "--cgroup-parent", "/" + name, *words]
+            command = [binary(), *options, tree_, "/bin/echo", "ran"]
+            enter = 'echo $$ > "$0"/cgroup.procs; %s; exec %s "$@"'
+            result = run(["/bin/sh", "-c", enter % ("true", drop), group, *command], env=environment(who))
+            # nsrun itself is the process that stands in the way: named, as is the group
+            refused(result, "[cgroup-busy]", group, words[0], "holds processes itself", "/init")
+            check(re.search(r"holds processes itself \(\d+ \S+", result.stderr), "no process is named: %s" % result.stderr)
+            assert_clean(before)
+            move = 'mkdir "$0"/init && for p in $(cat "$0"/cgroup.procs); do echo $p > "$0"/init/cgroup.procs; done'
+            done = run(["/bin/sh", "-c", 'echo $$ > "$0"/cgroup.procs; %s sh -c \'%s\' "$0"; %s; exec %s "$@"' % (drop, move, "true", drop), group, *command],
+                       env=environment(who))
+            done.check(0, "ran")
+    for who in (None, ranger, single):
+        yield who.__name__ if who else "root", lambda who=who: one(who() if who else None)
 
 
 # ---- recovery ----

@@ -89,6 +89,8 @@ int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd
 int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err);
 /* Can the v2 group at this full path give controllers to groups below it that then take processes? */
 bool cgroup_may_hand_down_v2(const char *dir);
+/* ERR_ID_CGROUP_BUSY: it cannot, for these processes, and `what` (an option) needs it. */
+int cgroup_err_busy(const char *dir, const char *what, struct err *err);
 /* Hands all controllers down to the v2 group `path`, as far as those around it are ours and offer them: the group can be used without, and what a limit
  * needs cgroup_apply_limits() sees to. */
 void cgroup_offer_controllers_v2(const struct cgroup_host *host, const char *path);
