@@ -316,6 +316,53 @@ def writable():
     yield "nothing beside it", outside
 
 
+@generate(root=True)
+def writable_by_ordinary_users():
+    """Groups of its own, also given to other ids of its map and closed by their modes, and nothing stays; limits only where the kernel keeps them from
+    container root, who owns the files of an ordinary user's group."""
+    def one(who, script, wanted):
+        tree_ = install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
+        with delegated(who) as (name, words):
+            def launch(*options):
+                return run([*words, *WRITABLE, *options, tree_, "/bin/sh", "-c", "cd /sys/fs/cgroup; " + script], env=environment(who))
+            launch().check(0, wanted)
+            equal(os.listdir(os.path.join(v2(), name, "nsrun")) and
+                  [entry for entry in os.listdir(os.path.join(v2(), name, "nsrun")) if os.path.isdir(os.path.join(v2(), name, "nsrun", entry))],
+                  [], "groups that stayed")
+            process = subprocess.Popen([*words, *WRITABLE, tree_, "/bin/sh", "-c", "cd /sys/fs/cgroup; " + script + "; echo up; exec sleep 100"],
+                                       env=environment(who), cwd=base(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            for line in process.stdout:
+                if line == b"up\n":
+                    break
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            run([*words, "gc"], env=environment(who)).check(0)
+            equal([entry for entry in os.listdir(os.path.join(v2(), name, "nsrun")) if os.path.isdir(os.path.join(v2(), name, "nsrun", entry))],
+                  [], "groups that gc left")
+    make = "mkdir a a/b a/b/c && sleep 100 & sleep 0.2; mkdir -p a/b/d; echo $! > a/b/d/cgroup.procs; "
+    for who in (ranger, single):
+        yield who.__name__ + " plain", lambda who=who: one(who(), make + "echo made", "made")
+        yield who.__name__ + " modes", lambda who=who: one(who(), make + "chmod 0 a/b/d a/b a; echo made", "made")
+    yield "ranger owners", lambda: one(ranger(), make + "chown 1000:1000 a a/b a/b/d && echo made", "made")
+
+    def limits_hold():
+        words, controller = v2_only()
+        with open(os.path.join(v2(), "cgroup.subtree_control"), "w") as file:
+            file.write("+" + controller)
+        keeps = any("nsdelegate" in entry[6].split(",") for entry in mountinfo() if entry[4] == "cgroup2")
+        who = ranger()
+        tree_ = install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
+        with delegated(who) as (name, enter):
+            result = run([*enter, *WRITABLE, *words, tree_, "/bin/sh", "-c",
+                          "cd /sys/fs/cgroup; (echo max > pids.max) 2>/dev/null; cat pids.max"], env=environment(who))
+            if keeps:
+                result.check(0, words[1])
+            else:
+                refused(result, "writable-cgroups", "nsdelegate", "[nsdelegate]")
+    yield "limits hold", limits_hold
+
+
 # ---- removal ----
 
 def sub_groups(script, options="", **how):

@@ -251,3 +251,6 @@ ERR_ID(CGROUP_MANAGER, "cgroup-manager",
 ERR_ID(CGROUP_PARENT_OUTSIDE, "cgroup-parent-outside",
        "name a group below the one that is yours, or, without a leading slash, one below nsrun's own there; a group elsewhere has to be given away by root: the directory, "
        "cgroup.procs, cgroup.subtree_control and cgroup.threads of it and of the group around both (cgroups(7), delegation)")
+ERR_ID(NSDELEGATE, "nsdelegate",
+       "as root: mount -o remount,nsdelegate, with the path that is named (systemd mounts it so): then the kernel keeps the limits of a cgroup namespace's root from who is in "
+       "it (cgroups(7)); or leave the limits or the option away")

@@ -36,6 +36,7 @@ struct cgroup_host {
 	const char *v2_mount; /* "" where no cgroup2 is mounted */
 	/* This process' group, relative to v2_mount, "/" first; "" when that mount shows another part of the tree. */
 	const char *v2_self;
+	bool v2_nsdelegate; /* cgroups(7): who is in a cgroup namespace cannot write the limits of its root, whoever owns the files */
 	/* Offered by the v2 hierarchy at its root: a v1 mount takes a controller away. */
 	bool v2_controller[CGROUP_CONTROLLER_COUNT];
 	/* "" where the controller has no v1 hierarchy. Two controllers may share one (cpu and cpuacct). */
