@@ -73,6 +73,7 @@ static int parse_mount_line(struct arena *arena, char *line, struct cgroup_host 
 		if (host->v2_mount[0])
 			return 0;
 		roots->v2 = mount.root;
+		host->v2_nsdelegate = list_has(mount.super_options, "nsdelegate");
 		return copy_path(arena, &host->v2_mount, mount.target, err);
 	}
 	if (!streq(mount.type, "cgroup"))

@@ -41,6 +41,34 @@ bool cgroup_may_hand_down_v2(const char *dir)
 	return file_read_virtual_at(AT_FDCWD, file, PROCS_MAX, &procs, NULL, NULL) == 0 && !procs[0];
 }
 
+#define BUSY_NAMED 3 /* processes that the message names */
+
+int cgroup_err_busy(const char *dir, const char *what, struct err *err)
+{
+	_cleanup_free_ char *procs = NULL;
+	char file[2 * CGROUP_PATH_MAX + 32], named[BUSY_NAMED * 48] = "";
+	char *save = NULL;
+	size_t n = 0, used = 0;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", dir);
+	(void)file_read_virtual_at(AT_FDCWD, file, PROCS_MAX, &procs, NULL, NULL);
+	for (char *line = procs ? strtok_r(procs, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+		_cleanup_free_ char *comm = NULL;
+
+		if (n++ >= BUSY_NAMED)
+			continue;
+		snprintf(file, sizeof(file), "/proc/%s/comm", line);
+		if (file_read_virtual_at(AT_FDCWD, file, 64, &comm, NULL, NULL) == 0)
+			comm[strcspn(comm, "\n")] = '\0';
+		used += (size_t)snprintf(named + used, sizeof(named) - used, "%s%.10s %.16s", used ? ", " : "", line,
+					 comm ?: "");
+		if (used >= sizeof(named))
+			used = sizeof(named) - 1;
+	}
+	return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_BUSY, EBUSY, "%s: %s: it holds processes itself (%s%s)", dir, what,
+		       named, n > BUSY_NAMED ? ", ..." : "");
+}
+
 static void hand_down_all(const char *dir)
 {
 	_cleanup_free_ char *offered = NULL, *given = NULL;

@@ -123,14 +123,19 @@ static int check_v2(const struct cgroup_host *host, const char *parent, enum cgr
 	size_t mount_len = strlen(host->v2_mount);
 
 	nearest_existing(host->v2_mount, parent, dir, sizeof(dir));
-	while (!file_lists(dir, "cgroup.controllers", name)) {
+	for (;;) {
+		snprintf(file, sizeof(file), "%s/cgroup.subtree_control", dir);
+		if (!file_lists(dir, "cgroup.subtree_control", name) &&
+		    faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0 && !cgroup_may_hand_down_v2(dir))
+			return cgroup_err_busy(dir, label, err);
+		if (file_lists(dir, "cgroup.controllers", name))
+			break;
 		if (strlen(dir) <= mount_len)
 			return cgroup_missing_controller(host, controller, label, err);
 		*strrchr(dir, '/') = '\0';
 	}
 	if (file_lists(dir, "cgroup.subtree_control", name))
 		return 0;
-	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", dir);
 	if (faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0)
 		return 0;
 	return refuse_delegation(file, controller, label, errno, err);

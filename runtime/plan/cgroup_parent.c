@@ -92,19 +92,36 @@ int plan_choose_cgroup_parent(const struct cgroup_host *host, const char *path, 
 	return 0;
 }
 
+/* Are there limits in files of the v2 group that belong to who is root in the container? */
+static bool limits_are_its_own(const struct plan *plan)
+{
+	for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+		if ((plan->controllers & 1U << c) && !cgroup_on_v1(plan->cgroup_host, c))
+			return plan->caller_uid != 0 || !plan_has_userns(plan);
+	return false;
+}
+
 int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
 {
-	static const char option[] = "--security-opt writable-cgroups";
+	const char *option = plan->privileged ? "--privileged" : "--security-opt writable-cgroups";
 
-	if (!plan->cgroup_writable || plan->privileged || plan->enter)
+	if (!plan->cgroup_writable || plan->enter || (plan->privileged && !plan->cgroup_path))
 		return 0;
-	if (!*plan->cgroup_host->v2_mount)
-		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
-			       "%s: no cgroup2 is mounted, and groups of version 1 cannot be given away safely",
-			       option);
 	/* OCI config-linux.md, "Cgroup ownership": with another one than its own it would see, and write, what is not the container's. */
-	if (!plan_owns_ns(plan, NS_CGROUP))
+	if (!plan->privileged && !plan_owns_ns(plan, NS_CGROUP))
 		return err_input(err, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",
 				 option);
-	return 0;
+	if (!*plan->cgroup_host->v2_mount)
+		return plan->privileged ? 0 :
+					  err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
+						  "%s: no cgroup2 is mounted, and groups of version 1 cannot be given "
+						  "away safely",
+						  option);
+	/* Real root with all capabilities has other ways. */
+	if (plan->cgroup_host->v2_nsdelegate || !limits_are_its_own(plan) ||
+	    (plan->privileged && plan->caller_uid == 0))
+		return 0;
+	return err_set(err, ERR_REFUSED, ERR_ID_NSDELEGATE, EPERM,
+		       "%s: container root could lift its own limits: %s is mounted without nsdelegate", option,
+		       plan->cgroup_host->v2_mount);
 }

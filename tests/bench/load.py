@@ -111,7 +111,7 @@ def limits(bench, args, gates):
         quiet(with_ if i % 2 else without)
         times[i % 2 == 1].append(time.monotonic() - begin)
     idle = (statistics.median(times[True]) - statistics.median(times[False])) * 1e6
-    gates.check("limits-idle-us", idle, "and %.0f where nothing ran before", 1000, " us")
+    gates.check("limits-idle-us", idle, "the same after %g s without any work: %%.0f" % IDLE_SECONDS, 1000, " us")
 
 
 def smallest(bench, args, gates):

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-import signal
+import re
 import subprocess
 import time
 
@@ -168,6 +168,50 @@ def parents_of_ordinary_users():
         yield who.__name__, lambda who=who: one(who())
 
 
+# ---- no internal processes ----
+
+def v2_only():
+    """A controller that v2 has here and is in a limit's option: (words, controller)."""
+    with open(os.path.join(v2(), "cgroup.controllers")) as file:
+        offered = file.read().split()
+    for words, controller in ((["--pids-limit", "50"], "pids"), (["--hugetlb", "2m=2m"], "hugetlb")):
+        if controller in offered and nsrun(["--help"]).stdout.find(words[0]) >= 0:
+            return words, controller
+    skip("cgroup2 has no controller of a limit here")
+
+
+@generate(root=True)
+def busy_parents():
+    """A parent that holds processes cannot give controllers to the group of a container: said before anything is made, with the way out; which works."""
+    def one(who):
+        words, controller = v2_only()
+        tree_ = tree() if who is None else install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
+        with open(os.path.join(v2(), "cgroup.subtree_control"), "w") as file:
+            file.write("+" + controller)
+        with parent() as name:
+            group = os.path.join(v2(), name)
+            os.mkdir(group)
+            if who:
+                for file in ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"):
+                    os.chown(os.path.join(group, file), who.uid, who.gid)
+            before = leftovers()
+            drop = "setpriv --reuid %d --regid %d --clear-groups" % (who.uid, who.gid) if who else ""
+            options = words if who else ["--userns-remap", dummy().name, "--cgroup-parent", "/" + name, *words]
+            command = [binary(), *options, tree_, "/bin/echo", "ran"]
+            enter = 'echo $$ > "$0"/cgroup.procs; %s; exec %s "$@"'
+            result = run(["/bin/sh", "-c", enter % ("true", drop), group, *command], env=environment(who))
+            # nsrun itself is the process that stands in the way: named, as is the group
+            refused(result, "[cgroup-busy]", group, words[0], "holds processes itself", "/init")
+            check(re.search(r"holds processes itself \(\d+ \S+", result.stderr), "no process is named: %s" % result.stderr)
+            assert_clean(before)
+            move = 'mkdir "$0"/init && for p in $(cat "$0"/cgroup.procs); do echo $p > "$0"/init/cgroup.procs; done'
+            done = run(["/bin/sh", "-c", 'echo $$ > "$0"/cgroup.procs; %s sh -c \'%s\' "$0"; %s; exec %s "$@"' % (drop, move, "true", drop), group, *command],
+                       env=environment(who))
+            done.check(0, "ran")
+    for who in (None, ranger, single):
+        yield who.__name__ if who else "root", lambda who=who: one(who() if who else None)
+
+
 # ---- recovery ----
 
 @generate(root=True)
@@ -270,6 +314,53 @@ def writable():
                   "groups of others are seen")
             equal(len(cgroup_pids(group)), 1, "processes of the other one")
     yield "nothing beside it", outside
+
+
+@generate(root=True)
+def writable_by_ordinary_users():
+    """Groups of its own, also given to other ids of its map and closed by their modes, and nothing stays; limits only where the kernel keeps them from
+    container root, who owns the files of an ordinary user's group."""
+    def one(who, script, wanted):
+        tree_ = install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
+        with delegated(who) as (name, words):
+            def launch(*options):
+                return run([*words, *WRITABLE, *options, tree_, "/bin/sh", "-c", "cd /sys/fs/cgroup; " + script], env=environment(who))
+            launch().check(0, wanted)
+            equal(os.listdir(os.path.join(v2(), name, "nsrun")) and
+                  [entry for entry in os.listdir(os.path.join(v2(), name, "nsrun")) if os.path.isdir(os.path.join(v2(), name, "nsrun", entry))],
+                  [], "groups that stayed")
+            process = subprocess.Popen([*words, *WRITABLE, tree_, "/bin/sh", "-c", "cd /sys/fs/cgroup; " + script + "; echo up; exec sleep 100"],
+                                       env=environment(who), cwd=base(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            for line in process.stdout:
+                if line == b"up\n":
+                    break
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            run([*words, "gc"], env=environment(who)).check(0)
+            equal([entry for entry in os.listdir(os.path.join(v2(), name, "nsrun")) if os.path.isdir(os.path.join(v2(), name, "nsrun", entry))],
+                  [], "groups that gc left")
+    make = "mkdir a a/b a/b/c && sleep 100 & sleep 0.2; mkdir -p a/b/d; echo $! > a/b/d/cgroup.procs; "
+    for who in (ranger, single):
+        yield who.__name__ + " plain", lambda who=who: one(who(), make + "echo made", "made")
+        yield who.__name__ + " modes", lambda who=who: one(who(), make + "chmod 0 a/b/d a/b a; echo made", "made")
+    yield "ranger owners", lambda: one(ranger(), make + "chown 1000:1000 a a/b a/b/d && echo made", "made")
+
+    def limits_hold():
+        words, controller = v2_only()
+        with open(os.path.join(v2(), "cgroup.subtree_control"), "w") as file:
+            file.write("+" + controller)
+        keeps = any("nsdelegate" in entry[6].split(",") for entry in mountinfo() if entry[4] == "cgroup2")
+        who = ranger()
+        tree_ = install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
+        with delegated(who) as (name, enter):
+            result = run([*enter, *WRITABLE, *words, tree_, "/bin/sh", "-c",
+                          "cd /sys/fs/cgroup; (echo max > pids.max) 2>/dev/null; cat pids.max"], env=environment(who))
+            if keeps:
+                result.check(0, words[1])
+            else:
+                refused(result, "writable-cgroups", "nsdelegate", "[nsdelegate]")
+    yield "limits hold", limits_hold
 
 
 # ---- removal ----

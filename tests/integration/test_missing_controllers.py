@@ -96,7 +96,7 @@ def bare_group(owner=None):
 
 def refused_by(run_, name, controller, *parts):
     """The option, its controller, a remedy; and what the workload would have written is not there."""
-    refused(run_, "--" + name, *parts)
+    refused(run_, (WITH.get(name) or ["--" + name])[0], *parts)  # the first that needs it is named
     check(re.search(r"\b%s\b" % (controller if controller not in V1_NAMES else "%s|%s" % (controller, V1_NAMES[controller])), run_.stderr),
           "the message does not name the controller %s: %s" % (controller, run_.stderr))
     check("remedy:" in run_.stderr, "no remedy: %s" % run_.stderr)
@@ -118,12 +118,12 @@ def nowhere():
         script = "".join('umount "%s" && ' % path for path in mounted)
         if mounted:
             refused_by(run(["unshare", "-m", "--propagation", "private", "sh", "-c", script + 'exec "$@"', "sh", *command]), name, controller,
-                       "[v2-only]" if name == "cgroup" else "[no-controller]")
+                       "[no-controller]")
         else:
             with bare_group() as (_, session):
                 top = v2_mounts()[0]
-                enter = 'echo $$ > "%s/cgroup.procs"; exec unshare -C -m --propagation private sh -c \'mount -t cgroup2 none "%s" && exec "$@"\' sh "$@"'
-                refused_by(run(["sh", "-c", enter % (session, top), "sh", *command]), name, controller, "[no-controller]")
+                enter = 'echo $$ > "%s/cgroup.procs"; exec unshare -C -m --propagation private sh -c \'umount "%s" && mount -t cgroup2 none "%s" && exec "$@"\' sh "$@"'
+                refused_by(run(["sh", "-c", enter % (session, top, top), "sh", *command]), name, controller, "[no-controller]")
         assert_clean(before)
     for name, is_built in limits():
         if CASES.get(name) and is_built:
@@ -141,7 +141,7 @@ def not_delegated():
             before = leftovers()
             enter = 'echo $$ > "$0/cgroup.procs"; exec setpriv --reuid %d --regid %d --clear-groups "$@"' % (who.uid, who.gid)
             result = run(["sh", "-c", enter, session, binary(), *words, tree_, *WORKLOAD], env=environment(who))
-            refused_by(result, name, controller, "Delegate=" if not v1_mounts(controller) or controller == "memory" else "")
+            refused_by(result, name, controller, "[v2-only]" if name == "cgroup" and v1_mounts(controller) else "Delegate=")
             assert_clean(before)
             # and without the limit it runs there
             run(["sh", "-c", enter, session, binary(), tree_, *WORKLOAD], env=environment(who)).check(0, "was here")

@@ -78,6 +78,7 @@ static void test_parse_pure_v2(void **state)
 	      "0::/user.slice/a:b/app.scope\n", &fixture);
 	assert_string_equal(fixture.v2_mount, "/sys/fs/cgroup");
 	assert_string_equal(fixture.v2_self, "/user.slice/a:b/app.scope");
+	assert_true(fixture.v2_nsdelegate);
 	for (int c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
 		assert_string_equal(fixture.v1_mount[c], "");
 }
@@ -94,6 +95,7 @@ static void test_parse_hybrid(void **state)
 	      "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
 	      "5:memory:/m\n2:cpuacct:/acct\n3:cpuset,cpu:/c\n1:name=systemd:/x\n0::/\n", &fixture);
 	assert_string_equal(fixture.v2_mount, "/sys/fs/cgroup/unified");
+	assert_false(fixture.v2_nsdelegate);
 	assert_string_equal(fixture.v2_self, "/");
 	assert_string_equal(fixture.v1_mount[CGROUP_CPU], "/sys/fs/cgroup/cpu,cpuset");
 	assert_string_equal(fixture.v1_self[CGROUP_CPU], "/c");

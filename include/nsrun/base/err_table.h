@@ -74,8 +74,9 @@ ERR_ID(CGROUP_NOT_MOUNTED, "cgroup-not-mounted", "mount the control groups: moun
 ERR_ID(CGROUP_READONLY, "cgroup-readonly",
        "the control groups are mounted read-only, as inside most containers: set limits on the outer container, or give it a writable cgroup mount")
 ERR_ID(CGROUP_BUSY, "cgroup-busy",
-       "a group that holds processes cannot give controllers to groups below it (cgroups(7), no internal processes): start nsrun from "
-       "another group, as systemd-run --user --scope does")
+       "a group that holds processes cannot give controllers to groups below it (cgroups(7), no internal processes): move them into one below it, with GROUP the path "
+       "that is named: mkdir GROUP/init; for p in $(cat GROUP/cgroup.procs); do echo $p > GROUP/init/cgroup.procs; done; or start nsrun from another group, as "
+       "systemd-run --user --scope does")
 ERR_ID(LIMIT_NOT_APPLIED, "limit-not-applied",
        "the kernel keeps another value than the one asked for: ask for one that it can represent, and not above the limit of the groups around")
 ERR_ID(NO_INTERPRETER_LINE, "no-interpreter-line",
@@ -250,3 +251,6 @@ ERR_ID(CGROUP_MANAGER, "cgroup-manager",
 ERR_ID(CGROUP_PARENT_OUTSIDE, "cgroup-parent-outside",
        "name a group below the one that is yours, or, without a leading slash, one below nsrun's own there; a group elsewhere has to be given away by root: the directory, "
        "cgroup.procs, cgroup.subtree_control and cgroup.threads of it and of the group around both (cgroups(7), delegation)")
+ERR_ID(NSDELEGATE, "nsdelegate",
+       "as root: mount -o remount,nsdelegate, with the path that is named (systemd mounts it so): then the kernel keeps the limits of a cgroup namespace's root from who is in "
+       "it (cgroups(7)); or leave the limits or the option away")

@@ -36,6 +36,7 @@ struct cgroup_host {
 	const char *v2_mount; /* "" where no cgroup2 is mounted */
 	/* This process' group, relative to v2_mount, "/" first; "" when that mount shows another part of the tree. */
 	const char *v2_self;
+	bool v2_nsdelegate; /* cgroups(7): who is in a cgroup namespace cannot write the limits of its root, whoever owns the files */
 	/* Offered by the v2 hierarchy at its root: a v1 mount takes a controller away. */
 	bool v2_controller[CGROUP_CONTROLLER_COUNT];
 	/* "" where the controller has no v1 hierarchy. Two controllers may share one (cpu and cpuacct). */
@@ -89,6 +90,8 @@ int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd
 int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err);
 /* Can the v2 group at this full path give controllers to groups below it that then take processes? */
 bool cgroup_may_hand_down_v2(const char *dir);
+/* ERR_ID_CGROUP_BUSY: it cannot, for these processes, and `what` (an option) needs it. */
+int cgroup_err_busy(const char *dir, const char *what, struct err *err);
 /* Hands all controllers down to the v2 group `path`, as far as those around it are ours and offer them: the group can be used without, and what a limit
  * needs cgroup_apply_limits() sees to. */
 void cgroup_offer_controllers_v2(const struct cgroup_host *host, const char *path);
