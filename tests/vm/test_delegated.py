@@ -134,7 +134,7 @@ def io(caller):
     with on_ext4() as (disk, directory):
         os.chown(directory, caller.who.uid, caller.who.gid)
         command = "/load direct w /io/file 65536 32"
-        options = ["-v", directory + ":/io"]
+        options = ["-v", directory + ":/io", "--pids-limit", "100"]
         with caller.running(options, command) as one:
             free = float(one.line)
         with caller.running(options + ["--device-write-bps", disk.path + ":1m"], command) as one:
