@@ -79,7 +79,7 @@ def test_not_loaded():
 @generate
 def test_words():
     for options, words in (
-            (["--cgroup-manager=systemctl"], ("systemctl", "auto")),
+            (["--cgroup-manager=flat"], ("flat", "auto")),
             (["--cgroup-manager=disabled", "-m", "64m"], ("--memory", "disabled", "cgroup-manager")),
             (["--cgroup-manager=disabled", "--pids-limit", "5"], ("--pids-limit", "disabled")),
             (["--cgroup-manager=disabled", "--device-cgroup-rule", "c 1:3 r"], ("--device-cgroup-rule", "disabled")),

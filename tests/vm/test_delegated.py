@@ -61,8 +61,9 @@ def tester():
     """The user whose manager runs in the guest; the private /etc of these tests has no ranges but these."""
     who = user("tester")
     for path in ("/etc/subuid", "/etc/subgid"):
-        with open(path, "w") as file:
-            file.write("tester:300000:65536\n")
+        if "tester:" not in read(path):
+            with open(path, "a") as file:
+                file.write("tester:300000:65536\n")
     return who
 
 

@@ -134,7 +134,7 @@ def killed(caller):
 
 def life(caller):
     """Detached, by name: exec, a reload in between, pause, stats, stop, rm."""
-    caller.once("-d --name lively -m 64m", "/load hold 1").check()
+    caller.once("-d --name lively -m 64m", "/bin/sleep 100").check()
     [unit] = units(caller)
     group = TREE + show(caller, unit)["ControlGroup"]
     script = "cat /sys/fs/cgroup/memory.max; cat /proc/self/cgroup"
