@@ -29,13 +29,14 @@ static int bad_value(const struct cgroup_setting *setting, struct err *err)
 	return err_input(err, "%s: \"%s\": no value that systemd has a property for", setting->file, setting->value);
 }
 
-static int number_of(const char *text, uint64_t *ret)
+/* Files of memory take suffixes (memparse() in the kernel), and --cgroup passes on what was said. */
+static int number_of(const char *text, bool bytes, uint64_t *ret)
 {
 	if (streq(text, "max")) {
 		*ret = UINT64_MAX;
 		return 0;
 	}
-	return parse_u64(text, ret);
+	return bytes ? parse_size(text, ret) : parse_u64(text, ret);
 }
 
 static int add_number(struct systemd_properties *ret, const char *name, uint64_t number, struct err *err)
@@ -67,7 +68,7 @@ static int put_cpu_max(const struct cgroup_setting *setting, struct systemd_prop
 	const int n = sscanf(setting->value, "%31s %31s", quota_text, period_text);
 	int r;
 
-	if (n < 1 || number_of(quota_text, &quota) < 0 || parse_u64(period_text, &period) < 0 || period == 0 ||
+	if (n < 1 || number_of(quota_text, false, &quota) < 0 || parse_u64(period_text, &period) < 0 || period == 0 ||
 	    period > USEC_PER_SEC || (quota != UINT64_MAX && quota > UINT64_MAX / USEC_PER_SEC))
 		return bad_value(setting, err);
 	/* Kept in the transient unit as whole per cent, cut off: rounded up, so that a reload makes it none tighter, and never nothing. */
@@ -157,7 +158,7 @@ static int put_io_max(const struct cgroup_setting *setting, struct systemd_prope
 		for (k = 0; k < ARRAY_LEN(keys); k++)
 			if ((value = str_after(word, keys[k].key)) != NULL)
 				break;
-		if (!value || number_of(value, &number) < 0)
+		if (!value || number_of(value, false, &number) < 0)
 			return bad_value(setting, err);
 		r = put_device(keys[k].property, device, number, ret, err);
 		if (r < 0)
@@ -225,7 +226,7 @@ static int put_one(const struct cgroup_setting *setting, struct systemd_properti
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		if (!streq(setting->file, numbers[i].file))
 			continue;
-		if (number_of(setting->value, &number) < 0)
+		if (number_of(setting->value, str_after(setting->file, "memory."), &number) < 0)
 			return bad_value(setting, err);
 		drop(ret, numbers[i].property);
 		return add_number(ret, numbers[i].property, number, err);

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 
+import systemd_fake
 from harness import Pty, TOP, base, binary, descendants, dummy, environment, fail, mountinfo, nsrun, ranger, reap, rootfs, run_as, single, user, wait_for
 
 ROLES = ("runtime", "init", "workload")
@@ -103,14 +104,28 @@ class Launch:
         return rows
 
 
+class Scoped(Launch):
+    """The group is a scope of a manager that is there for this one launch; where systemd is PID 1, of systemd."""
+
+    @contextlib.contextmanager
+    def ready(self):
+        with systemd_fake.fake(self.who()) if systemd_fake.possible() else contextlib.nullcontext():
+            yield self.argv
+
+    def run(self, *args, **how):
+        with self.ready():
+            return super().run(*args, **how)
+
+
 class Exec(Launch):
     """nsrun exec in a container that is there for this one command."""
+    holder = []
 
     @contextlib.contextmanager
     def holding(self):
         """A container; yields its line of `nsrun ls`."""
         who = self.who()
-        words = [] if who else _remapped()
+        words = self.holder + ([] if who else _remapped())
         holder = subprocess.Popen([binary(), "-t=false", *words, self._tree(), "/bin/sh", "-c", "echo up; exec sleep 300"],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment(who), cwd=base(), **run_as(who))
         try:
@@ -150,6 +165,17 @@ class Exec(Launch):
                 with open(output) as file:
                     result.stdout += file.read()
         return result
+
+
+class ScopedExec(Exec):
+    """The container's group is a scope, into which an ordinary user may put no process."""
+    holder = ["--cgroup-manager=systemd"]
+
+    @contextlib.contextmanager
+    def holding(self):
+        with systemd_fake.fake(self.who()) if systemd_fake.possible() else contextlib.nullcontext():
+            with super().holding() as record:
+                yield record
 
 
 def _own(who):
@@ -224,6 +250,18 @@ def _looked_at():
 LIMITS = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"]
 
 
+def _scopes():
+    if not systemd_fake.possible() and not os.path.isdir("/run/systemd/system"):
+        return []
+    limit = ["--cgroup-manager=systemd", "--cgroup", "cgroup.max.depth=5"]
+    return [
+        Scoped("scope", lambda: ["--userns=host"] + limit, lambda: rootfs(private=True)),
+        Scoped("scope-privileged", lambda: _remapped() + ["--privileged"] + limit, _dummy_tree),
+        *([Scoped("scope-user", limit, lambda: _own(single()), single),
+           ScopedExec("scope-exec", ["-i=false"], lambda: _own(single()), single)] if systemd_fake.possible() else []),
+    ]
+
+
 def launches():
     """Every kind of caller, and every option that adds rows."""
     return [
@@ -248,6 +286,7 @@ def launches():
         Launch("privileged", lambda: _remapped() + ["--privileged", "--cap-drop", "SYS_TIME"], _dummy_tree),
         Launch("privileged-cgroupns", lambda: _remapped() + ["--privileged", "--cgroupns=host"], _dummy_tree),
         Launch("looked-at", _looked_at, _dummy_tree),
+        *_scopes(),
         Exec("exec", ["-i=false"], _dummy_tree),
         Exec("exec-detached", ["-d"], _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
@@ -282,8 +321,10 @@ def impossible():
         out["cgroup.create"] = out["cgroup.mount"] = out["cgroup.delegate"] = out["cgroup.provide"] = "a v2 hierarchy"
     if not os.path.isdir("/sys/fs/cgroup/memory") or "memory" in controllers:
         out["cgroup.open"] = out["cgroup.attach"] = out["cgroupns.unshare"] = "controllers in v1 hierarchies"
-    if not os.path.isdir("/run/systemd/system"):
-        out.update({row: "systemd as PID 1" for row in ("scope.start", "scope.limits", "scope.delegate", "scope.filter", "scope.enter")})
+    if not systemd_fake.possible():
+        out["scope.enter"] = "a manager of the tests' own"
+        if not os.path.isdir("/run/systemd/system"):
+            out.update({row: "a v2 hierarchy" for row in ("scope.start", "scope.limits", "scope.delegate", "scope.filter")})
     # Root's overlay is made where the kernel's tmpfs allows it.
     if tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2]) >= (6, 6):
         out["rootfs.overlay"] = "a kernel before 6.6"

@@ -113,7 +113,8 @@ static void test_numbers(void **state)
 	number_is("pids.max", "max", "TasksMax", UINT64_MAX);
 	number_is("io.weight", "default 500", "IOWeight", 500);
 	number_is("io.weight", "500", "IOWeight", 500);
-	refused("memory.max", "64m");
+	number_is("memory.high", "32M", "MemoryHigh", 32 << 20);
+	refused("memory.max", "64x");
 	refused("memory.max", "-1");
 	refused("memory.max", "");
 	refused("pids.max", "0x10");

@@ -61,8 +61,9 @@ def tester():
     """The user whose manager runs in the guest; the private /etc of these tests has no ranges but these."""
     who = user("tester")
     for path in ("/etc/subuid", "/etc/subgid"):
-        with open(path, "w") as file:
-            file.write("tester:300000:65536\n")
+        if "tester:" not in read(path):
+            with open(path, "a") as file:
+                file.write("tester:300000:65536\n")
     return who
 
 
@@ -134,7 +135,7 @@ def io(caller):
     with on_ext4() as (disk, directory):
         os.chown(directory, caller.who.uid, caller.who.gid)
         command = "/load direct w /io/file 65536 32"
-        options = ["-v", directory + ":/io"]
+        options = ["-v", directory + ":/io", "--pids-limit", "100"]
         with caller.running(options, command) as one:
             free = float(one.line)
         with caller.running(options + ["--device-write-bps", disk.path + ":1m"], command) as one:
