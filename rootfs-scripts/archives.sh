@@ -18,6 +18,7 @@ host_archives() {
 	done <<<"$found"
 }
 
+# shellcheck disable=SC2034 # for the script that sources this
 # host_debian SUITE: sets main_uri (empty: none), security_uri (empty: none) and updates (true or false).
 host_debian() {
 	local suite=$1 uri release exact=false

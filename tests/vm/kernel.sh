@@ -25,7 +25,7 @@ apt_begin() {
 		-o "Dir::State::lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::State::extended_states=$work/extended"
 		-o "Dir::Cache=$work" -o "Dir::Etc::sourcelist=$list" -o "Dir::Etc::sourceparts=$work/etc"
 		-o "Dir::Etc::preferences=$work/etc/none" -o "Dir::Etc::preferencesparts=$work/etc"
-		-o "Acquire::Languages=none" -o "APT::Sandbox::User=$(id -un)" -o "Acquire::Retries=2"
+		-o "Acquire::Languages=none" -o "APT::Sandbox::User=root" -o "Acquire::Retries=2"
 		-o "APT::Get::AllowUnauthenticated=false" -o "Acquire::AllowInsecureRepositories=false"
 		-o "APT::Architecture=amd64" -o "APT::Architectures::=amd64"
 		-qq
