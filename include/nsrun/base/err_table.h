@@ -49,7 +49,8 @@ ERR_ID(PROC_OVERMOUNTED, "proc-overmounted",
        "--privileged for the one around (Docker also: --security-opt systempaths=unconfined)")
 ERR_ID(NO_DELEGATION, "no-delegation",
        "an ordinary user needs a delegated cgroup: as root, systemctl edit user@.service with [Service] "
-       "Delegate=cpu cpuset io memory pids; then log in again and start with systemd-run --user --scope")
+       "Delegate=cpu cpuset io memory pids; then log in again and start with systemd-run --user --scope, or let systemd make the group "
+       "(--cgroup-manager=systemd, which is the default after a login: docs/cgroups.md)")
 ERR_ID(NO_CONTROLLER, "no-controller",
        "the kernel offers no such controller here: see /proc/cgroups and the boot parameters cgroup_disable= and cgroup_enable=; inside a container: limit "
        "the one around, since hierarchies of version 1 are not handed down")
