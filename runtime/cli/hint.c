@@ -163,7 +163,7 @@ const char *option_spelling(size_t i)
 
 static const char planned_commands[] =
 	"checkpoint create delete doctor events explain features lab list restore run seccomp secret spec start "
-	"state update";
+	"state";
 
 /* Commands of other tools that are a command here by another name. */
 static const struct foreign_word synonyms[] = {

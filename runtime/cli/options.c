@@ -160,6 +160,10 @@ static int add_to_list(struct parser *p, const struct option_row *row, const cha
 		if (!*field)
 			return err_oom(err);
 	}
+	/* Options of a command may stand behind a name, too: what an earlier part of the line has said is there already. */
+	if (*count == 0)
+		while ((*field)[*count])
+			(*count)++;
 	(*field)[(*count)++] = value;
 	return 0;
 }

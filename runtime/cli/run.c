@@ -127,6 +127,15 @@ const struct command_row commands[] = {
 		  "say themselves.",
 	  .arguments = "NAME",
 	  .options = &top_options },
+	{ .name = "update",
+	  .run = command_update,
+	  .help = "change limits of containers that run",
+	  .details =
+		  "The options are those of a launch; what is not said stays as it is, and -1 takes a limit away. Of one container all are changed or none. "
+		  "A memory limit below what is used makes the kernel reclaim first; what does not fit then is refused, unless --force: on cgroup v2 "
+		  "the kernel kills until the rest fits, on v1 it refuses. What forbids an option of a launch (nsrun.json(5)) forbids it here.",
+	  .arguments = "NAME...",
+	  .options = &update_options },
 	{ .name = "version", .run = command_version, .help = "print the version" },
 	{ .name = "wait",
 	  .run = command_wait,

@@ -340,6 +340,21 @@ static void judge(struct container *c, const struct lock_look *look)
 	c->status = known ? CONTAINER_RUNNING : CONTAINER_STARTING;
 }
 
+/* What `nsrun update` has changed: the owner's record stays the owner's. A bad one is passed over for what the container was started with. */
+static void take_update(int dirfd, struct container *c)
+{
+	_cleanup_free_ char *text = NULL;
+	json_t *resources;
+	size_t size;
+
+	if (file_read_at(dirfd, "resources.json", RECORD_MAX, &text, &size, NULL) < 0)
+		return;
+	resources = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(resources))
+		json_object_set(c->state, "resources", resources);
+	json_decref(resources);
+}
+
 int container_record_read(const char *root, int root_fd, const char *remap, const char *id, struct container *ret,
 			  struct err *err)
 {
@@ -365,6 +380,7 @@ int container_record_read(const char *root, int root_fd, const char *remap, cons
 	}
 	if (r < 0)
 		return r;
+	take_update(dir, &c);
 	strcpy(c.id, id);
 	if (asprintf(&c.dir, "%s/%s", root, where) < 0) {
 		c.dir = NULL;

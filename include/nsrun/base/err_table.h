@@ -221,7 +221,7 @@ ERR_ID(LIMIT_NO_FILE, "limit-no-file",
        "the kernel is built or booted without it (cgroup-v2.rst and cgroup-v1 in the kernel's documentation name the parameter), or the name of the key is wrong: ls in the directory "
        "that is named shows the files that there are")
 ERR_ID(LIMIT_BELOW_USE, "limit-below-use",
-       "end some of its processes first, or ask for more; without the check before an update the kernel reclaims, and kills when that does not suffice")
+       "ask for more, or end some of its processes first; on cgroup v2 nsrun update --force writes the limit all the same, and the kernel kills until the rest fits")
 ERR_ID(NO_V1_GROUP, "no-v1-group",
        "the container was started without any limit of this v1 controller, so it has no group there, and running processes are not moved: start it with one")
 ERR_ID(CPUSET, "cpuset",

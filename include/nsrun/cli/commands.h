@@ -32,6 +32,7 @@ int command_rm(int argc, char *const *argv);
 int command_stats(int argc, char *const *argv);
 int command_stop(int argc, char *const *argv);
 int command_top(int argc, char *const *argv);
+int command_update(int argc, char *const *argv);
 int command_wait(int argc, char *const *argv);
 int command_version(int argc, char *const *argv);
 
@@ -42,6 +43,6 @@ const char *command_nearest(const char *word);
 
 /* Their options. */
 extern const struct option_table exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options,
-	rm_options, stats_options, stop_options, top_options, wait_options;
+	rm_options, stats_options, stop_options, top_options, update_options, wait_options;
 
 #endif

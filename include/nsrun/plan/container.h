@@ -19,6 +19,7 @@
  *     log          {"driver": "none"|"file", "max_size": BYTES, "max_file": COUNT}
  *     exit         null while it lives, then {"status": N, "signal": N or 0, "oom_kills": N, "memory_limit": BYTES of the limit that was met or 0, "forks_refused": N,
  *                  "pids_limit": N, "time": "...", "log_error": only when output is missing from the log}; of a container whose nsrun was killed {"lost": true, "time": ...}
+ *   resources.json  the same as state.json's "resources", in whose place it is read, once `nsrun update` has changed a limit
  *   name         symbolic link whose text is the name; only with one
  *   filter.bpf   the filter in use, when it is none of nsrun's own: struct sock_filter as the kernel takes them
  *   control      unix(7) socket of the owner: launch/control.h
