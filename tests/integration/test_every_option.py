@@ -524,6 +524,8 @@ def table():
     """(name, built?) of each option, and the planned values, from the table's own source."""
     text = read(os.path.join(TOP, "runtime/cli/option_table.c"))
     rows = [(name, word == "BUILT") for word, name in re.findall(r'^\t(BUILT|PLANNED)\(\w+, "([a-z-]+)"', text, re.M)]
+    limits = read(os.path.join(TOP, "include/nsrun/cli/limit_option_table.h"))
+    rows += [(name, True) for name in re.findall(r'^LIMIT\("([a-z-]+)"', limits, re.M)]
     check(len(rows) > 70, "the table is read wrongly: %r" % rows)
     return rows
 

@@ -49,7 +49,9 @@ V1_NAMES = {"io": "blkio"}
 def limits():
     """(name, is it built?) of every option of the group Limits, from the table of options."""
     with open(os.path.join(TOP, "runtime/cli/option_table.c")) as file:
-        return [(name, word == "BUILT") for word, name in re.findall(r'\b(BUILT|PLANNED)\(LIMITS,\s*"([^"]+)"', file.read())]
+        found = [(name, word == "BUILT") for word, name in re.findall(r'\b(BUILT|PLANNED)\(LIMITS,\s*"([^"]+)"', file.read())]
+    with open(os.path.join(TOP, "include/nsrun/cli/limit_option_table.h")) as file:
+        return found + [(name, True) for name in re.findall(r'^LIMIT\("([^"]+)"', file.read(), re.M)]
 
 
 @test
