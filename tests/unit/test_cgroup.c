@@ -2,6 +2,7 @@
 /* The parsers on fixtures; limits, destruction, delegation on the real groups of this host, below "/nsrun-test-PID". */
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/cgroup_freezer.h>
 #include <nsrun/kernel/cgroup_resources.h>
 
 #include <fcntl.h>
@@ -522,7 +523,8 @@ static void test_v2_group(void **state)
 	struct err err = ERR_INIT;
 	struct pidref child = PIDREF_NONE;
 	LIMITS(none, -1, -1, -1, -1);
-	char group[128], sub[2 * CGROUP_PATH_MAX], state_text[64] = "";
+	char group[128], sub[2 * CGROUP_PATH_MAX];
+	enum cgroup_freezer frozen;
 	uint64_t begin;
 	int fd = FD_NONE;
 
@@ -547,18 +549,15 @@ static void test_v2_group(void **state)
 	if (enter(group, none, &child) == 0)
 		for (;;)
 			pause();
-	assert_int_equal(cgroup_freeze(&host, group, true, &err), 0);
-	snprintf(sub, sizeof(sub), "%s%s/cgroup.events", host.v2_mount, group);
-	{
-		char *text = NULL;
-
-		assert_int_equal(file_read_virtual_at(AT_FDCWD, sub, 4096, &text, NULL, NULL), 0);
-		snprintf(state_text, sizeof(state_text), "%s", text);
-		free(text);
-	}
-	assert_non_null(strstr(state_text, "frozen 1"));
-	assert_int_equal(cgroup_freeze(&host, group, false, &err), 0);
-	assert_int_equal(cgroup_freeze(&host, group, true, &err), 0); /* a frozen group is killed too */
+	assert_int_equal(cgroup_open_v2(&host, group, &fd, &err), 0);
+	assert_int_equal(cgroup_pause(fd, "x", 2000, FD_NONE, &err), 0);
+	assert_int_equal(cgroup_freezer_state(fd, &frozen, &err), 0);
+	assert_int_equal(frozen, CGROUP_FROZEN);
+	assert_int_equal(cgroup_resume(fd, "x", 2000, &err), 0);
+	assert_int_equal(cgroup_freezer_state(fd, &frozen, &err), 0);
+	assert_int_equal(frozen, CGROUP_THAWED);
+	assert_int_equal(cgroup_pause(fd, "x", 2000, FD_NONE, &err), 0); /* a frozen group is killed too */
+	close(fd);
 	must_destroy(group);
 	waitpid(child.pid, NULL, 0);
 	pidref_close(&child);

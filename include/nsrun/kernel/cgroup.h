@@ -160,7 +160,5 @@ uint64_t cgroup_oom_kills(const struct cgroup_host *host, const char *path);
 /* Waits until `key` of cgroup.events in this v2 group is `value`: the kernel notifies changes of the file by POLLPRI (cgroups(7)), so nothing
  * sleeps longer than needed. `dirfd` may be O_PATH. 0, -ETIMEDOUT, -errno. */
 int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeout_ms);
-/* cgroup.freeze on v2; waits, at most two seconds, until the kernel says that it is so (-ETIMEDOUT). */
-int cgroup_freeze(const struct cgroup_host *host, const char *path, bool freeze, struct err *err);
 
 #endif
