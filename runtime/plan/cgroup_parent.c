@@ -127,12 +127,12 @@ int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
 		return err_input(err, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",
 				 option);
 	if (!*plan->cgroup_host->v2_mount)
-		return plan->privileged || !plan->cgroup_writable ?
-			       0 :
-			       err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
-				       "%s: no cgroup2 is mounted, and groups of version 1 cannot be given "
-				       "away safely",
-				       option);
+		return plan->privileged || !plan->cgroup_writable
+			       ? 0
+			       : err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
+					 "%s: no cgroup2 is mounted, and groups of version 1 cannot be given "
+					 "away safely",
+					 option);
 	/* Real root with all capabilities has other ways. */
 	if (plan->cgroup_host->v2_nsdelegate || !limits_are_its_own(plan) ||
 	    (plan->privileged && plan->caller_uid == 0))
