@@ -74,25 +74,6 @@ int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeo
 	}
 }
 
-int cgroup_freeze(const struct cgroup_host *host, const char *path, bool freeze, struct err *err)
-{
-	_cleanup_close_ int dir = FD_NONE;
-	char full[2 * CGROUP_PATH_MAX];
-	int r;
-
-	snprintf(full, sizeof(full), "%s%s", host->v2_mount, path);
-	dir = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_system(err, "%s", full);
-	r = file_write_at(dir, "cgroup.freeze", freeze ? "1" : "0", err);
-	if (r < 0)
-		return r;
-	r = cgroup_wait_event(dir, "frozen", freeze, 2000);
-	if (r < 0)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s/cgroup.events: frozen %d", full, freeze);
-	return 0;
-}
-
 int cgroup_open_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err)
 {
 	char full[2 * CGROUP_PATH_MAX];
@@ -150,18 +131,5 @@ int cgroup_open_to_enter(const struct cgroup_host *host, const char *path, const
 	}
 	if (r == 0)
 		*ret_fd = TAKE_FD(fd);
-	return r;
-}
-
-int cgroup_is_frozen(int group_fd, bool *ret, struct err *err)
-{
-	_cleanup_free_ char *events = NULL, *asked = NULL;
-
-	/* "frozen" comes when the last process has stopped; what is asked for counts already. */
-	int r = file_read_virtual_at(group_fd, "cgroup.events", EVENTS_MAX, &events, NULL, err);
-	if (r == 0)
-		r = file_read_virtual_at(group_fd, "cgroup.freeze", EVENTS_MAX, &asked, NULL, err);
-	if (r == 0)
-		*ret = keyed_value(events, "frozen") == 1 || asked[0] == '1';
 	return r;
 }

@@ -2,6 +2,7 @@
 /* The parsers on fixtures; limits, destruction, delegation on the real groups of this host, below "/nsrun-test-PID". */
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/cgroup_freezer.h>
 #include <nsrun/kernel/cgroup_resources.h>
 
 #include <fcntl.h>
@@ -547,7 +548,8 @@ static void test_v2_group(void **state)
 	if (enter(group, none, &child) == 0)
 		for (;;)
 			pause();
-	assert_int_equal(cgroup_freeze(&host, group, true, &err), 0);
+	assert_int_equal(cgroup_open_v2(&host, group, &fd, &err), 0);
+	assert_int_equal(cgroup_pause(fd, "it", 2000, FD_NONE, &err), 0);
 	snprintf(sub, sizeof(sub), "%s%s/cgroup.events", host.v2_mount, group);
 	{
 		char *text = NULL;
@@ -557,8 +559,9 @@ static void test_v2_group(void **state)
 		free(text);
 	}
 	assert_non_null(strstr(state_text, "frozen 1"));
-	assert_int_equal(cgroup_freeze(&host, group, false, &err), 0);
-	assert_int_equal(cgroup_freeze(&host, group, true, &err), 0); /* a frozen group is killed too */
+	assert_int_equal(cgroup_resume(fd, "it", 2000, &err), 0);
+	assert_int_equal(cgroup_pause(fd, "it", 2000, FD_NONE, &err), 0); /* a frozen group is killed too */
+	close(fd);
 	must_destroy(group);
 	waitpid(child.pid, NULL, 0);
 	pidref_close(&child);

@@ -104,8 +104,6 @@ int cgroup_open_to_enter(const struct cgroup_host *host, const char *path, const
 /* May this caller put a process of its own into the v2 group at `path`? cgroups(7), delegation containment: that takes the right to write to cgroup.procs
  * of the group around both. */
 bool cgroup_may_enter_v2(const struct cgroup_host *host, const char *path);
-/* Is it frozen now, by itself or with a group around it? */
-int cgroup_is_frozen(int group_fd, bool *ret, struct err *err);
 /* Hands these controllers (1 << enum cgroup_ctl) down to the v2 group `path`, at each group around it where that is not so already. */
 int cgroup_enable_v2(const struct cgroup_host *host, const char *path, unsigned controllers, struct err *err);
 /* v1: makes the group `path` (parents too; it may exist already) in the controller's hierarchy and returns an O_PATH|O_DIRECTORY fd. Where that
@@ -160,7 +158,5 @@ uint64_t cgroup_oom_kills(const struct cgroup_host *host, const char *path);
 /* Waits until `key` of cgroup.events in this v2 group is `value`: the kernel notifies changes of the file by POLLPRI (cgroups(7)), so nothing
  * sleeps longer than needed. `dirfd` may be O_PATH. 0, -ETIMEDOUT, -errno. */
 int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeout_ms);
-/* cgroup.freeze on v2; waits, at most two seconds, until the kernel says that it is so (-ETIMEDOUT). */
-int cgroup_freeze(const struct cgroup_host *host, const char *path, bool freeze, struct err *err);
 
 #endif
