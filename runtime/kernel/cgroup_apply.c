@@ -241,10 +241,11 @@ static int write_settings(const struct groups *g, const struct cgroup_setting *l
 			if (progress[i] != (round ? AGAIN : WAITING))
 				continue;
 			errors[i] = -write_file(g->fds[hierarchy(s)], s, &held, text, sizeof(text));
-			if (errors[i] == 0 && !held)
-				return not_held(g, s, text, err);
 			if (errors[i] == 0) {
+				/* Also where the kernel made something else of it: that, too, is to be put back. */
 				progress[i] = TAKEN;
+				if (!held)
+					return not_held(g, s, text, err);
 			} else if (s->optional && (errors[i] == ENOENT || errors[i] == EOPNOTSUPP)) {
 				progress[i] = LEFT_OUT;
 			} else if (round == 0 && (errors[i] == EINVAL || errors[i] == EBUSY)) {

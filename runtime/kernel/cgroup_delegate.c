@@ -65,8 +65,8 @@ int cgroup_err_busy(const char *dir, const char *what, struct err *err)
 		if (used >= sizeof(named))
 			used = sizeof(named) - 1;
 	}
-	return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_BUSY, EBUSY, "%s: %s: it holds processes itself (%s%s)", dir, what,
-		       named, n > BUSY_NAMED ? ", ..." : "");
+	return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_BUSY, EBUSY, "%s: %s: it holds processes itself (%s%s)", dir,
+		       what, named, n > BUSY_NAMED ? ", ..." : "");
 }
 
 static void hand_down_all(const char *dir)

@@ -12,12 +12,14 @@
 #define LIST_BITS 8192		       /* NR_CPUS of the largest kernels that distributions build */
 #define NO_LIMIT_FROM (UINT64_MAX / 4) /* v1 shows "none" as the largest number of pages that fits a long */
 
+#define BLANKS " \t\v\f\r" /* what separates words for the kernel's parsers */
+
 /* The next word of a line, NULL at its end; *length is that of the word. */
 static const char *next_word(const char **rest, size_t *length)
 {
-	const char *word = *rest + strspn(*rest, " \t");
+	const char *word = *rest + strspn(*rest, BLANKS);
 
-	*length = strcspn(word, " \t\n");
+	*length = strcspn(word, BLANKS "\n");
 	*rest = word + *length;
 	return *length ? word : NULL;
 }
@@ -196,4 +198,56 @@ bool cgroup_setting_held(const struct cgroup_setting *setting, char *text)
 		return within_list(setting->value, text);
 	return setting->check == CGROUP_CHECK_LIST ? same_list(setting->value, text)
 						   : same_number(setting->value, text, setting->unit);
+}
+
+/* ---- is it set once more? ---- */
+
+/* "8:0" and "08:0" are one disk. */
+static bool same_key(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+	unsigned major[2], minor[2];
+
+	if (sscanf(a, "%u:%u", &major[0], &minor[0]) == 2 && sscanf(b, "%u:%u", &major[1], &minor[1]) == 2)
+		return major[0] == major[1] && minor[0] == minor[1];
+	return n_a == n_b && memcmp(a, b, n_a) == 0;
+}
+
+/* "rbps=1" and "wbps=1" go together, "rbps=1" and "rbps=2" do not; a weight is a number without a name. */
+static bool same_name(const char *a, const char *b)
+{
+	const size_t n_a = strcspn(a, "=" BLANKS "\n"), n_b = strcspn(b, "=" BLANKS "\n");
+
+	if (a[n_a] != '=' || b[n_b] != '=')
+		return a[n_a] != '=' && b[n_b] != '=';
+	return n_a == n_b && memcmp(a, b, n_a) == 0;
+}
+
+static bool line_overrides(const struct cgroup_setting *setting, const char *line)
+{
+	const char *rest = line, *own_rest = setting->value, *word, *own;
+	size_t n, n_own;
+
+	if (setting->check != CGROUP_CHECK_KEYED) {
+		n = strcspn(line, "\n");
+		return strlen(setting->value) != n || memcmp(setting->value, line, n) != 0;
+	}
+	const char *key = next_word(&rest, &n), *own_key = next_word(&own_rest, &n_own), *words = rest;
+
+	if (!key || !next_word(&rest, &(size_t){ 0 }))
+		return true; /* "50" to io.weight is "default 50" */
+	if (!own_key || !same_key(key, n, own_key, n_own))
+		return false;
+	for (rest = words; (word = next_word(&rest, &n));)
+		for (const char *own_words = own_rest; (own = next_word(&own_words, &n_own));)
+			if (same_name(word, own) && (n != n_own || memcmp(word, own, n) != 0))
+				return true;
+	return false;
+}
+
+bool cgroup_setting_overridden(const struct cgroup_setting *setting, const char *lines)
+{
+	for (const char *line = lines; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
+		if (line_overrides(setting, line))
+			return true;
+	return false;
 }

@@ -133,16 +133,3 @@ int cgroup_open_to_enter(const struct cgroup_host *host, const char *path, const
 		*ret_fd = TAKE_FD(fd);
 	return r;
 }
-
-int cgroup_is_frozen(int group_fd, bool *ret, struct err *err)
-{
-	_cleanup_free_ char *events = NULL, *asked = NULL;
-
-	/* "frozen" comes when the last process has stopped; what is asked for counts already. */
-	int r = file_read_virtual_at(group_fd, "cgroup.events", EVENTS_MAX, &events, NULL, err);
-	if (r == 0)
-		r = file_read_virtual_at(group_fd, "cgroup.freeze", EVENTS_MAX, &asked, NULL, err);
-	if (r == 0)
-		*ret = keyed_value(events, "frozen") == 1 || asked[0] == '1';
-	return r;
-}

@@ -136,6 +136,17 @@ static size_t common_length(const char *a, const char *b)
 	}
 }
 
+bool cgroup_may_enter_v2(const struct cgroup_host *host, const char *path)
+{
+	char file[2 * CGROUP_PATH_MAX + 32];
+
+	if (!*host->v2_self)
+		return true; /* not to be told from here: the clone will */
+	snprintf(file, sizeof(file), "%s%.*s/cgroup.procs", host->v2_mount, (int)common_length(path, host->v2_self),
+		 path);
+	return faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) == 0;
+}
+
 int cgroup_check_parent(const struct cgroup_host *host, const char *parent, struct err *err)
 {
 	char around[CGROUP_PATH_MAX], own[CGROUP_PATH_MAX];

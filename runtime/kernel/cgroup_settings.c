@@ -178,9 +178,10 @@ static void put_swap(struct writer *w, uint64_t page)
 			  : add(w, CGROUP_MEMORY, "memory.swap.max", "0");
 		if (s)
 			s->optional = true;
-	} else if (limit && on_v1) {
-		/* Memory may not be above memory and swap together. */
-		s = add(w, CGROUP_MEMORY, "memory.memsw.limit_in_bytes", "-1");
+	} else if (limit) {
+		/* An update takes away with the limit what followed from it; and on v1 memory may not be above memory and swap together. */
+		s = on_v1 ? add(w, CGROUP_MEMORY, "memory.memsw.limit_in_bytes", "-1")
+			  : add(w, CGROUP_MEMORY, "memory.swap.max", "max");
 		if (s)
 			s->optional = true;
 	}
@@ -382,10 +383,10 @@ static void put_by_name(struct writer *w, const struct cgroup_value *v)
 	}
 }
 
-/* Is the whole file one value, so that another one would replace it? */
-static bool has_one_value(const char *value)
+/* cpu.weight.nice is cpu.weight in other numbers. */
+static bool is_file_of(const struct cgroup_setting *s, const char *file)
 {
-	return !strpbrk(value, " =");
+	return streq(s->file, file) || (streq(s->file, "cpu.weight") && streq(file, "cpu.weight.nice"));
 }
 
 static void put_unified(struct writer *w, const struct cgroup_value *v)
@@ -400,13 +401,12 @@ static void put_unified(struct writer *w, const struct cgroup_value *v)
 	for (size_t i = 0; i < w->n; i++) {
 		struct cgroup_setting *s = &w->list[i];
 
-		if (!streq(s->file, v->text))
+		if (!is_file_of(s, v->text))
 			continue;
 		if (!s->from) { /* what only follows from another option gives way */
 			memmove(s, s + 1, (--w->n - i) * sizeof(*s));
 			i--;
-		} else if (s->from->resource != CGROUP_UNIFIED && has_one_value(v->value_text) &&
-			   !streq(s->value, v->value_text)) {
+		} else if (s->from->resource != CGROUP_UNIFIED && cgroup_setting_overridden(s, v->value_text)) {
 			char label[96];
 
 			fail(w,

@@ -497,6 +497,7 @@ int systemd_update_limits(const struct cgroup_host *host, const char *path, cons
 	_cleanup_free_ struct cgroup_setting *settings = calloc(CGROUP_SETTINGS_MAX, sizeof(*settings));
 	_cleanup_free_ struct systemd_properties *properties = calloc(1, sizeof(*properties));
 	const char *unit = systemd_unit_of_group(path);
+	char group[CGROUP_PATH_MAX];
 	size_t n = 0;
 	int r;
 
@@ -509,5 +510,8 @@ int systemd_update_limits(const struct cgroup_host *host, const char *path, cons
 		r = systemd_properties(settings, n, properties, err);
 	if (r == 0)
 		r = systemd_open(&manager, err);
-	return r < 0 ? r : systemd_set_properties(manager, unit, properties, err);
+	if (r == 0)
+		r = systemd_set_properties(manager, unit, properties, err);
+	/* systemd answers first and writes the files then, before it reads the next message. */
+	return r < 0 ? r : unit_group(manager, unit, group, sizeof(group), err);
 }

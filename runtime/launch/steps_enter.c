@@ -2,6 +2,7 @@
 /* Rows of nsrun exec alone: one more process in a container that runs, and that may be hostile. */
 #include <nsrun/launch/steps.h>
 
+#include <nsrun/kernel/cgroup_freezer.h>
 #include <nsrun/kernel/join.h>
 
 #include <fcntl.h>
@@ -23,14 +24,14 @@ static int open_group(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 	_cleanup_close_ int fd = FD_NONE;
-	bool frozen;
+	enum cgroup_freezer state;
 
 	if (!plan->cgroup_path || !*plan->cgroup_host->v2_mount)
 		return 0;
 	int r = cgroup_open_to_enter(plan->cgroup_host, plan->cgroup_path, plan->enter->process, &fd, err);
 	if (r == 0)
-		r = cgroup_is_frozen(fd, &frozen, err);
-	if (r == 0 && frozen)
+		r = cgroup_freezer_state(fd, &state, err);
+	if (r == 0 && state != CGROUP_THAWED)
 		return err_set(err, ERR_INPUT, ERR_ID_PAUSED, EAGAIN, "%s: it is paused", plan->enter->label);
 	if (r == 0 && !wants_scope_entered(plan))
 		launch->cgroup_fd = TAKE_FD(fd);

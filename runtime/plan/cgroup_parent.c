@@ -6,6 +6,7 @@
 #include <nsrun/kernel/cgroup.h>
 
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,22 +102,37 @@ static bool limits_are_its_own(const struct plan *plan)
 	return false;
 }
 
+/*
+ * By which the files of the group come into the container writable; NULL: by nothing. Not asked of root, who with CAP_SYS_ADMIN has other ways. Nothing keeps
+ * a cgroup2 that somebody mounts anew read-only, since it is not among the file systems whose mounts must show no more than what is there already
+ * (SB_I_USERNS_VISIBLE). Without a filter of system calls everybody makes a user namespace in which to have that capability.
+ */
+static const char *way_to_limits(const struct plan *plan)
+{
+	if (plan->cgroup_writable)
+		return plan->privileged ? "--privileged" : "--security-opt writable-cgroups";
+	if (plan->caller_uid != 0 && (plan->caps.bounding & CAP_MASK(CAP_SYS_ADMIN)))
+		return "--cap-add SYS_ADMIN";
+	return plan->caller_uid != 0 && !plan->seccomp ? "--security-opt seccomp=unconfined" : NULL;
+}
+
 int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
 {
-	const char *option = plan->privileged ? "--privileged" : "--security-opt writable-cgroups";
+	const char *option = way_to_limits(plan);
 
-	if (!plan->cgroup_writable || plan->enter || (plan->privileged && !plan->cgroup_path))
+	if (!option || plan->enter || ((plan->privileged || !plan->cgroup_writable) && !plan->cgroup_path))
 		return 0;
 	/* OCI config-linux.md, "Cgroup ownership": with another one than its own it would see, and write, what is not the container's. */
-	if (!plan->privileged && !plan_owns_ns(plan, NS_CGROUP))
+	if (plan->cgroup_writable && !plan->privileged && !plan_owns_ns(plan, NS_CGROUP))
 		return err_input(err, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",
 				 option);
 	if (!*plan->cgroup_host->v2_mount)
-		return plan->privileged ? 0 :
-					  err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
-						  "%s: no cgroup2 is mounted, and groups of version 1 cannot be given "
-						  "away safely",
-						  option);
+		return plan->privileged || !plan->cgroup_writable
+			       ? 0
+			       : err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
+					 "%s: no cgroup2 is mounted, and groups of version 1 cannot be given "
+					 "away safely",
+					 option);
 	/* Real root with all capabilities has other ways. */
 	if (plan->cgroup_host->v2_nsdelegate || !limits_are_its_own(plan) ||
 	    (plan->privileged && plan->caller_uid == 0))

@@ -109,11 +109,13 @@ static void take_back(const struct update *u)
 	(void)cgroup_update_limits(&u->host, u->path, &u->after, &back, NULL);
 }
 
-/* systemd writes its own idea of limits at every reload: it is to have the same. */
+/* systemd writes its own idea of limits at every change and reload: it is to have the same. What it rounds (a quota, to whole per cent) is written once more. */
 static int tell_systemd(const struct update *u, struct err *err)
 {
-	const int r = systemd_update_limits(&u->host, u->path, &u->after, err);
+	int r = systemd_update_limits(&u->host, u->path, &u->after, err);
 
+	if (r == 0)
+		r = cgroup_update_limits(&u->host, u->path, &u->before, &u->changes, err);
 	if (r < 0)
 		take_back(u);
 	return r;
@@ -131,8 +133,10 @@ static int write_limits(struct update *u, bool force, struct err *err)
 	const int r = cgroup_update_limits(&u->host, u->path, &u->before, &u->changes, &why);
 	if (r < 0 && why.errnum == EBUSY && v1)
 		why.id = ERR_ID_LIMIT_BELOW_USE;
-	if (r == 0 && systemd_unit_of_group(u->path))
+	if (r == 0 && systemd_unit_of_group(u->path)) {
+		u->changes.check_before_update = false;
 		return tell_systemd(u, err);
+	}
 	if (r < 0 && err && !err_is_set(err))
 		*err = why;
 	return r;

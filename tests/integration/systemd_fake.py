@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 from harness import mount, mountinfo, runtime_dir, umount
 
@@ -106,11 +107,12 @@ def message(kind, serial, fields, signature, values):
 
 
 class Fake:
-    """mode: "" does as asked; "denied", "exists", "failed" (the job), "elsewhere" (another group than said), "silent" (no answer)."""
+    """mode: "" does as asked; "denied", "exists", "failed" (the job), "elsewhere" (another group than said), "silent" (no answer), "rounds"
+    (writes another value than was asked for at a change)."""
 
     def __init__(self, path, group, uid=0, mode=""):
         self.path, self.group, self.uid, self.mode = path, group, uid, mode
-        self.units, self.asked, self.serial = {}, [], 0
+        self.units, self.asked, self.changed, self.serial = {}, [], [], 0
         self.top = next(entry[0] for entry in mountinfo() if entry[4] == "cgroup2")
         self.over = threading.Event()
         self.libc = ctypes.CDLL(None)
@@ -233,6 +235,13 @@ class Fake:
         elif member == "AttachProcessesToUnit":
             self.move(self.units[values[0]] + values[1], values[2])
             self.send(connection, 2, reply)
+        elif member == "SetUnitProperties":
+            self.send(connection, 2, reply)
+            if self.mode == "rounds":  # systemd writes after its answer, and before it reads on
+                time.sleep(0.1)
+                with open(self.top + self.units[values[0]] + "/cgroup.max.depth", "w") as file:
+                    file.write("9")
+            self.changed.append(values[0])
         else:
             self.send(connection, 2, reply, "s" if member == "Hello" else "", [":1.1"] if member == "Hello" else [])
 

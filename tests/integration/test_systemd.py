@@ -163,6 +163,22 @@ def test_unknown_property():
         equal(len(manager.asked), 1, "attempts")
 
 
+def test_update():
+    """systemd is told of a change, and what it makes of it, as a quota in whole per cent, is not what stays."""
+    needs_fake()
+    before = leftovers()
+    with fake(mode="rounds") as manager:
+        remapped([*SYSTEMD, "--cgroup", "cgroup.max.depth=5", "-d", "--name", "changed", "--rm"], ["/bin/sleep", "60"]).check(0)
+        [(unit, group)] = manager.units.items()
+        nsrun(["update", "--cgroup", "cgroup.max.depth=7", "changed"]).check(0)
+        wait_for(lambda: manager.changed == [unit], "the unit is changed, and what systemd makes of it is written")
+        with open(manager.top + group + "/cgroup.max.depth") as file:
+            equal(file.read(), "7\n", "cgroup.max.depth")
+        nsrun(["rm", "-f", "changed"]).check()
+        wait_for(lambda: not manager.units, "the scope ends")
+    assert_clean(before)
+
+
 def test_foreign_manager():
     """A manager of another user than this one is not asked."""
     needs_fake()

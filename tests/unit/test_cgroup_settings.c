@@ -75,7 +75,7 @@ static void test_conversions(void **state)
 		  "memory.limit_in_bytes=1048576; memory.memsw.limit_in_bytes=-1" },
 		{ { N(MEMORY_SWAP, -1) }, "memory.swap.max=max", "memory.memsw.limit_in_bytes=-1" },
 		{ { N(MEMORY_LIMIT, -1) },
-		  "memory.max=max",
+		  "memory.max=max; ?memory.swap.max=max",
 		  "memory.limit_in_bytes=-1; ?memory.memsw.limit_in_bytes=-1" },
 		{ { N(MEMORY_RESERVATION, 4096) }, "memory.low=4096", "memory.soft_limit_in_bytes=4096" },
 		{ { N(MEMORY_SWAPPINESS, 10) }, NULL, "memory.swappiness=10" },
@@ -170,6 +170,34 @@ static void test_contradictions(void **state)
 	assert_int_equal(err.kind, ERR_INPUT);
 	assert_non_null(strstr(err.message, "pids.max=8"));
 	assert_non_null(strstr(err.message, "--pids-limit"));
+
+	/* A key that is written after the option's file must not lift what the option asked for. */
+	const struct {
+		struct cgroup_value option, key;
+		bool refused;
+	} pairs[] = {
+		{ N(CPU_QUOTA, 50000), U("cpu.max", "max 100000"), true },
+		{ N(CPU_QUOTA, 50000), U("cpu.max", "50000 100000"), false },
+		{ N(MEMORY_LIMIT, 1 << 20), U("memory.max", "max "), true },
+		{ N(MEMORY_LIMIT, 1 << 20), U("memory.high", "max"), false },
+		{ N(CPU_SHARES, 100), U("cpu.weight.nice", "-20"), true },
+		{ N(IO_WEIGHT, 100), U("io.weight", "default 10000"), true },
+		{ N(IO_WEIGHT, 100), U("io.weight", "10000"), true },
+		{ N(IO_WEIGHT, 100), U("io.weight", "8:0 10000"), false },
+		{ D(IO_WRITE_BPS, 4096), U("io.max", "8:16 riops=9 wbps=max"), true },
+		{ D(IO_WRITE_BPS, 4096), U("io.max", "8:32 wbps=max\n08:16 wbps=max"), true },
+		{ D(IO_WRITE_BPS, 4096), U("io.max", "8:16 riops=9 wbps=4096"), false },
+		{ D(IO_WRITE_BPS, 4096), U("io.max", "8:16 riops=9"), false },
+		{ D(IO_WRITE_BPS, 4096), U("io.max", "8:32 wbps=max"), false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		r = (struct cgroup_resources){ 0 };
+		cgroup_resources_add(arena, &r, &pairs[i].option, NULL);
+		cgroup_resources_add(arena, &r, &pairs[i].key, NULL);
+		settings_of(&v2, &r, &err);
+		if ((err.kind == ERR_INPUT && strstr(err.message, "contradict")) != pairs[i].refused)
+			fail_msg("pair %zu: %s", i, err.message);
+	}
 
 	r = (struct cgroup_resources){ 0 };
 	for (int i = 0; i < CGROUP_SETTINGS_MAX + 1; i++)

@@ -188,6 +188,9 @@ static void test_memory_up_and_down(void **state)
 		assert_string_equal(held(CGROUP_MEMORY, "memory.limit_in_bytes", ""), "9223372036854771712");
 	else
 		assert_string_equal(held(CGROUP_MEMORY, "", "memory.max"), "max");
+	/* No swap followed from the limit, and goes with it. */
+	if (!cgroup_on_v1(&host, CGROUP_MEMORY) && *held(CGROUP_MEMORY, "", "memory.swap.max"))
+		assert_string_equal(held(CGROUP_MEMORY, "", "memory.swap.max"), "max");
 	end();
 }
 
@@ -237,6 +240,23 @@ static void test_rollback(void **state)
 	assert_string_equal(held(CGROUP_CPU, "cpu.shares", "cpu.weight"), shares);
 	assert_string_equal(held(CGROUP_PIDS, "pids.max", "pids.max"), "50");
 	assert_string_equal(held(CGROUP_CPUSET, "cpuset.cpus", "cpuset.cpus"), "0");
+	end();
+}
+
+/* What the kernel took as another value is put back as well: huge pages are counted whole. */
+static void test_rollback_of_rounded(void **state)
+{
+	const struct cgroup_resources first =
+		LIST({ .resource = CGROUP_UNIFIED, .text = "hugetlb.2MB.max", .value_text = "4M" });
+	const struct cgroup_resources odd =
+		LIST({ .resource = CGROUP_UNIFIED, .text = "hugetlb.2MB.max", .value_text = "3M" });
+	struct err err = ERR_INIT;
+
+	(void)state;
+	must_apply(&first);
+	assert_true(cgroup_update_limits(&host, group, &first, &odd, &err) < 0);
+	assert_int_equal(err.id, ERR_ID_LIMIT_NOT_APPLIED);
+	assert_string_equal(held(CGROUP_HUGETLB, "", "hugetlb.2MB.max"), "4194304");
 	end();
 }
 
@@ -482,11 +502,17 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_resource),	    cmocka_unit_test(test_memory_up_and_down),
-		cmocka_unit_test(test_cpu_changes),	    cmocka_unit_test(test_rollback),
-		cmocka_unit_test(test_check_before_update), cmocka_unit_test(test_no_group),
-		cmocka_unit_test(test_absent_things),	    cmocka_unit_test(test_not_of_the_group_around),
-		cmocka_unit_test(test_weight_of_a_disk),    cmocka_unit_test(test_network_v1),
+		cmocka_unit_test(test_every_resource),
+		cmocka_unit_test(test_memory_up_and_down),
+		cmocka_unit_test(test_cpu_changes),
+		cmocka_unit_test(test_rollback),
+		cmocka_unit_test(test_rollback_of_rounded),
+		cmocka_unit_test(test_check_before_update),
+		cmocka_unit_test(test_no_group),
+		cmocka_unit_test(test_absent_things),
+		cmocka_unit_test(test_not_of_the_group_around),
+		cmocka_unit_test(test_weight_of_a_disk),
+		cmocka_unit_test(test_network_v1),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

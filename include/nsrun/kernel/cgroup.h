@@ -104,8 +104,6 @@ int cgroup_open_to_enter(const struct cgroup_host *host, const char *path, const
 /* May this caller put a process of its own into the v2 group at `path`? cgroups(7), delegation containment: that takes the right to write to cgroup.procs
  * of the group around both. */
 bool cgroup_may_enter_v2(const struct cgroup_host *host, const char *path);
-/* Is it frozen now, by itself or with a group around it? */
-int cgroup_is_frozen(int group_fd, bool *ret, struct err *err);
 /* Hands these controllers (1 << enum cgroup_ctl) down to the v2 group `path`, at each group around it where that is not so already. */
 int cgroup_enable_v2(const struct cgroup_host *host, const char *path, unsigned controllers, struct err *err);
 /* v1: makes the group `path` (parents too; it may exist already) in the controller's hierarchy and returns an O_PATH|O_DIRECTORY fd. Where that

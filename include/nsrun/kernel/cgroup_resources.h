@@ -125,6 +125,8 @@ struct cgroup_setting {
 #define CGROUP_SETTINGS_MAX 128
 /* Does the file, whose text this is, hold what was written? `text` is changed. */
 bool cgroup_setting_held(const struct cgroup_setting *setting, char *text);
+/* Would these lines, written to the same file later, leave nothing of it, or another value? */
+bool cgroup_setting_overridden(const struct cgroup_setting *setting, const char *lines);
 
 /* The error of a controller that neither hierarchy of this host has: is it switched off, not built in, or held by a v1 hierarchy that is not mounted? */
 int cgroup_missing_controller(const struct cgroup_host *host, enum cgroup_ctl controller, const char *wanted_by,

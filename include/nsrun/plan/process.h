@@ -39,8 +39,8 @@ bool plan_cgroup_parent_is_slice(const char *path);
 int plan_choose_cgroup_parent(const struct cgroup_host *host, const char *path, char *ret_parent, size_t size,
 			      struct err *err);
 
-/* --security-opt writable-cgroups, once the group and the namespaces are decided: an error where container root could not make groups, or could lift
- * its own limits. */
+/* --security-opt writable-cgroups and what else leads to a writable cgroup2, once the group and the namespaces are decided: an error where container
+ * root could not make groups, or could lift its own limits. */
 int plan_check_writable_cgroups(const struct plan *plan, struct err *err);
 
 #endif
