@@ -191,7 +191,7 @@ static int prune_below(int group_fd, bool kill, uint64_t deadline)
 
 	while (fd >= 0) {
 		_cleanup_closedir_ DIR *dir = fdopendir(fd);
-		int below, r;
+		int below = FD_NONE, r;
 
 		if (!dir) {
 			r = -errno;

@@ -17,7 +17,7 @@ int cgroup_freezer_state(int group_fd, enum cgroup_freezer *ret, struct err *err
 	int r = file_read_virtual_at(group_fd, "cgroup.events", TEXT_MAX, &events, NULL, err);
 	if (r == 0)
 		r = file_read_virtual_at(group_fd, "cgroup.freeze", TEXT_MAX, &asked, NULL, err);
-	if (r < 0)
+	if (r != 0 || !events || !asked)
 		return r;
 	const bool frozen = strstr(events, "frozen 1");
 

@@ -57,7 +57,7 @@ int container_pause(const struct container *container, struct err *err)
 {
 	struct held_signals held = { .fd = FD_NONE };
 	_cleanup_close_ int group = FD_NONE;
-	enum cgroup_freezer state;
+	enum cgroup_freezer state = CGROUP_THAWED;
 
 	int r = open_running(container, &group, err);
 	if (r == 0)
@@ -81,7 +81,7 @@ int container_pause(const struct container *container, struct err *err)
 int container_resume(const struct container *container, struct err *err)
 {
 	_cleanup_close_ int group = FD_NONE;
-	enum cgroup_freezer state;
+	enum cgroup_freezer state = CGROUP_THAWED;
 
 	int r = open_running(container, &group, err);
 	if (r == 0)
@@ -97,7 +97,7 @@ int container_let_run(const struct container *container, struct err *err)
 {
 	_cleanup_close_ int group = FD_NONE;
 	struct err why = ERR_INIT;
-	enum cgroup_freezer state;
+	enum cgroup_freezer state = CGROUP_THAWED;
 
 	/* Without a v2 group there is nothing that could be frozen. */
 	if (container_group_open(container, &group, &why) < 0)

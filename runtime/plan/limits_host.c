@@ -44,7 +44,7 @@ int cpuset_parse(const char *text, struct cpuset_bits *ret)
 	struct cpuset_bits set = { 0 };
 
 	for (;;) {
-		unsigned first, last;
+		unsigned first = 0, last;
 		int r = take_number(&text, &first);
 
 		last = first;

@@ -571,7 +571,7 @@ static void remove_place(struct place *place)
 static void filters_are_replaced_without_a_gap(void **state)
 {
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
-	struct cgroup_host host;
+	struct cgroup_host host = CGROUP_HOST_NONE;
 	struct place place = { .v1 = false };
 	struct err err = ERR_INIT;
 
@@ -598,7 +598,7 @@ static void v1_groups_are_written_without_a_gap(void **state)
 /* What the kernel takes must be what this file's interpreter took: the longest list, and random ones. */
 static void kernel_takes_the_programs(void **state)
 {
-	struct cgroup_host host;
+	struct cgroup_host host = CGROUP_HOST_NONE;
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
 	_cleanup_free_ struct device_rule *rules = calloc(DEVICE_RULES_MAX, sizeof(*rules));
 	struct place place = { .v1 = false };

@@ -483,8 +483,10 @@ static void assert_same(const struct cgroup_resources *a, const struct cgroup_re
 			if (b->values[k].resource == one->resource && b->values[k].major == one->major &&
 			    b->values[k].minor == one->minor && streq(b->values[k].text ?: "", one->text ?: ""))
 				other = &b->values[k];
-		if (!other)
+		if (!other) {
 			fail_msg("resource %d is missing", (int)one->resource);
+			return;
+		}
 		assert_int_equal(one->number, other->number);
 		assert_string_equal(one->text ?: "", other->text ?: "");
 		assert_string_equal(one->value_text ?: "", other->value_text ?: "");
