@@ -113,6 +113,7 @@ int plan_resolve_scope(struct plan *plan, const struct plan_request *request, st
 	_cleanup_(systemd_closep) struct systemd *manager = NULL;
 	const char *slice = request->cgroup_parent;
 	char group[CGROUP_PATH_MAX], below[CGROUP_PATH_MAX];
+	struct err refused = ERR_INIT;
 
 	if (!slice)
 		slice = systemd_default_slice(plan->caller_uid != 0);
@@ -120,12 +121,15 @@ int plan_resolve_scope(struct plan *plan, const struct plan_request *request, st
 		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
 			       "--cgroup-manager=systemd: no cgroup2 is mounted here");
 	int r = systemd_slice_path(slice, below, sizeof(below), err);
-	if (r == 0)
-		r = systemd_open(&manager, err);
-	if (r == 0)
-		r = systemd_group(manager, group, sizeof(group), err);
 	if (r < 0)
 		return r;
+	r = systemd_open(&manager, &refused);
+	if (r == 0)
+		r = systemd_group(manager, group, sizeof(group), &refused);
+	if (r < 0) /* which option brought systemd in */
+		return err_set(err, refused.kind, refused.id, refused.errnum, "%s%s: %s",
+			       request->cgroup_parent ? "--cgroup-parent " : "--cgroup-manager=systemd",
+			       request->cgroup_parent ?: "", refused.message);
 	plan->controllers |= cgroup_resources_controllers(&plan->resources);
 	r = check_controllers(plan, group, err);
 	if (r < 0)
