@@ -14,7 +14,8 @@
 
 static int wrong(const char *path, const char *why, struct err *err)
 {
-	return err_input(err, "--cgroup-parent %.64s%s: %s", path, strlen(path) > 64 ? "..." : "", why);
+	return err_set(err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0, "--cgroup-parent %.64s%s: %s", path,
+		       strlen(path) > 64 ? "..." : "", why);
 }
 
 int plan_check_cgroup_parent(const char *path, struct err *err)
@@ -112,8 +113,8 @@ int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
 		return err_input(err, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",
 				 option);
 	if (!*plan->cgroup_host->v2_mount)
-		return plan->privileged ? 0 :
-					  err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
+		return plan->privileged ? 0
+					: err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
 						  "%s: no cgroup2 is mounted, and groups of version 1 cannot be given "
 						  "away safely",
 						  option);

@@ -120,8 +120,16 @@ int plan_resolve_scope(struct plan *plan, const struct plan_request *request, st
 		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
 			       "--cgroup-manager=systemd: no cgroup2 is mounted here");
 	int r = systemd_slice_path(slice, below, sizeof(below), err);
-	if (r == 0)
-		r = systemd_open(&manager, err);
+	if (r == 0) {
+		struct err refused = ERR_INIT;
+
+		/* Nobody who says --cgroup-parent NAME.slice alone has said systemd. */
+		r = systemd_open(&manager, &refused);
+		if (r < 0)
+			r = err_set(err, refused.kind, refused.id, refused.errnum, "%s%s: %s",
+				    request->cgroup_parent ? "--cgroup-parent " : "--cgroup-manager=systemd",
+				    request->cgroup_parent ? slice : "", refused.message);
+	}
 	if (r == 0)
 		r = systemd_group(manager, group, sizeof(group), err);
 	if (r < 0)
