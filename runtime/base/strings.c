@@ -114,6 +114,9 @@ static size_t utf8_length(const unsigned char *p)
 		return 0;
 	if ((code >= 0x80 && code < 0xa0) || (code >= 0xd800 && code < 0xe000))
 		return 0;
+	/* Embeddings, overrides and isolates (Unicode UAX 9) make a terminal show the rest of the line in another order. */
+	if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069))
+		return 0;
 	return n;
 }
 

@@ -172,7 +172,8 @@ void print_limits_met(FILE *out, const char *label, int status, const struct cgr
 		snprintf(where, sizeof(where), "at its limit of %s (--memory)",
 			 amount_text(events->memory_limit, size));
 	else
-		snprintf(where, sizeof(where), "for want of memory on the host or in a control group around it");
+		snprintf(where, sizeof(where),
+			 "for want of memory on the host, or at the limit of a control group around it or below");
 	if (events->oom_kills)
 		fprintf(out,
 			"nsrun: %s%smemory: the kernel killed %" PRIu64 " process%s of the container %s%s\n"

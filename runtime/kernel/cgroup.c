@@ -227,7 +227,8 @@ int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd
 			return err_system(err, "%s%s: make control group %s", host->v2_mount, path, name);
 		next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0) {
-			r = err_system(err, "%s%s: open control group %s", host->v2_mount, path, name);
+			r = err_system_id(err, errno == ENOTDIR ? ERR_ID_CGROUP_PARENT : ERR_ID_NONE,
+					  "%s%s: open control group %s", host->v2_mount, path, name);
 			if (made)
 				(void)unlinkat(fd, name, AT_REMOVEDIR);
 			return r;

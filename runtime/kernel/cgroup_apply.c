@@ -93,9 +93,7 @@ static void explain_io(const struct cgroup_setting *s, int error, char *ret, siz
 			 access(path, F_OK) == 0 ? "it is a partition, and limits are of whole disks"
 						 : "there is no such block device");
 	else if (error == EOPNOTSUPP)
-		snprintf(
-			ret, size,
-			"; no scheduler that shares by weight serves this disk: echo bfq to its queue/scheduler, or switch on io.cost.qos");
+		snprintf(ret, size, "; no scheduler that shares by weight serves this disk");
 }
 
 /* The reason that the errno alone does not tell. */
@@ -134,9 +132,10 @@ static int refuse(const struct groups *g, const struct cgroup_setting *s, int er
 
 	explain(g, s, error, why, sizeof(why));
 	return err_set(err, ERR_SYSTEM,
-		       error == ENOENT				    ? ERR_ID_LIMIT_NO_FILE
-		       : error == EACCES && s->v2 && geteuid() != 0 ? ERR_ID_NOT_DELEGATED
-								    : ERR_ID_LIMIT_NOT_APPLIED,
+		       error == ENOENT					   ? ERR_ID_LIMIT_NO_FILE
+		       : error == EACCES && s->v2 && geteuid() != 0	   ? ERR_ID_NOT_DELEGATED
+		       : error == EOPNOTSUPP && s->controller == CGROUP_IO ? ERR_ID_IO_WEIGHT
+									   : ERR_ID_LIMIT_NOT_APPLIED,
 		       error, "%s%s/%s: write %s%s", mount_of(g, hierarchy(s)), g->path, s->file, s->value, why);
 }
 

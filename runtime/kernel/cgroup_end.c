@@ -259,7 +259,9 @@ static int remove_group(const char *mount, const char *path, bool v2, const stru
 		const int saved = errno;
 		int r = 0;
 
-		if (saved == ENOENT)
+		/* ENOTDIR: the hierarchies have different files, so a parent that could be made in one may be the name of a file in another,
+		 * where nothing was made then. */
+		if (saved == ENOENT || saved == ENOTDIR)
 			return 0;
 		if (saved != EBUSY)
 			return -saved;

@@ -153,7 +153,8 @@ static int make_each(const struct cgroup_host *host, const char *path, enum cgro
 			return err_system(err, "%s%s: make control group %s", mount, path, name);
 		_cleanup_close_ int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
-			r = err_system(err, "%s%s: open control group %s", mount, path, name);
+			r = err_system_id(err, errno == ENOTDIR ? ERR_ID_CGROUP_PARENT : ERR_ID_NONE,
+					  "%s%s: open control group %s", mount, path, name);
 		if (r == 0 && with_cpusets(host, controller))
 			r = take_over_cpuset(next, fd, mount, err);
 		if (r < 0) {

@@ -96,6 +96,10 @@ int cgroup_choose_parent(const struct cgroup_host *host, char *ret_parent, size_
 	}
 	if (errno == EROFS)
 		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_READONLY, EACCES, "%s: read-only", mount);
+	/* mountinfo lists also what lies below another mount. */
+	if (errno == ENOENT)
+		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, ENOENT,
+			       "%s: something is mounted over the control groups there, and hides them", mount);
 	if (host->v2_mount[0])
 		return choose_delegated(host, ret_parent, size, err);
 	return err_set(err, ERR_REFUSED, ERR_ID_NO_DELEGATION, EACCES,

@@ -145,10 +145,10 @@ void cgroup_read_events(const struct cgroup_host *host, const char *path, struct
 		const uint64_t limit =
 			known(read_number(memory, path, memory_v1 ? "memory.limit_in_bytes" : "memory.max"));
 
-		/* v2's "oom" counts limits of this group and of those below it (cgroup-v2.rst). */
+		/* v2's "oom" of memory.events counts also limits that the container has set itself, in groups below (cgroup-v2.rst). */
 		if (limit && limit <= V1_MEMORY_NO_LIMIT &&
 		    (memory_v1 ? met_memory_v1(memory, path, limit)
-			       : known(read_keyed(memory, path, events_file, "oom")) > 0))
+			       : known(read_keyed(memory, path, "memory.events.local", "oom")) > 0))
 			events.memory_limit = limit;
 	}
 	events.forks_refused = known(read_keyed(pids, path, "pids.events", "max"));

@@ -20,11 +20,29 @@
 
 #define PROC_ROOT_INODE 1 /* PROC_ROOT_INO, which proc(5) does not name but every procfs has */
 
+/* The group that a new process would enter is frozen. A container with groups of its own may have done that itself. */
+static int refuse_frozen(const struct plan *plan, struct err *err)
+{
+	_cleanup_close_ int top = FD_NONE;
+	enum cgroup_freezer state = CGROUP_THAWED;
+
+	int r = cgroup_open_v2(plan->cgroup_host, plan->cgroup_path, &top, err);
+	if (r == 0)
+		r = cgroup_freezer_state(top, &state, err);
+	if (r < 0)
+		return r;
+	if (state == CGROUP_THAWED)
+		return err_set(err, ERR_REFUSED, ERR_ID_FROZEN_INSIDE, EAGAIN,
+			       "%s: the group of its process 1, one of its own, is frozen, and not by nsrun pause",
+			       plan->enter->label);
+	return err_set(err, ERR_INPUT, ERR_ID_PAUSED, EAGAIN, "%s: it is paused", plan->enter->label);
+}
+
 static int open_group(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 	_cleanup_close_ int fd = FD_NONE;
-	enum cgroup_freezer state;
+	enum cgroup_freezer state = CGROUP_THAWED;
 
 	if (!plan->cgroup_path || !*plan->cgroup_host->v2_mount)
 		return 0;
@@ -32,7 +50,7 @@ static int open_group(struct launch *launch, struct err *err)
 	if (r == 0)
 		r = cgroup_freezer_state(fd, &state, err);
 	if (r == 0 && state != CGROUP_THAWED)
-		return err_set(err, ERR_INPUT, ERR_ID_PAUSED, EAGAIN, "%s: it is paused", plan->enter->label);
+		return refuse_frozen(plan, err);
 	if (r == 0 && !wants_scope_entered(plan))
 		launch->cgroup_fd = TAKE_FD(fd);
 	return r;

@@ -15,7 +15,8 @@
 
 static int wrong(const char *path, const char *why, struct err *err)
 {
-	return err_input(err, "--cgroup-parent %.64s%s: %s", path, strlen(path) > 64 ? "..." : "", why);
+	return err_set(err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0, "--cgroup-parent %.64s%s: %s", path,
+		       strlen(path) > 64 ? "..." : "", why);
 }
 
 int plan_check_cgroup_parent(const char *path, struct err *err)

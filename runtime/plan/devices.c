@@ -133,7 +133,8 @@ static int resolve_path(struct list *list, const char *text, size_t length, cons
 			       "%s: PATH[:DST][:rwm] is wanted, with the absolute path of a %s", list->said,
 			       strchr(path, '=') ? "device node: names of CDI are not known here" : "device node");
 	if (!realpath(path, real) || stat(real, ret_st) < 0)
-		return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MISSING, errno, "%s: %s", list->said, path);
+		return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MISSING, errno, "%s: %s: %s", list->said, path,
+			       errno == ENOENT ? "does not exist" : strerrordesc_np(errno));
 	if (!S_ISCHR(ret_st->st_mode) && !S_ISBLK(ret_st->st_mode) && !S_ISDIR(ret_st->st_mode))
 		return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MISSING, 0, "%s: %s is no device", list->said, real);
 	*ret = arena_strdup(list->plan->arena, real);

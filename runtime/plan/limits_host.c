@@ -118,9 +118,9 @@ int limits_find_cpuset(struct arena *arena, enum cgroup_resource resource, const
 
 	r = cpuset_parse(text, &set);
 	if (r == -EINVAL)
-		return err_input(
-			err, "--%s %s: a list of numbers and ranges such as 0-2,5 is wanted (cpuset(7), List format)",
-			option, text);
+		return err_set(err, ERR_INPUT, ERR_ID_CPUSET, 0,
+			       "--%s %s: a list of numbers and ranges such as 0-2,5 is wanted (cpuset(7), List format)",
+			       option, text);
 	const bool beyond = r == -ERANGE;
 	r = read_present(resource, &present, err);
 	if (r < 0)
@@ -234,7 +234,8 @@ int limits_find_disk(const char *option, const char *said, size_t length, uint32
 	int r;
 
 	if (length == 0 || length >= sizeof(device))
-		return err_input(err, "--%s %.200s: a device is wanted before the last colon", option, said);
+		return err_set(err, ERR_INPUT, ERR_ID_BLOCK_DEVICE, 0,
+			       "--%s %.200s: a device is wanted before the last colon", option, said);
 	memcpy(device, said, length);
 	device[length] = '\0';
 	if (!strchr(device, '/')) {
@@ -303,7 +304,8 @@ int limits_find_page_size(struct arena *arena, const char *said, size_t length, 
 
 	snprintf(word, sizeof(word), "%.*s", (int)(length < 31 ? length : 31), said);
 	if (length >= sizeof(word) || parse_size(word, &bytes) < 0 || bytes < 1024)
-		return err_input(err, "--hugetlb %s: a size of pages such as 2m is wanted before =", said);
+		return err_set(err, ERR_INPUT, ERR_ID_HUGE_PAGES, 0,
+			       "--hugetlb %s: a size of pages such as 2m is wanted before =", said);
 	snprintf(path, sizeof(path), HUGE_PAGES "/hugepages-%" PRIu64 "kB", bytes >> 10);
 	if (bytes & 1023 || access(path, F_OK) < 0) {
 		list_page_sizes(there, sizeof(there));

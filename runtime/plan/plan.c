@@ -51,7 +51,7 @@ static int resolve_rootfs(struct plan *plan, const struct plan_request *request,
 static int resolve_cgroup(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
-	char parent[CGROUP_PATH_MAX];
+	char parent[CGROUP_PATH_MAX], label[128];
 	struct err refused = ERR_INIT;
 
 	if (!host)
@@ -70,6 +70,10 @@ static int resolve_cgroup(struct plan *plan, const struct plan_request *request,
 	const bool wanted = plan->resources.n || plan_needs_device_filter(plan) || request->cgroup_parent ||
 			    (plan->cgroup_writable && !plan->privileged);
 	r = plan_choose_cgroup_parent(host, request->cgroup_parent, parent, sizeof(parent), &refused);
+	if (r < 0 && wanted && plan->resources.n && !request->cgroup_parent)
+		return err_set(err, refused.kind, refused.id, refused.errnum, "%s: %s",
+			       cgroup_resource_label(&plan->resources.values[0], label, sizeof(label)),
+			       refused.message);
 	if (r < 0 && wanted) {
 		*err = refused;
 		return r;

@@ -339,7 +339,7 @@ def test_bad_input():
     loop = os.path.join(tmp("bad"), "loop")
     os.symlink("loop", loop)
     for text, *words in (
-            ["/dev/not-there", "/dev/not-there", "[device-missing]"], ["", "--device", "[option-value]"], ["fuse", "absolute", "[device-missing]"],
+            ["/dev/not-there", "/dev/not-there: does not exist", "[device-missing]"], ["", "--device", "[option-value]"], ["fuse", "absolute", "[device-missing]"],
             ["vendor.com/class=gpu0", "CDI", "[device-missing]"], [file, "no device", "[device-missing]"], [empty, "no device in", "[device-missing]"],
             [loop, loop, "[device-missing]"], [FUSE + ":rwx", "rwx", "[device-missing]"], [FUSE + ":rr", "letters"], [FUSE + ":/dev/f:rwmr", "letters"],
             [FUSE + ":relative", "relative"], [FUSE + ":/dev/../f", ".."], [FUSE + ":/", "/"], [FUSE + ":/proc/f", "[mount-target]"],

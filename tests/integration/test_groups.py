@@ -126,7 +126,40 @@ def bad_parents():
 
 def test_parent_that_is_a_file():
     before = leftovers()
-    refused(remapped(["--cgroup-parent", "/cgroup.procs"], "/bin/true"), "cgroup.procs", "Not a directory")
+    refused(remapped(["--cgroup-parent", "/cgroup.procs"], "/bin/true"), "cgroup.procs", "Not a directory", "[cgroup-parent]")
+    assert_clean(before)
+
+
+def test_parent_that_is_a_file_of_v1_alone():
+    """The group of v2 is made by then, and goes; its parent stays, as every parent does."""
+    hybrid = [top for top in cgroup_mounts() if os.path.exists(os.path.join(top, "tasks"))]
+    if not (hybrid and v2() and any(os.path.exists(os.path.join(top, "memory.limit_in_bytes")) for top in hybrid)):
+        return
+    before = leftovers()
+    try:
+        run_ = remapped(["--cgroup-parent", "/tasks", "-m", "64m"], "/bin/true")
+        refused(run_, "control group tasks", "Not a directory", "[cgroup-parent]")
+        check("cleaning up" not in run_.stderr, "its end: %r" % run_)
+        os.rmdir(os.path.join(v2(), "tasks"))
+        assert_clean(before)
+    finally:
+        nsrun(["gc"])
+        if os.path.isdir(os.path.join(v2(), "tasks")):
+            os.rmdir(os.path.join(v2(), "tasks"))
+
+
+@test(root=True, needs=["unshare"])
+def test_hidden_hierarchies():
+    """Something is mounted over them all: a limit is refused with its option and the reason, and what needs no group runs."""
+    tree_ = rootfs(owner=dummy().name)
+    before = leftovers()
+    for options, status in (("", 0), ("-m 64m", 125)):
+        run_ = run(["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", "mount -t tmpfs none /sys/fs/cgroup && exec %s --userns-remap %s %s %s /bin/true"
+                    % (binary(), dummy().name, options, tree_)], env=environment())
+        equal(run_.status, status, "status of %r: %r" % (options, run_))
+        if status:
+            contains(run_.stderr, "--memory", "the option")
+            contains(run_.stderr, "[cgroup-not-mounted]", "the reason")
     assert_clean(before)
 
 

@@ -382,5 +382,20 @@ def test_frozen_around():
             c.nsrun("rm", "-f")
 
 
+@test(root=True)
+def test_frozen_by_itself():
+    """In a group of its own: that is no pause, resume would not lift it, and it hinders nobody in ending the container."""
+    freeze = "cd /sys/fs/cgroup && mkdir in && echo $$ >in/cgroup.procs && echo +hugetlb >cgroup.subtree_control && echo 1 >in/cgroup.freeze; sleep 100"
+    with script(freeze, options=["--hugetlb", "2m=64m", "--security-opt", "writable-cgroups"]) as c:
+        wait_for(lambda: os.path.isdir(group(c) + "/in") and "frozen 1" in read(group(c) + "/in/cgroup.events"), "it froze itself")
+        equal(status(c), "running", "status")
+        refused(nsrun(["exec", c.name, "/bin/true"]), "[frozen-inside]")
+        c.nsrun("pause").check(0)
+        refused(nsrun(["exec", c.name, "/bin/true"]), "[paused]")
+        c.nsrun("resume").check(0)
+        c.nsrun("kill").check(0)
+        c.ended()
+
+
 if __name__ == "__main__":
     main()

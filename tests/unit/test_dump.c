@@ -21,7 +21,7 @@
 static struct plan sample(void)
 {
 	static const char *const argv[] = { "/bin/echo", "two words", "line\nfeed: x", NULL };
-	static const char *const env[] = { "A=B", "ESC=\033[31m", NULL };
+	static const char *const env[] = { "A=B", "ESC=\033[31m\xe2\x80\xae", NULL };
 	static const char *const masked[] = { "/proc/kcore", NULL };
 	static const struct rlimit_setting rlimits[] = { { RLIMIT_NOFILE, { 1024, RLIM_INFINITY } } };
 	static const char *const groups[] = { "audio", "7", NULL }, *const ports[] = { "80/tcp", NULL };
@@ -187,7 +187,7 @@ static void test_dump(void **state)
 		"argv.1: two words",
 		/* No value makes a line of its own. */
 		"argv.2: line\\x0afeed: x",
-		"env.1: ESC=\\x1b[31m",
+		"env.1: ESC=\\x1b[31m\\xe2\\x80\\xae",
 		"hostname: web",
 		"domainname: example.org",
 		"group.0: audio",

@@ -169,12 +169,14 @@ def test_own_sub_groups():
     run_ = inside("-m 64m --pids-limit 50 --cpus 1 " + WRITABLE, script)
     run_.check(0)
     equal(run_.stdout.splitlines(), ["memory pids", str(16 * MIB), "status 137", "oom_kill 1", "0::/sub"], "what the container could do: %r" % run_)
+    contains(run_.stderr, "at the limit of a control group around it or below", "whose limit it was")
+    check("(--memory)" not in run_.stderr, "it was its own limit: %r" % run_)
 
 
 def test_sub_group_counts_against_the_whole():
     """A group of its own is no way out of the container's limit."""
     script = "cd /sys/fs/cgroup; mkdir sub; echo $$ >sub/cgroup.procs; /load hold 128; echo status $?"
-    inside("-m 32m " + WRITABLE, script).check(0, "status 137")
+    contains(inside("-m 32m " + WRITABLE, script).check(0, "status 137").stderr, "at its limit of 32.0MiB (--memory)", "whose limit it was")
 
 
 @generate

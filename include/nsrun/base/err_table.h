@@ -255,3 +255,9 @@ ERR_ID(CGROUP_PARENT_OUTSIDE, "cgroup-parent-outside",
 ERR_ID(NSDELEGATE, "nsdelegate",
        "as root: mount -o remount,nsdelegate, with the path that is named (systemd mounts it so): then the kernel keeps the limits of a cgroup namespace's root from who is in "
        "it (cgroups(7)); or leave the limits or the option away")
+ERR_ID(CGROUP_PARENT, "cgroup-parent",
+       "name a group by its path, as /jobs or, below nsrun's own, jobs/night: no \"..\", no file of a hierarchy such as tasks; docs/delegation.md tells where groups are")
+ERR_ID(IO_WEIGHT, "io-weight",
+       "as root: echo bfq > /sys/block/DISK/queue/scheduler (modprobe bfq), or switch on io.cost.qos for the disk (cgroup-v2.rst); --device-write-bps and its like need neither")
+ERR_ID(FROZEN_INSIDE, "frozen-inside",
+       "a container with writable-cgroups can freeze itself: write 0 to cgroup.freeze of that group (/proc/PID/cgroup of the PID that nsrun ls shows), or end it with nsrun kill")

@@ -22,7 +22,7 @@ void cgroup_read_use(const struct cgroup_host *host, const char *path, struct cg
 struct cgroup_events {
 	uint64_t oom_kills; /* processes that it killed for want of memory */
 	uint64_t
-		memory_limit; /* bytes: the group's own limit, where that was met; 0: the want was that of a group around it, or of the host */
+		memory_limit; /* bytes: the group's own limit, where that was met; 0: the want was that of another group, around it or below, or of the host */
 	uint64_t forks_refused; /* processes and threads that were not made */
 	uint64_t pids_limit;	/* which refused them */
 };
