@@ -442,7 +442,7 @@ def test_group_that_gives_controllers():
             equal(json.loads(nsrun(["inspect", c.id]).check().stdout)[0]["live"]["cgroup"]["memory"]["max"], 64 << 20, "memory limit")
             write(ours + "/cgroup.freeze", "1")
             try:
-                refused(c.exec("true", timeout=10), "paused")
+                refused(c.exec("true", timeout=10), "frozen")
             finally:
                 write(ours + "/cgroup.freeze", "0")
 

@@ -103,23 +103,26 @@ def test_stats_are_the_kernels():
                      ["/bin/sh", "-c", "/load direct w /io/file 65536 8 </dev/null >/dev/null; /load hold 128; exec /load spin 2"], "spinning") as one:
             time.sleep(1)
             nsrun(["pause", "measured"]).check()
-            stats = json.loads(nsrun(["stats", "--json", "measured"]).check().stdout)[0]["stats"]
-            cpu, memory = one.table("cpu.stat"), one.table("memory.stat")
-            # the timer of periods goes on for a moment after a group is frozen
-            between(cpu["nr_periods"] - stats["cpu"]["throttling"]["periods"], 0, 5, "periods since stats")
-            got = {"time": stats["cpu"]["usage"]["total"], "throttled": stats["cpu"]["throttling"]["throttledPeriods"], "memory": stats["memory"]["usage"]["usage"],
-                   "limit": stats["memory"]["usage"]["limit"], "kills": stats["memory"]["oomKills"], "cache": stats["memory"]["cache"],
-                   "tasks": stats["pids"]["current"], "tasks limit": stats["pids"]["limit"]}
-            equal(got, {"time": cpu["usage_usec"] * 1000, "throttled": cpu["nr_throttled"],
-                        "memory": one.number("memory.current"), "limit": one.number("memory.max"),
-                        "kills": one.table("memory.events")["oom_kill"], "cache": memory["file"],
-                        "tasks": one.number("pids.current"), "tasks limit": one.number("pids.max")}, "numbers")
-            check(got["kills"] == 1 and got["throttled"] > 0 and got["tasks"] == 3, "nothing was measured: %r" % got)
-            major, minor = (int(word) for word in disk.number.split(":"))
-            written = [row["value"] for row in stats["blkio"]["ioServiceBytesRecursive"]
-                       if (row["major"], row["minor"], row["op"]) == (major, minor, "Write")]
-            equal(written, [one.io(disk)["wbytes"]], "bytes written to the disk")
-            check(written[0] >= 8 * 65536, "bytes written: %r" % written)
+            try:
+                stats = json.loads(nsrun(["stats", "--json", "measured"]).check().stdout)[0]["stats"]
+                cpu, memory = one.table("cpu.stat"), one.table("memory.stat")
+                # the timer of periods goes on for a moment after a group is frozen
+                between(cpu["nr_periods"] - stats["cpu"]["throttling"]["periods"], 0, 5, "periods since stats")
+                got = {"time": stats["cpu"]["usage"]["total"], "throttled": stats["cpu"]["throttling"]["throttledPeriods"], "memory": stats["memory"]["usage"]["usage"],
+                       "limit": stats["memory"]["usage"]["limit"], "kills": stats["memory"]["oomKills"], "cache": stats["memory"]["cache"],
+                       "tasks": stats["pids"]["current"], "tasks limit": stats["pids"]["limit"]}
+                equal(got, {"time": cpu["usage_usec"] * 1000, "throttled": cpu["nr_throttled"],
+                            "memory": one.number("memory.current"), "limit": one.number("memory.max"),
+                            "kills": one.table("memory.events")["oom_kill"], "cache": memory["file"],
+                            "tasks": one.number("pids.current"), "tasks limit": one.number("pids.max")}, "numbers")
+                check(got["kills"] == 1 and got["throttled"] > 0 and got["tasks"] == 3, "nothing was measured: %r" % got)
+                major, minor = (int(word) for word in disk.number.split(":"))
+                written = [row["value"] for row in stats["blkio"]["ioServiceBytesRecursive"]
+                           if (row["major"], row["minor"], row["op"]) == (major, minor, "Write")]
+                equal(written, [one.io(disk)["wbytes"]], "bytes written to the disk")
+                check(written[0] >= 8 * 65536, "bytes written: %r" % written)
+            finally:
+                nsrun(["resume", "measured"]).check()
 
 
 # ---- update --------------------------------------------------------------------------------------------------------
