@@ -3,7 +3,7 @@
 #include <nsrun/plan/process.h>
 
 #include <nsrun/base/strings.h>
-#include <nsrun/kernel/cgroup.h>
+#include <nsrun/kernel/cgroup_resources.h>
 
 #include <limits.h>
 #include <linux/capability.h>
@@ -94,46 +94,62 @@ int plan_choose_cgroup_parent(const struct cgroup_host *host, const char *path, 
 	return 0;
 }
 
-/* Are there limits in files of the v2 group that belong to who is root in the container? */
+/* Are there limits in files of the v2 group that belong to who is root in the container? A map never grants host root's id (ids_map.c), and of the
+ * group of a remapped container only what delegate lists is given away. */
 static bool limits_are_its_own(const struct plan *plan)
 {
-	for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-		if ((plan->controllers & 1U << c) && !cgroup_on_v1(plan->cgroup_host, c))
-			return plan->caller_uid != 0 || !plan_has_userns(plan);
+	if (plan->caller_uid == 0 && plan_has_userns(plan))
+		return false;
+	for (size_t i = 0; i < plan->resources.n; i++) {
+		const enum cgroup_ctl c = cgroup_resource_row(plan->resources.values[i].resource)->controller;
+
+		if (c == CGROUP_CONTROLLER_COUNT || !cgroup_on_v1(plan->cgroup_host, c))
+			return true;
+	}
 	return false;
 }
 
 /*
- * By which the files of the group come into the container writable; NULL: by nothing. Not asked of root, who with CAP_SYS_ADMIN has other ways. Nothing keeps
- * a cgroup2 that somebody mounts anew read-only, since it is not among the file systems whose mounts must show no more than what is there already
- * (SB_I_USERNS_VISIBLE). Without a filter of system calls everybody makes a user namespace in which to have that capability.
+ * What lets an ordinary user's container make a user and a cgroup namespace below its own and mount cgroup2 there; NULL: nothing. Nothing keeps a
+ * cgroup2 that is mounted anew read-only, since it is not among the file systems whose mounts must show no more than what is there already
+ * (SB_I_USERNS_VISIBLE). The default filter lets nobody without CAP_SYS_ADMIN make a user namespace.
  */
-static const char *way_to_limits(const struct plan *plan)
+static const char *way_to_namespaces(const struct plan *plan)
 {
-	if (plan->cgroup_writable)
-		return plan->privileged ? "--privileged" : "--security-opt writable-cgroups";
-	if (plan->caller_uid != 0 && (plan->caps.bounding & CAP_MASK(CAP_SYS_ADMIN)))
-		return "--cap-add SYS_ADMIN";
-	return plan->caller_uid != 0 && !plan->seccomp ? "--security-opt seccomp=unconfined" : NULL;
+	const bool admin = plan->caps.bounding & CAP_MASK(CAP_SYS_ADMIN);
+
+	if (plan->caller_uid == 0 || (!admin && plan->seccomp))
+		return NULL; /* of root's containers those that are not remapped have other ways, the others do not own the limits */
+	if (plan->privileged)
+		return "--privileged";
+	return admin ? "--cap-add SYS_ADMIN" : "--security-opt seccomp=unconfined";
 }
 
 int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
 {
-	const char *option = way_to_limits(plan);
+	const char *nests = way_to_namespaces(plan);
+	const char *option = plan->privileged ? "--privileged" : "--security-opt writable-cgroups";
 
-	if (!option || plan->enter || ((plan->privileged || !plan->cgroup_writable) && !plan->cgroup_path))
+	if (plan->enter)
+		return 0;
+	/* Before nsdelegate is looked at, which compares with the namespace of the writer alone (cgroup_file_write()). */
+	if (nests && plan->cgroup_path && limits_are_its_own(plan))
+		return err_set(err, ERR_REFUSED, ERR_ID_LIMITS_FROM_BELOW, EPERM,
+			       "%s: container root could lift its own limits: it owns the files of an ordinary user's "
+			       "control group, and may make namespaces from which the kernel lets it write them",
+			       nests);
+	if (!plan->cgroup_writable || (plan->privileged && !plan->cgroup_path))
 		return 0;
 	/* OCI config-linux.md, "Cgroup ownership": with another one than its own it would see, and write, what is not the container's. */
-	if (plan->cgroup_writable && !plan->privileged && !plan_owns_ns(plan, NS_CGROUP))
+	if (!plan->privileged && !plan_owns_ns(plan, NS_CGROUP))
 		return err_input(err, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",
 				 option);
 	if (!*plan->cgroup_host->v2_mount)
-		return plan->privileged || !plan->cgroup_writable
-			       ? 0
-			       : err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
-					 "%s: no cgroup2 is mounted, and groups of version 1 cannot be given "
-					 "away safely",
-					 option);
+		return plan->privileged ? 0
+					: err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
+						  "%s: no cgroup2 is mounted, and groups of version 1 cannot be given "
+						  "away safely",
+						  option);
 	/* Real root with all capabilities has other ways. */
 	if (plan->cgroup_host->v2_nsdelegate || !limits_are_its_own(plan) ||
 	    (plan->privileged && plan->caller_uid == 0))

@@ -3,32 +3,7 @@
 
 #include <nsrun/base/arena.h>
 #include <nsrun/plan/container_show.h>
-
-static int check_places(const struct container *c, const struct cgroup_host *host, struct err *err)
-{
-	const json_t *places = json_object_get(c->state, "hierarchies"), *entry;
-	size_t i;
-	int r = 0;
-
-	json_array_foreach(places, i, entry)
-	{
-		struct cgroup_place place = { 0 };
-		json_int_t device, inode;
-		const char *name;
-
-		if (json_unpack((json_t *)entry, "{s:s, s:I, s:I}", "name", &name, "device", &device, "inode", &inode) <
-		    0)
-			return err_input(err, "%s/state.json: \"hierarchies\"", c->dir);
-		/* In another mount or cgroup namespace the same path may be another group. */
-		snprintf(place.name, sizeof(place.name), "%s", name);
-		place.device = (uint64_t)device;
-		place.inode = (uint64_t)inode;
-		r = cgroup_check_place(host, &place, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
+#include <nsrun/plan/state.h>
 
 static int probe(const struct container *container, struct arena *arena, struct cgroup_host *ret_host,
 		 const char **ret_path, struct err *err)
@@ -51,7 +26,7 @@ int container_group(const struct container *container, struct arena *arena, stru
 	int r = probe(container, arena, ret_host, ret_path, err);
 
 	if (r == 0)
-		r = check_places(container, ret_host, err);
+		r = state_check_places(container->state, container->dir, ret_host, NULL, err);
 	return r;
 }
 
@@ -70,7 +45,7 @@ int container_group_open(const struct container *container, int *ret_fd, struct 
 		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_NOT_MOUNTED, ENOENT,
 			       "%s: no cgroup2 is mounted here, and its freezer is what pauses",
 			       container_label(container));
-	r = check_places(container, &host, err);
+	r = state_check_places(container->state, container->dir, &host, NULL, err);
 	return r < 0 ? r : cgroup_open_v2(&host, path, ret_fd, err);
 }
 
@@ -92,8 +67,8 @@ void container_look_paused(struct container *containers, size_t n)
 			if (!arena || cgroup_probe(arena, &host, NULL) < 0)
 				return;
 		}
-		if (host.v2_mount[0] && cgroup_open_v2(&host, path, &fd, NULL) == 0 &&
-		    cgroup_freezer_state(fd, &state, NULL) == 0)
+		if (host.v2_mount[0] && state_check_places(c->state, c->dir, &host, NULL, NULL) == 0 &&
+		    cgroup_open_v2(&host, path, &fd, NULL) == 0 && cgroup_freezer_state(fd, &state, NULL) == 0)
 			c->paused = state != CGROUP_THAWED;
 	}
 }

@@ -369,22 +369,11 @@ static int resolve_oom_score(struct plan *plan, struct plan_enter *enter, struct
 	return 0;
 }
 
-/* The hierarchies that the container has groups in: it is put into them. */
-static void take_hierarchy(struct plan *plan, const char *name)
-{
-	for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-		if (streq(name, cgroup_v1_name(c)) && cgroup_on_v1(plan->cgroup_host, c)) {
-			plan->controllers |= 1U << c;
-			plan->placed_late = true;
-		}
-}
-
 static int resolve_cgroup(struct plan *plan, const struct container *container, struct err *err)
 {
-	const json_t *places = json_object_get(container->state, "hierarchies"), *entry;
 	const char *path = container_text(container, "cgroup");
 	struct cgroup_host *host;
-	size_t i;
+	unsigned used = 0;
 
 	if (!path)
 		return 0;
@@ -394,27 +383,19 @@ static int resolve_cgroup(struct plan *plan, const struct container *container, 
 		return err_oom(err);
 	plan->cgroup_host = host;
 	int r = cgroup_probe(plan->arena, host, err);
-	json_array_foreach(places, i, entry)
-	{
-		struct cgroup_place place = { 0 };
-		json_int_t device, inode;
-		const char *name;
-
-		if (r < 0)
-			return r;
-		if (json_unpack((json_t *)entry, "{s:s, s:I, s:I}", "name", &name, "device", &device, "inode", &inode) <
-		    0)
-			return err_input(err, "%s/state.json: \"hierarchies\"", container->dir);
-		/* In another mount or cgroup namespace the same path may be another group. */
-		snprintf(place.name, sizeof(place.name), "%s", name);
-		place.device = (uint64_t)device;
-		place.inode = (uint64_t)inode;
-		r = cgroup_check_place(host, &place, err);
-		take_hierarchy(plan, name);
-	}
-	if (r == 0 && systemd_unit_of_group(path) && !cgroup_may_enter_v2(host, path))
+	if (r == 0)
+		r = state_check_places(container->state, container->dir, host, &used, err);
+	if (r < 0)
+		return r;
+	/* The hierarchies that the container has groups in: it is put into them. */
+	for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+		if ((used & 1U << c) && cgroup_on_v1(host, c)) {
+			plan->controllers |= 1U << c;
+			plan->placed_late = true;
+		}
+	if (systemd_unit_of_group(path) && !cgroup_may_enter_v2(host, path))
 		plan->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
-	return r;
+	return 0;
 }
 
 /* ---- all of it ---- */

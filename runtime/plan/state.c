@@ -167,6 +167,42 @@ bool state_is_cgroup(const char *path, const char *id)
 	} while (true);
 }
 
+int state_check_places(const json_t *record, const char *dir, const struct cgroup_host *host, unsigned *ret_controllers,
+		       struct err *err)
+{
+	const json_t *places = json_object_get(record, "hierarchies"), *entry;
+	unsigned controllers = 0;
+	size_t i;
+
+	if (json_array_size(places) == 0)
+		return err_input(err,
+				 "%s/state.json: without the hierarchies of its cgroup; end what is left of it by "
+				 "hand, then remove the directory",
+				 dir);
+	json_array_foreach(places, i, entry)
+	{
+		struct cgroup_place place = { 0 };
+		json_int_t device, inode;
+		const char *name;
+
+		if (json_unpack((json_t *)entry, "{s:s, s:I, s:I}", "name", &name, "device", &device, "inode", &inode) <
+		    0)
+			return err_input(err, "%s/state.json: \"hierarchies\"", dir);
+		snprintf(place.name, sizeof(place.name), "%s", name);
+		place.device = (uint64_t)device;
+		place.inode = (uint64_t)inode;
+		const int r = cgroup_check_place(host, &place, err);
+		if (r < 0)
+			return r;
+		for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+			if (streq(name, cgroup_v1_name(c)))
+				controllers |= 1U << c;
+	}
+	if (ret_controllers)
+		*ret_controllers = controllers;
+	return 0;
+}
+
 bool state_read_map(const json_t *record, const char *key, struct idmap *ret)
 {
 	const json_t *extents = json_object_get(record, key), *extent;

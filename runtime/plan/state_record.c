@@ -118,7 +118,7 @@ static void put_strv(FILE *f, const char *const *v, size_t room)
 	fputc(']', f);
 }
 
-/* Before the groups are made: where they will be. */
+/* Before the groups are made: where they will be. Without a controller of it and without v2 there is none. */
 static int put_places(FILE *f, const struct plan *plan, struct err *err)
 {
 	struct cgroup_place places[CGROUP_PLACES_MAX];
@@ -130,6 +130,7 @@ static int put_places(FILE *f, const struct plan *plan, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	put_optional(f, "cgroup", n ? plan->cgroup_path : NULL);
 	fputs(",\n \"hierarchies\": [", f);
 	for (size_t i = 0; i < n; i++)
 		fprintf(f, "%s{\"name\": \"%s\", \"device\": %ju, \"inode\": %ju}", i ? ", " : "", places[i].name,
@@ -284,7 +285,6 @@ static int put_state(FILE *f, const struct plan *plan, const struct reservation 
 		return r;
 	/* Start times count from boot: without this one, a record that survives a boot could name a stranger. */
 	put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
-	put_optional(f, "cgroup", plan->cgroup_path);
 	r = put_places(f, plan, err);
 	if (r == 0)
 		r = put_resources(f, plan, err);

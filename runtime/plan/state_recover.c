@@ -98,47 +98,24 @@ static bool before_boot(const json_t *state)
 static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, struct err *err)
 {
 	const char *cgroup = json_string_value(json_object_get(state, "cgroup"));
-	const json_t *places = json_object_get(state, "hierarchies"), *entry;
 	_cleanup_(arena_freep) struct arena *arena = NULL;
 	struct cgroup_end how = { .timeout_ms = timeout_ms };
 	struct idmap uids = { 0 }, gids = { 0 };
 	struct cgroup_host host;
-	size_t i;
 	int r;
 
 	if (!cgroup)
 		return 0;
 	if (!state_is_cgroup(cgroup, id))
 		return err_input(err, "%s/state.json: \"%s\" is not its cgroup", id, cgroup);
-	if (!json_is_array(places))
-		return err_input(err,
-				 "%s/state.json: without the hierarchies of its cgroup; end what is left of it by "
-				 "hand, then remove the directory",
-				 id);
 	arena = arena_new();
 	r = arena ? cgroup_probe(arena, &host, err) : err_oom(err);
 	if (r < 0)
 		return r;
 	/* All of them first: a group that is only out of sight must not pass for one that is gone. */
-	json_array_foreach(places, i, entry)
-	{
-		struct cgroup_place place = { 0 };
-		json_int_t device, inode;
-		const char *name;
-
-		if (json_unpack((json_t *)entry, "{s:s, s:I, s:I}", "name", &name, "device", &device, "inode", &inode) <
-		    0)
-			return err_input(err, "%s/state.json: \"hierarchies\"", id);
-		snprintf(place.name, sizeof(place.name), "%s", name);
-		for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-			if (streq(name, cgroup_v1_name(c)))
-				how.controllers |= 1U << c;
-		place.device = (uint64_t)device;
-		place.inode = (uint64_t)inode;
-		r = cgroup_check_place(&host, &place, err);
-		if (r < 0)
-			return r;
-	}
+	r = state_check_places(state, id, &host, &how.controllers, err);
+	if (r < 0)
+		return r;
 	if (systemd_is_unit_group(cgroup, id))
 		systemd_end_scope(&host, cgroup, timeout_ms / 2);
 	if (geteuid() != 0 && state_read_map(state, "uid_map", &uids) && uids.n &&

@@ -396,25 +396,21 @@ def writable_by_ordinary_users():
     yield "limits hold", limits_hold
 
     def mounted_anew(options):
-        """cgroup2 is mounted by whoever has CAP_SYS_ADMIN in the container, read-only or not as they like."""
+        """cgroup2 is mounted by whoever has CAP_SYS_ADMIN in the container, read-only or not as they like, and nsdelegate compares with the writer's
+        own cgroup namespace alone, which may be one below."""
         words, controller = v2_only()
-        file = "pids.max" if controller == "pids" else "hugetlb.2MB.max"
         with open(os.path.join(v2(), "cgroup.subtree_control"), "w") as control:
             control.write("+" + controller)
-        keeps = any("nsdelegate" in entry[6].split(",") for entry in mountinfo() if entry[4] == "cgroup2")
         who = ranger()
         tree_ = install_helper(rootfs(owner="%d:%d" % (who.uid, who.gid)))
         with delegated(who) as (name, enter):
-            script = "mkdir -p /tmp/c && mount -t cgroup2 none /tmp/c && cd /tmp/c && (echo max > %s) 2>/dev/null; cat %s || echo none" % (file, file)
-            result = run([*enter, *options, *words, tree_, "/bin/sh", "-c", script], env=environment(who))
-            if not keeps:
-                refused(result, " ".join(options), "[nsdelegate]")
-            else:
-                result.check(0)
-                check("max" not in result.stdout, "lifted: %r" % result.stdout)
+            for limit in (words, ["--cgroup", "cgroup.max.depth=5"]):
+                refused(run([*enter, *options, *limit, tree_, "/bin/true"], env=environment(who)), " ".join(options), "[limits-from-below]")
             run([*enter, *options, tree_, "/bin/true"], env=environment(who)).check(0)  # without a limit
-    for options in (["--cap-add", "SYS_ADMIN"], ["--security-opt", "seccomp=unconfined"]):
-        yield "mounted anew " + options[1], lambda options=options: mounted_anew(options)
+        # the files of root's container with a map stay root's
+        run([binary(), "--userns-remap", dummy().name, *options, *words, rootfs(owner=dummy().name), "/bin/true"], env=environment()).check(0)
+    for options in (["--cap-add", "SYS_ADMIN"], ["--security-opt", "seccomp=unconfined"], ["--privileged"]):
+        yield "mounted anew " + options[-1], lambda options=options: mounted_anew(options)
 
 
 # ---- removal ----

@@ -177,6 +177,29 @@ def test_ls():
         refused(nsrun(["ls", "-f", "status=pausd"]), "status=paused")
 
 
+def test_ls_where_the_path_is_another_group():
+    """Whose hierarchies are not those of the record: nothing is told of it, as it may be somebody else's."""
+    with script(POLITE) as c:
+        c.nsrun("pause").check()
+        [path] = [path for path in state() if path.endswith("/%s/state.json" % c.id)]
+        with open(path) as file:
+            text = file.read()
+
+        def shown():
+            return {entry["name"]: entry["status"] for entry in json.loads(nsrun(["ls", "--json"]).check().stdout)}[c.name]
+        record = json.loads(text)
+        for place in record["hierarchies"]:
+            place["inode"] += 1
+        with open(path, "w") as file:
+            json.dump(record, file)
+        try:
+            equal(shown(), "running", "ls")
+        finally:
+            with open(path, "w") as file:
+                file.write(text)
+        equal(shown(), "paused", "ls with its record")
+
+
 def test_ls_filter_of_ended_ones():
     with script("exit 4") as c:
         c.wait()

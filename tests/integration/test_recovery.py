@@ -127,6 +127,32 @@ def test_gc_where_the_groups_are_hidden():
         assert_clean(before)
 
 
+@test(root=True)
+def test_gc_of_a_record_without_hierarchies():
+    """A record that names a group and not what it was made in is no word to destroy a group on; nor is one of other hierarchies."""
+    cgroup_mounts() or skip("no control groups here")
+    with Exclusive():
+        before = leftovers()
+        nsrun(["--userns-remap", dummy().name, "-m", "64m", tree(), "/bin/true"], env={"NSRUN_FAULT": "init.clone=KILL"},
+              sanitizer=True).check(-signal.SIGKILL)
+        [left] = [path for path in state() - before.state if os.path.isdir(path)]
+        groups = {group for group in cgroups() if os.path.basename(group) == os.path.basename(left)}
+        check(groups, "the launch made no group: is the fault in its place?")
+        with open(os.path.join(left, "state.json")) as file:
+            record = json.load(file)
+        for places in ([], None, {}, [dict(record["hierarchies"][0], inode=0)]):
+            with open(os.path.join(left, "state.json"), "w") as file:
+                json.dump(dict(record, hierarchies=places), file)
+            result = nsrun(["gc"])
+            check(result.status == 125, "gc with %r: %r" % (places, result))
+            contains(result.stderr, "what the group was made in" if places else "without the hierarchies", "stderr")
+            check(all(os.path.isdir(group) for group in groups), "gc with %r has removed a group" % places)
+        with open(os.path.join(left, "state.json"), "w") as file:
+            json.dump(record, file)
+        gc()
+        assert_clean(before)
+
+
 def test_record_names_the_rootfs_absolutely():
     """A relative name would mean whatever directory the reader stands in."""
     own = tree()

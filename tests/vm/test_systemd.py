@@ -159,7 +159,27 @@ def storm(caller):
 def sub_groups(caller):
     """Delegate=yes of all controllers: groups below are the container's, and go with it."""
     script = "cd /sys/fs/cgroup; mkdir -p sub/deeper && echo $$ >sub/deeper/cgroup.procs && echo +memory >cgroup.subtree_control && cat cgroup.subtree_control"
-    contains(caller.once("-m 64m --privileged", ["/bin/sh", "-c", script]).check().stdout, "memory", "subtree_control")
+    contains(caller.once("-m 64m --security-opt writable-cgroups", ["/bin/sh", "-c", script]).check().stdout, "memory", "subtree_control")
+
+
+def lifted(caller):
+    """nsdelegate compares with the writer's own cgroup namespace alone: limits hold only against who makes none below, or does not own their files."""
+    script = "(echo max >/sys/fs/cgroup/memory.max) 2>/dev/null; cat /sys/fs/cgroup/memory.max"
+    options = ("--privileged", "--cap-add SYS_ADMIN", "--security-opt seccomp=unconfined")
+    no_namespace = "unshare -U -r true 2>/dev/null && echo a namespace; "
+    equal(caller.once("-m 64m --security-opt writable-cgroups", ["/bin/sh", "-c", no_namespace + script]).check().stdout, "%d\n" % (64 * MIB), "memory.max")
+    if not caller.who:
+        equal(caller.once("-m 64m --privileged", ["/bin/sh", "-c", script]).check().stdout, "%d\n" % (64 * MIB), "root's --privileged")
+        return
+    for option in options:
+        refused(caller.once("-m 64m " + option, "/bin/true"), option, "[limits-from-below]")
+    contains(caller.once("-d --name unlimited --privileged", "/bin/sleep 100").check() and caller.run(["rm", "-f", "unlimited"]).check().stdout, "unlimited", "without limits")
+    # what the remedy says
+    run(caller.systemctl + ["set-property", "--runtime", "nsrun-jobs.slice", "MemoryMax=64M"]).check()
+    with caller.running("--cgroup-manager=systemd --cgroup-parent nsrun-jobs.slice --privileged", "/load hold 1", "held") as one:
+        equal(read(os.path.dirname(one.group) + "/memory.max"), str(64 * MIB), "memory.max around")
+    run(caller.systemctl + ["stop", "nsrun-jobs.slice", "nsrun.slice"]).check()
+    run(caller.systemctl + ["revert", "nsrun-jobs.slice"])
 
 
 def runtime_killed(caller):
@@ -186,7 +206,7 @@ def slices(caller):
 
 @generate(timeout=90)
 def test_scopes():
-    yield from by_each((properties, not_limited, reload_, reload_of_other_files, disks, killed, life, storm, sub_groups, runtime_killed,
+    yield from by_each((properties, not_limited, reload_, reload_of_other_files, disks, killed, life, storm, sub_groups, lifted, runtime_killed,
                         stopped_by_systemctl, slices))
 
 

@@ -261,3 +261,7 @@ ERR_ID(IO_WEIGHT, "io-weight",
        "as root: echo bfq > /sys/block/DISK/queue/scheduler (modprobe bfq), or switch on io.cost.qos for the disk (cgroup-v2.rst); --device-write-bps and its like need neither")
 ERR_ID(FROZEN_INSIDE, "frozen-inside",
        "a container with writable-cgroups can freeze itself: write 0 to cgroup.freeze of that group (/proc/PID/cgroup of the PID that nsrun ls shows), or end it with nsrun kill")
+ERR_ID(LIMITS_FROM_BELOW, "limits-from-below",
+       "let root start it (--userns-remap: the files of the limits stay root's); or, for groups of its own below, --security-opt writable-cgroups with neither "
+       "--privileged, --cap-add SYS_ADMIN nor seccomp=unconfined; or leave the limits out here and set them on a group around it: systemctl --user "
+       "set-property --runtime nsrun-jobs.slice MemoryMax=64M, then --cgroup-manager=systemd --cgroup-parent nsrun-jobs.slice")

@@ -4,6 +4,7 @@
 #define NSRUN_PLAN_STATE_H
 
 #include <nsrun/base/err.h>
+#include <nsrun/kernel/cgroup.h>
 #include <nsrun/kernel/idmap.h>
 
 #include <jansson.h>
@@ -69,6 +70,10 @@ bool state_is_id(const char *name);
  * unit (systemd.h)? Nothing else is ever
  * destroyed on the word of a file. */
 bool state_is_cgroup(const char *path, const char *id);
+/* "hierarchies" of a record that names a group: each must be mounted here as it was when the group was made, since in another mount or cgroup namespace
+ * the same path may be another group. At least one is wanted. *ret_controllers (may be NULL): 1 << enum cgroup_ctl of those of v1. */
+int state_check_places(const json_t *record, const char *dir, const struct cgroup_host *host, unsigned *ret_controllers,
+		       struct err *err);
 /* "uid_map" or "gid_map" of a record, added to `ret`. False: it has more extents than a map can have. */
 bool state_read_map(const json_t *record, const char *key, struct idmap *ret);
 
