@@ -41,8 +41,8 @@ static void keep_old(int dir_fd, const struct cgroup_setting *s, struct cgroup_s
 }
 
 /* What cannot be put back is said, so that nobody takes the container for what it was. */
-static int put_back(const struct cgroup_dirs *g, const struct cgroup_setting *old, size_t n,
-		    const uint8_t progress[CGROUP_SETTINGS_MAX], struct err *err)
+static void put_back(const struct cgroup_dirs *g, const struct cgroup_setting *old, size_t n,
+		     const uint8_t progress[CGROUP_SETTINGS_MAX], struct err *err)
 {
 	bool done[CGROUP_SETTINGS_MAX] = { false };
 	const struct cgroup_setting *failed = NULL;
@@ -63,7 +63,6 @@ static int put_back(const struct cgroup_dirs *g, const struct cgroup_setting *ol
 		snprintf(err->message + used, sizeof(err->message) - used, "; and %s could not be put back to %s",
 			 failed->file, failed->value);
 	}
-	return 0;
 }
 
 /* A limit below what is used now makes the kernel reclaim, and then kill. */
@@ -165,9 +164,10 @@ static int list_changes(const struct cgroup_host *host, const struct cgroup_reso
 }
 
 int cgroup_update_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *before,
-			 const struct cgroup_resources *changes, struct err *err)
+			 const struct cgroup_resources *changes, struct cgroup_undo *ret_undo, struct err *err)
 {
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	_cleanup_free_ struct cgroup_setting *undo = ret_undo ? calloc(CGROUP_SETTINGS_MAX, sizeof(*undo)) : NULL;
 	_cleanup_(cgroup_dirs_close) struct cgroup_dirs groups = cgroup_dirs_none(host, path);
 	struct cgroup_setting *list = arena ? arena_array(arena, 2 * CGROUP_SETTINGS_MAX, sizeof(*list)) : NULL;
 	struct cgroup_setting *old = list ? list + CGROUP_SETTINGS_MAX : NULL;
@@ -175,7 +175,7 @@ int cgroup_update_limits(const struct cgroup_host *host, const char *path, const
 	size_t n = 0;
 	int r;
 
-	if (!list)
+	if (!list || (ret_undo && !undo))
 		return err_oom(err);
 	r = list_changes(host, before, changes, arena, list, &n, err);
 	if (r == 0)
@@ -189,5 +189,33 @@ int cgroup_update_limits(const struct cgroup_host *host, const char *path, const
 	r = cgroup_write_settings(&groups, list, n, progress, err);
 	if (r < 0)
 		put_back(&groups, old, n, progress, err);
-	return r;
+	if (r < 0 || !ret_undo)
+		return r;
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++)
+		if (progress[i] == CGROUP_TAKEN) {
+			undo[kept] = old[i];
+			undo[kept++].from = NULL; /* of this call */
+		}
+	ret_undo->list = TAKE_PTR(undo);
+	ret_undo->n = kept;
+	return 0;
+}
+
+void cgroup_undo_update(const struct cgroup_host *host, const char *path, const struct cgroup_undo *undo,
+			struct err *err)
+{
+	_cleanup_(cgroup_dirs_close) struct cgroup_dirs groups = cgroup_dirs_none(host, path);
+	uint8_t progress[CGROUP_SETTINGS_MAX];
+
+	memset(progress, CGROUP_TAKEN, sizeof(progress));
+	/* A group that is gone has no limits to bring back. */
+	if (open_groups(&groups, undo->list, undo->n, NULL) == 0)
+		put_back(&groups, undo->list, undo->n, progress, err);
+}
+
+void cgroup_undo_done(struct cgroup_undo *undo)
+{
+	free(undo->list);
+	*undo = (struct cgroup_undo){ 0 };
 }
