@@ -52,7 +52,8 @@ static void put_back(const struct cgroup_dirs *g, const struct cgroup_setting *o
 		for (size_t i = n; i-- > 0;) {
 			if (done[i] || progress[i] != CGROUP_TAKEN || !old[i].value[0])
 				continue;
-			done[i] = file_write_at(g->fds[cgroup_hierarchy(&old[i])], old[i].file, old[i].value, NULL) == 0;
+			done[i] =
+				file_write_at(g->fds[cgroup_hierarchy(&old[i])], old[i].file, old[i].value, NULL) == 0;
 			if (!done[i])
 				failed = &old[i];
 		}
@@ -108,8 +109,8 @@ static int open_groups(struct cgroup_dirs *g, const struct cgroup_setting *list,
 			continue;
 		if (list[i].from)
 			cgroup_resource_label(list[i].from, label, sizeof(label));
-		return err_system_id(err, errno == ENOENT && h != CGROUP_V2 ? ERR_ID_NO_V1_GROUP : ERR_ID_NONE, "%s: %s", full,
-				     label);
+		return err_system_id(err, errno == ENOENT && h != CGROUP_V2 ? ERR_ID_NO_V1_GROUP : ERR_ID_NONE,
+				     "%s: %s", full, label);
 	}
 	return on_v2 ? cgroup_enable_v2(g->host, g->path, on_v2, err) : 0;
 }

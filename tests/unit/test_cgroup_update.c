@@ -528,18 +528,12 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_resource),
-		cmocka_unit_test(test_memory_up_and_down),
-		cmocka_unit_test(test_cpu_changes),
-		cmocka_unit_test(test_rollback),
-		cmocka_unit_test(test_rollback_of_rounded),
-		cmocka_unit_test(test_undo),
-		cmocka_unit_test(test_check_before_update),
-		cmocka_unit_test(test_no_group),
-		cmocka_unit_test(test_absent_things),
-		cmocka_unit_test(test_not_of_the_group_around),
-		cmocka_unit_test(test_weight_of_a_disk),
-		cmocka_unit_test(test_network_v1),
+		cmocka_unit_test(test_every_resource),	    cmocka_unit_test(test_memory_up_and_down),
+		cmocka_unit_test(test_cpu_changes),	    cmocka_unit_test(test_rollback),
+		cmocka_unit_test(test_rollback_of_rounded), cmocka_unit_test(test_undo),
+		cmocka_unit_test(test_check_before_update), cmocka_unit_test(test_no_group),
+		cmocka_unit_test(test_absent_things),	    cmocka_unit_test(test_not_of_the_group_around),
+		cmocka_unit_test(test_weight_of_a_disk),    cmocka_unit_test(test_network_v1),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

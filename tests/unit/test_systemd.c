@@ -280,8 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slices),	cmocka_unit_test(test_units),	cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_nice),	cmocka_unit_test(test_quota),	cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_devices), cmocka_unit_test(test_several),
-		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_devices), cmocka_unit_test(test_several), cmocka_unit_test(test_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

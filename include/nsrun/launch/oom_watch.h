@@ -14,7 +14,7 @@
 struct oom_watch {
 	const struct cgroup_host *host; /* NULL: nothing is watched */
 	char around[CGROUP_PATH_MAX];
-	int fd; /* POLLPRI: look */
+	int fd;	    /* POLLPRI: look */
 	bool ended; /* the counts are of after init's end */
 	uint64_t ooms, kills, kills_around;
 	int64_t awaited_since; /* an "oom" that no kill is counted for, CLOCK_MONOTONIC in ms; 0: none */
