@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing limits, and looking whether the kernel took them. */
-#include <nsrun/kernel/cgroup_resources.h>
+#include <nsrun/kernel/cgroup_write.h>
 
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
@@ -14,46 +14,25 @@
 #include <unistd.h>
 
 #define TEXT_SIZE 4096 /* of a file of a new group, or of one that a container has: some lines */
-#define V2 CGROUP_CONTROLLER_COUNT
 
-/* The group in each hierarchy that is used; V2 the last. */
-struct groups {
-	const struct cgroup_host *host;
-	const char *path;
-	int fds[CGROUP_CONTROLLER_COUNT + 1];
-	bool made[CGROUP_CONTROLLER_COUNT + 1];
-};
-
-enum progress { WAITING, TAKEN, LEFT_OUT, AGAIN };
-
-static unsigned hierarchy(const struct cgroup_setting *s)
+void cgroup_dirs_close(struct cgroup_dirs *g)
 {
-	return s->v2 ? V2 : s->controller;
-}
-
-static const char *mount_of(const struct groups *g, unsigned hierarchy)
-{
-	return hierarchy == V2 ? g->host->v2_mount : g->host->v1_mount[hierarchy];
-}
-
-static void close_groups(struct groups *g)
-{
-	for (unsigned i = 0; i <= V2; i++)
+	for (unsigned i = 0; i <= CGROUP_V2; i++)
 		closep(&g->fds[i]);
 }
 
-static struct groups no_groups(const struct cgroup_host *host, const char *path)
+struct cgroup_dirs cgroup_dirs_none(const struct cgroup_host *host, const char *path)
 {
-	struct groups g = { .host = host, .path = path };
+	struct cgroup_dirs g = { .host = host, .path = path };
 
-	for (unsigned i = 0; i <= V2; i++)
+	for (unsigned i = 0; i <= CGROUP_V2; i++)
 		g.fds[i] = FD_NONE;
 	return g;
 }
 
 /* ---- refusals ---- */
 
-static void around_has(const struct groups *g, const struct cgroup_setting *s, const char *remedy, char *ret,
+static void around_has(const struct cgroup_dirs *g, const struct cgroup_setting *s, const char *remedy, char *ret,
 		       size_t size)
 {
 	_cleanup_free_ char *text = NULL;
@@ -61,7 +40,7 @@ static void around_has(const struct groups *g, const struct cgroup_setting *s, c
 
 	/* v2's own list may be empty, what counts is the effective one. */
 	snprintf(name, sizeof(name), "../%s%s", s->file, s->v2 && s->controller == CGROUP_CPUSET ? ".effective" : "");
-	if (file_read_virtual_at(g->fds[hierarchy(s)], name, 65536, &text, NULL, NULL) == 0)
+	if (file_read_virtual_at(g->fds[cgroup_hierarchy(s)], name, 65536, &text, NULL, NULL) == 0)
 		snprintf(ret, size, "; the group around it has %.*s%s", (int)strcspn(text, "\n"), text, remedy);
 }
 
@@ -97,7 +76,7 @@ static void explain_io(const struct cgroup_setting *s, int error, char *ret, siz
 }
 
 /* The reason that the errno alone does not tell. */
-static void explain(const struct groups *g, const struct cgroup_setting *s, int error, char *ret, size_t size)
+static void explain(const struct cgroup_dirs *g, const struct cgroup_setting *s, int error, char *ret, size_t size)
 {
 	const enum cgroup_resource resource = s->from ? s->from->resource : CGROUP_RESOURCE_COUNT;
 
@@ -126,7 +105,7 @@ static void explain(const struct groups *g, const struct cgroup_setting *s, int 
 		snprintf(ret, size, "; more than that is in use, and cannot be given back");
 }
 
-static int refuse(const struct groups *g, const struct cgroup_setting *s, int error, struct err *err)
+static int refuse(const struct cgroup_dirs *g, const struct cgroup_setting *s, int error, struct err *err)
 {
 	char why[200];
 
@@ -136,7 +115,8 @@ static int refuse(const struct groups *g, const struct cgroup_setting *s, int er
 		       : error == EACCES && s->v2 && geteuid() != 0	   ? ERR_ID_NOT_DELEGATED
 		       : error == EOPNOTSUPP && s->controller == CGROUP_IO ? ERR_ID_IO_WEIGHT
 									   : ERR_ID_LIMIT_NOT_APPLIED,
-		       error, "%s%s/%s: write %s%s", mount_of(g, hierarchy(s)), g->path, s->file, s->value, why);
+		       error, "%s%s/%s: write %s%s", cgroup_dirs_mount(g, cgroup_hierarchy(s)), g->path, s->file,
+		       s->value, why);
 }
 
 /* ---- one file ---- */
@@ -193,11 +173,11 @@ static int write_file(int dir_fd, const struct cgroup_setting *s, bool *held, ch
 	return r;
 }
 
-static int not_held(const struct groups *g, const struct cgroup_setting *s, char *text, struct err *err)
+static int not_held(const struct cgroup_dirs *g, const struct cgroup_setting *s, char *text, struct err *err)
 {
 	text[strcspn(text, "\n")] = '\0';
 	return err_set(err, ERR_REFUSED, ERR_ID_LIMIT_NOT_APPLIED, ERANGE, "%s%s/%s: asked for %s, the kernel holds %s",
-		       mount_of(g, hierarchy(s)), g->path, s->file, s->value, text);
+		       cgroup_dirs_mount(g, cgroup_hierarchy(s)), g->path, s->file, s->value, text);
 }
 
 /* ---- all of them ---- */
@@ -209,10 +189,10 @@ static const struct cgroup_setting *first_dropped(const struct cgroup_setting *l
 	for (size_t i = 0; i < n; i++) {
 		bool taken = false;
 
-		if (progress[i] != LEFT_OUT || !list[i].from)
+		if (progress[i] != CGROUP_LEFT_OUT || !list[i].from)
 			continue;
 		for (size_t j = 0; j < n; j++)
-			taken |= list[j].from == list[i].from && progress[j] == TAKEN;
+			taken |= list[j].from == list[i].from && progress[j] == CGROUP_TAKEN;
 		if (!taken)
 			return &list[i];
 	}
@@ -223,13 +203,13 @@ static const struct cgroup_setting *first_dropped(const struct cgroup_setting *l
  * In two rounds: what the kernel refuses with EINVAL or EBUSY may depend on a later file of the list (memory may not be above memory and swap, a burst not
  * above its quota), in either direction when a limit changes, so it is written once more after the rest.
  */
-static int write_settings(const struct groups *g, const struct cgroup_setting *list, size_t n,
+int cgroup_write_settings(const struct cgroup_dirs *g, const struct cgroup_setting *list, size_t n,
 			  uint8_t progress[CGROUP_SETTINGS_MAX], struct err *err)
 {
 	int errors[CGROUP_SETTINGS_MAX] = { 0 };
 	bool again = true;
 
-	memset(progress, WAITING, n);
+	memset(progress, CGROUP_WAITING, n);
 	for (int round = 0; round < 2 && again; round++) {
 		again = false;
 		for (size_t i = 0; i < n; i++) {
@@ -237,18 +217,18 @@ static int write_settings(const struct groups *g, const struct cgroup_setting *l
 			char text[TEXT_SIZE];
 			bool held = false;
 
-			if (progress[i] != (round ? AGAIN : WAITING))
+			if (progress[i] != (round ? CGROUP_AGAIN : CGROUP_WAITING))
 				continue;
-			errors[i] = -write_file(g->fds[hierarchy(s)], s, &held, text, sizeof(text));
+			errors[i] = -write_file(g->fds[cgroup_hierarchy(s)], s, &held, text, sizeof(text));
 			if (errors[i] == 0) {
 				/* Also where the kernel made something else of it: that, too, is to be put back. */
-				progress[i] = TAKEN;
+				progress[i] = CGROUP_TAKEN;
 				if (!held)
 					return not_held(g, s, text, err);
 			} else if (s->optional && (errors[i] == ENOENT || errors[i] == EOPNOTSUPP)) {
-				progress[i] = LEFT_OUT;
+				progress[i] = CGROUP_LEFT_OUT;
 			} else if (round == 0 && (errors[i] == EINVAL || errors[i] == EBUSY)) {
-				progress[i] = AGAIN;
+				progress[i] = CGROUP_AGAIN;
 				again = true;
 			} else {
 				return refuse(g, s, errors[i], err);
@@ -261,7 +241,7 @@ static int write_settings(const struct groups *g, const struct cgroup_setting *l
 
 /* ---- a new container ---- */
 
-static int make_groups(struct groups *g, const struct cgroup_setting *list, size_t n, struct err *err)
+static int make_groups(struct cgroup_dirs *g, const struct cgroup_setting *list, size_t n, struct err *err)
 {
 	unsigned on_v2 = 0;
 	int r = 0;
@@ -270,20 +250,20 @@ static int make_groups(struct groups *g, const struct cgroup_setting *list, size
 		if (list[i].v2 && list[i].controller < CGROUP_CONTROLLER_COUNT)
 			on_v2 |= 1U << list[i].controller;
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		const unsigned h = hierarchy(&list[i]);
+		const unsigned h = cgroup_hierarchy(&list[i]);
 
 		if (g->fds[h] >= 0)
 			continue;
-		if (h != V2) {
+		if (h != CGROUP_V2) {
 			r = cgroup_make_v1(g->host, g->path, h, &g->fds[h], &g->made[h], err);
 			continue;
 		}
-		r = cgroup_open_v2(g->host, g->path, &g->fds[V2], NULL);
+		r = cgroup_open_v2(g->host, g->path, &g->fds[CGROUP_V2], NULL);
 		if (r == -ENOENT) {
-			r = cgroup_make_v2(g->host, g->path, &g->fds[V2], err);
-			g->made[V2] = r == 0;
+			r = cgroup_make_v2(g->host, g->path, &g->fds[CGROUP_V2], err);
+			g->made[CGROUP_V2] = r == 0;
 		} else if (r < 0) {
-			r = cgroup_open_v2(g->host, g->path, &g->fds[V2], err);
+			r = cgroup_open_v2(g->host, g->path, &g->fds[CGROUP_V2], err);
 		}
 		if (r == 0 && on_v2)
 			r = cgroup_enable_v2(g->host, g->path, on_v2, err);
@@ -291,13 +271,13 @@ static int make_groups(struct groups *g, const struct cgroup_setting *list, size
 	return r;
 }
 
-static void unmake_groups(struct groups *g)
+static void unmake_groups(struct cgroup_dirs *g)
 {
 	char full[2 * CGROUP_PATH_MAX];
 
-	for (unsigned i = 0; i <= V2; i++)
+	for (unsigned i = 0; i <= CGROUP_V2; i++)
 		if (g->made[i]) {
-			snprintf(full, sizeof(full), "%s%s", mount_of(g, i), g->path);
+			snprintf(full, sizeof(full), "%s%s", cgroup_dirs_mount(g, i), g->path);
 			(void)rmdir(full);
 		}
 }
@@ -306,7 +286,7 @@ int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const 
 			struct err *err)
 {
 	_cleanup_free_ struct cgroup_setting *list = NULL;
-	_cleanup_(close_groups) struct groups groups = no_groups(host, path);
+	_cleanup_(cgroup_dirs_close) struct cgroup_dirs groups = cgroup_dirs_none(host, path);
 	uint8_t progress[CGROUP_SETTINGS_MAX];
 	size_t n;
 	int r;
@@ -322,189 +302,8 @@ int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const 
 	if (r == 0)
 		r = make_groups(&groups, list, n, err);
 	if (r == 0)
-		r = write_settings(&groups, list, n, progress, err);
+		r = cgroup_write_settings(&groups, list, n, progress, err);
 	if (r < 0)
 		unmake_groups(&groups);
-	return r;
-}
-
-/* ---- a living one ---- */
-
-/* What was there before: the line that, written, brings it back. */
-static void keep_old(int dir_fd, const struct cgroup_setting *s, struct cgroup_setting *old)
-{
-	const size_t key = strcspn(s->value, " ");
-	_cleanup_free_ char *text = NULL;
-
-	*old = *s;
-	old->value[0] = '\0';
-	if (file_read_virtual_at(dir_fd, s->file, 65536, &text, NULL, NULL) < 0)
-		return;
-	const bool keyed = s->check == CGROUP_CHECK_KEYED || (s->check == CGROUP_CHECK_ANY && s->value[key]);
-	for (const char *line = text; keyed && *line; line += strcspn(line, "\n"), line += *line == '\n')
-		if (strncmp(line, s->value, key) == 0 && line[key] == ' ') {
-			snprintf(old->value, sizeof(old->value), "%.*s", (int)strcspn(line, "\n"), line);
-			return;
-		}
-	if (s->check == CGROUP_CHECK_SECOND) /* "oom_kill_disable 0" */
-		snprintf(old->value, sizeof(old->value), "%.1s", text + strcspn(text, " ") + 1);
-	else if (s->check != CGROUP_CHECK_KEYED)
-		snprintf(old->value, sizeof(old->value), "%.*s", (int)strcspn(text, "\n"), text);
-	else if (streq(s->file, "io.max"))
-		snprintf(old->value, sizeof(old->value), "%.*s rbps=max wbps=max riops=max wiops=max", (int)key,
-			 s->value);
-	else /* of a device that had nothing of its own: v1 takes 0 away, v2 a weight by "default" */
-		snprintf(old->value, sizeof(old->value), "%.*s %s", (int)key, s->value, s->v2 ? "default" : "0");
-}
-
-/* What cannot be put back is said, so that nobody takes the container for what it was. */
-static int put_back(const struct groups *g, const struct cgroup_setting *old, size_t n,
-		    const uint8_t progress[CGROUP_SETTINGS_MAX], struct err *err)
-{
-	bool done[CGROUP_SETTINGS_MAX] = { false };
-	const struct cgroup_setting *failed = NULL;
-
-	for (int round = 0; round < 2; round++) {
-		failed = NULL;
-		for (size_t i = n; i-- > 0;) {
-			if (done[i] || progress[i] != TAKEN || !old[i].value[0])
-				continue;
-			done[i] = file_write_at(g->fds[hierarchy(&old[i])], old[i].file, old[i].value, NULL) == 0;
-			if (!done[i])
-				failed = &old[i];
-		}
-	}
-	if (failed && err) {
-		const size_t used = strlen(err->message);
-
-		snprintf(err->message + used, sizeof(err->message) - used, "; and %s could not be put back to %s",
-			 failed->file, failed->value);
-	}
-	return 0;
-}
-
-/* A limit below what is used now makes the kernel reclaim, and then kill. */
-static int check_use(const struct groups *g, const struct cgroup_setting *list, size_t n, struct err *err)
-{
-	for (size_t i = 0; i < n; i++) {
-		const struct cgroup_setting *s = &list[i];
-		_cleanup_free_ char *text = NULL;
-		uint64_t used, limit;
-		const char *file = streq(s->file, "memory.max")			   ? "memory.current"
-				   : streq(s->file, "memory.limit_in_bytes")	   ? "memory.usage_in_bytes"
-				   : streq(s->file, "memory.swap.max")		   ? "memory.swap.current"
-				   : streq(s->file, "memory.memsw.limit_in_bytes") ? "memory.memsw.usage_in_bytes"
-										   : NULL;
-
-		if (!file || parse_u64(s->value, &limit) < 0 ||
-		    file_read_virtual_at(g->fds[hierarchy(s)], file, TEXT_SIZE, &text, NULL, NULL) < 0)
-			continue;
-		text[strcspn(text, "\n")] = '\0';
-		if (parse_u64(text, &used) == 0 && used > limit)
-			return err_set(err, ERR_REFUSED, ERR_ID_LIMIT_BELOW_USE, EBUSY,
-				       "%s%s/%s: %" PRIu64 " bytes are used now, more than %" PRIu64,
-				       mount_of(g, hierarchy(s)), g->path, file, used, limit);
-	}
-	return 0;
-}
-
-static int open_groups(struct groups *g, const struct cgroup_setting *list, size_t n, struct err *err)
-{
-	unsigned on_v2 = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const unsigned h = hierarchy(&list[i]);
-		char full[2 * CGROUP_PATH_MAX], label[96] = "its limits";
-
-		if (h == V2 && list[i].controller < CGROUP_CONTROLLER_COUNT)
-			on_v2 |= 1U << list[i].controller;
-		if (g->fds[h] >= 0)
-			continue;
-		snprintf(full, sizeof(full), "%s%s", mount_of(g, h), g->path);
-		g->fds[h] = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (g->fds[h] >= 0)
-			continue;
-		if (list[i].from)
-			cgroup_resource_label(list[i].from, label, sizeof(label));
-		return err_system_id(err, errno == ENOENT && h != V2 ? ERR_ID_NO_V1_GROUP : ERR_ID_NONE, "%s: %s", full,
-				     label);
-	}
-	return on_v2 ? cgroup_enable_v2(g->host, g->path, on_v2, err) : 0;
-}
-
-static bool in_list(const struct cgroup_setting *s, const struct cgroup_setting *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (s->v2 == list[i].v2 && streq(s->file, list[i].file) && streq(s->value, list[i].value))
-			return true;
-	return false;
-}
-
-static bool is_changed(const struct cgroup_setting *s, const struct cgroup_resources *changes)
-{
-	for (size_t i = 0; s->from && i < changes->n; i++) {
-		const struct cgroup_value *a = s->from, *b = &changes->values[i];
-
-		if (a->resource == b->resource && a->major == b->major && a->minor == b->minor)
-			return true;
-	}
-	return false;
-}
-
-/* Of all settings of the changed container those that follow from a change, and those that come out otherwise than before. */
-static int list_changes(const struct cgroup_host *host, const struct cgroup_resources *before,
-			const struct cgroup_resources *changes, struct arena *arena, struct cgroup_setting *list,
-			size_t *ret_n, struct err *err)
-{
-	struct cgroup_setting *old = arena_array(arena, CGROUP_SETTINGS_MAX, sizeof(*old));
-	struct cgroup_resources after = { 0 };
-	size_t n = 0, n_old = 0, kept = 0;
-	int r = 0;
-
-	if (!old)
-		return err_oom(err);
-	for (size_t i = 0; r == 0 && i < before->n; i++)
-		r = cgroup_resources_add(arena, &after, &before->values[i], err);
-	for (size_t i = 0; r == 0 && i < changes->n; i++)
-		r = cgroup_resources_add(arena, &after, &changes->values[i], err);
-	if (r == 0)
-		r = cgroup_settings(host, &after, list, &n, err);
-	if (r == 0)
-		r = cgroup_settings(host, before, old, &n_old, err);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (is_changed(&list[i], changes) || !in_list(&list[i], old, n_old)) {
-			if (kept != i)
-				list[kept] = list[i];
-			kept++;
-		}
-	*ret_n = kept;
-	return r;
-}
-
-int cgroup_update_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *before,
-			 const struct cgroup_resources *changes, struct err *err)
-{
-	_cleanup_(arena_freep) struct arena *arena = arena_new();
-	_cleanup_(close_groups) struct groups groups = no_groups(host, path);
-	struct cgroup_setting *list = arena ? arena_array(arena, 2 * CGROUP_SETTINGS_MAX, sizeof(*list)) : NULL;
-	struct cgroup_setting *old = list ? list + CGROUP_SETTINGS_MAX : NULL;
-	uint8_t progress[CGROUP_SETTINGS_MAX] = { 0 };
-	size_t n = 0;
-	int r;
-
-	if (!list)
-		return err_oom(err);
-	r = list_changes(host, before, changes, arena, list, &n, err);
-	if (r == 0)
-		r = open_groups(&groups, list, n, err);
-	if (r == 0 && changes->check_before_update)
-		r = check_use(&groups, list, n, err);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		keep_old(groups.fds[hierarchy(&list[i])], &list[i], &old[i]);
-	if (r < 0)
-		return r;
-	r = write_settings(&groups, list, n, progress, err);
-	if (r < 0)
-		put_back(&groups, old, n, progress, err);
 	return r;
 }

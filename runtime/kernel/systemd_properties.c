@@ -251,6 +251,32 @@ static int put_one(const struct cgroup_setting *setting, struct systemd_properti
 	return 0; /* systemd has none, and leaves the file as it is */
 }
 
+static bool has(const struct systemd_properties *ret, const char *name)
+{
+	for (size_t i = 0; i < ret->n; i++)
+		if (streq(ret->list[i].name, name))
+			return true;
+	return false;
+}
+
+/*
+ * CPUWeight=idle, which is 0 here, since systemd 252. It rules over a weight, as cpu.idle does. It also stays in the unit until another weight is said: a group
+ * that is idle no more has the default one, unless one is said (sched_group_set_idle() in the kernel), and so has the unit.
+ */
+static int put_cpu_idle(const struct cgroup_setting *settings, size_t n, struct systemd_properties *ret,
+			struct err *err)
+{
+	const char *idle = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (settings[i].v2 && streq(settings[i].file, "cpu.idle"))
+			idle = settings[i].value;
+	if (!idle || (streq(idle, "0") && has(ret, "CPUWeight")))
+		return 0;
+	drop(ret, "CPUWeight");
+	return add_number(ret, "CPUWeight", streq(idle, "0") ? WEIGHT_DEFAULT : 0, err);
+}
+
 int systemd_properties(const struct cgroup_setting *settings, size_t n, struct systemd_properties *ret, struct err *err)
 {
 	ret->n = 0;
@@ -264,11 +290,5 @@ int systemd_properties(const struct cgroup_setting *settings, size_t n, struct s
 		if (r < 0)
 			return r;
 	}
-	/* CPUWeight=idle, which is 0 here, since systemd 252. It rules over a weight, as cpu.idle does. */
-	for (size_t i = 0; i < n; i++)
-		if (settings[i].v2 && streq(settings[i].file, "cpu.idle") && streq(settings[i].value, "1")) {
-			drop(ret, "CPUWeight");
-			return add_number(ret, "CPUWeight", 0, err);
-		}
-	return 0;
+	return put_cpu_idle(settings, n, ret, err);
 }

@@ -6,6 +6,7 @@
 #include <nsrun/launch/steps.h>
 #include <nsrun/launch/supervise.h>
 
+#include <nsrun/base/strings.h>
 #include <nsrun/kernel/reaper.h>
 
 #include <string.h>
@@ -51,10 +52,31 @@ static uint64_t oom_kills(const struct plan *plan)
 		       : 0;
 }
 
+/* As it was said: of the limits of this launch's own group, at which the kernel kills. */
+static const char *memory_limit_met(const struct plan *plan, char *buf, size_t size)
+{
+	const struct cgroup_value *limit = NULL;
+	char label[96];
+
+	for (size_t i = 0; i < plan->resources.n; i++) {
+		const struct cgroup_value *v = &plan->resources.values[i];
+
+		/* The key is written after the option, to the same file. */
+		if ((v->resource == CGROUP_MEMORY_LIMIT && v->number >= 0 && !limit) ||
+		    (v->resource == CGROUP_UNIFIED && streq(v->text, "memory.max")))
+			limit = v;
+	}
+	if (!limit)
+		return "for want of memory";
+	snprintf(buf, size, "at the limit of %s", cgroup_resource_label(limit, label, sizeof(label)));
+	return buf;
+}
+
 /* Init ended before it executed the workload: says why, from the tape or from how it was killed. */
 static int explain_end_of_child(struct launch *launch, struct err *err)
 {
 	const struct tape *tape = launch->tape;
+	char limit[128];
 	siginfo_t info;
 
 	if (atomic_load_explicit(&tape->child_failed, memory_order_acquire)) {
@@ -81,7 +103,8 @@ static int explain_end_of_child(struct launch *launch, struct err *err)
 			    "%s ended with status %d before it executed the workload", role_name(role), info.si_status);
 	else if (info.si_status == SIGKILL && oom_kills(launch->plan) > 0)
 		r = err_set(err, ERR_PEER, ERR_ID_MEMORY_TOO_SMALL, ESRCH,
-			    "%s was killed at the limit of --memory before it executed the workload", role_name(role));
+			    "%s was killed %s before it executed the workload", role_name(role),
+			    memory_limit_met(launch->plan, limit, sizeof(limit)));
 	else
 		r = err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH,
 			    "%s was killed by signal %d (SIG%s) before it executed the workload", role_name(role),

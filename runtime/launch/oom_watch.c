@@ -3,10 +3,11 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define NEAR_MS 5000 /* from the limit to the kill: reclaim comes first */
+#define NEAR_MS 5000 /* from the event to the end of a victim that gives back much memory */
 
 static int64_t now_ms(void)
 {
@@ -16,12 +17,25 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A read through this descriptor, after which it is quiet until the next event. */
-static bool is_there(const struct oom_watch *watch)
+static uint64_t count_of(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
+}
+
+/* Through the descriptor, which is quiet then until the next event; ENODEV once the group is removed. */
+static bool read_counts(const struct oom_watch *watch, uint64_t *ret_ooms, uint64_t *ret_kills)
 {
 	char text[512];
+	const ssize_t n = watch->fd < 0 ? -1 : pread(watch->fd, text, sizeof(text) - 1, 0);
 
-	return watch->fd >= 0 && pread(watch->fd, text, sizeof(text), 0) > 0;
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	*ret_ooms = count_of(text, "\noom ");
+	*ret_kills = count_of(text, "\noom_kill ");
+	return true;
 }
 
 void oom_watch_open(struct oom_watch *watch, const struct cgroup_host *host, const char *path)
@@ -35,20 +49,23 @@ void oom_watch_open(struct oom_watch *watch, const struct cgroup_host *host, con
 	if (watch->fd < 0)
 		return;
 	watch->host = host;
-	watch->path = path;
 	snprintf(watch->around, sizeof(watch->around), "%.*s", (int)(last - path), path);
-	watch->kills_around = cgroup_oom_kills(host, watch->around);
-	is_there(watch);
+	oom_watch_look(watch);
 }
 
 bool oom_watch_look(struct oom_watch *watch)
 {
+	/* Before the group's own: a kill between the two is then in its own count, and taken from there. */
 	const uint64_t around = cgroup_oom_kills(watch->host, watch->around);
-	const uint64_t kills = cgroup_oom_kills(watch->host, watch->path);
+	uint64_t ooms, kills;
 
-	watch->looked = now_ms();
-	if (!is_there(watch))
+	if (!read_counts(watch, &ooms, &kills))
 		return false;
+	if (kills > watch->kills)
+		watch->awaited_since = 0;
+	else if (ooms > watch->ooms)
+		watch->awaited_since = now_ms();
+	watch->ooms = ooms;
 	watch->kills = kills;
 	watch->kills_around = around;
 	return true;
@@ -56,17 +73,17 @@ bool oom_watch_look(struct oom_watch *watch)
 
 uint64_t oom_watch_kills(struct oom_watch *watch, bool killed)
 {
-	uint64_t kills;
-
-	if (!watch->host)
-		return 0;
-	kills = cgroup_oom_kills(watch->host, watch->path);
-	if (is_there(watch))
-		return kills;
-	if (killed && watch->looked && now_ms() - watch->looked < NEAR_MS &&
+	if (!watch->host || oom_watch_look(watch) || watch->ended)
+		return watch->kills;
+	if (killed && watch->awaited_since && now_ms() - watch->awaited_since < NEAR_MS &&
 	    cgroup_oom_kills(watch->host, watch->around) > watch->kills_around)
 		return watch->kills + 1;
 	return watch->kills;
+}
+
+void oom_watch_end(struct oom_watch *watch)
+{
+	watch->ended = oom_watch_look(watch);
 }
 
 void oom_watch_close(struct oom_watch *watch)

@@ -76,8 +76,10 @@ static void read_signals(struct relay *r)
 static int take_end(struct relay *r, struct supervised *ret, struct err *err)
 {
 	siginfo_t info;
-	const int e = pidref_wait(r->s->init, &info, WEXITED | __WALL, err);
 
+	if (r->s->oom)
+		oom_watch_end(r->s->oom);
+	const int e = pidref_wait(r->s->init, &info, WEXITED | __WALL, err);
 	if (e < 0)
 		return e;
 	ret->status = exit_status_of(&info);

@@ -85,44 +85,27 @@ static void reclaim(const struct update *u)
 	(void)file_write_at(group, "memory.reclaim", amount, NULL);
 }
 
-static bool is_same(const struct cgroup_value *a, const struct cgroup_value *b)
-{
-	return a->resource == b->resource && a->major == b->major && a->minor == b->minor &&
-	       (a->text == b->text || (a->text && b->text && streq(a->text, b->text)));
-}
-
-/* What was there before; -1 where nothing was, of what -1 takes away. */
-static void take_back(const struct update *u)
-{
-	struct cgroup_resources back = { 0 };
-
-	for (size_t i = 0; i < u->changes.n; i++) {
-		struct cgroup_value value = u->changes.values[i];
-
-		value.number = cgroup_resource_row(value.resource)->unlimited ? -1 : value.number;
-		for (size_t k = 0; k < u->before.n; k++)
-			if (is_same(&u->before.values[k], &value))
-				value = u->before.values[k];
-		if (cgroup_resources_add(u->arena, &back, &value, NULL) < 0)
-			return;
-	}
-	(void)cgroup_update_limits(&u->host, u->path, &u->after, &back, NULL);
-}
-
-/* systemd writes its own idea of limits at every change and reload: it is to have the same. What it rounds (a quota, to whole per cent) is written once more. */
-static int tell_systemd(const struct update *u, struct err *err)
+/*
+ * systemd writes its own idea of limits at every change and reload: it is to have the same. What it rounds (a quota, to whole per cent) is written once
+ * more. `undo` has what the files held before all of it: also of a limit that the container did not have.
+ */
+static int tell_systemd(const struct update *u, const struct cgroup_undo *undo, struct err *err)
 {
 	int r = systemd_update_limits(&u->host, u->path, &u->after, err);
 
-	if (r == 0)
-		r = cgroup_update_limits(&u->host, u->path, &u->before, &u->changes, err);
+	if (r == 0) {
+		r = cgroup_update_limits(&u->host, u->path, &u->before, &u->changes, NULL, err);
+		if (r < 0) /* first, since it writes files */
+			(void)systemd_update_limits(&u->host, u->path, &u->before, NULL);
+	}
 	if (r < 0)
-		take_back(u);
+		cgroup_undo_update(&u->host, u->path, undo, err);
 	return r;
 }
 
 static int write_limits(struct update *u, bool force, struct err *err)
 {
+	_cleanup_(cgroup_undo_done) struct cgroup_undo undo = { 0 };
 	const bool v1 = cgroup_on_v1(&u->host, CGROUP_MEMORY);
 	struct err why = ERR_INIT;
 
@@ -130,12 +113,12 @@ static int write_limits(struct update *u, bool force, struct err *err)
 	u->changes.check_before_update = !force && !v1;
 	if (u->changes.check_before_update)
 		reclaim(u);
-	const int r = cgroup_update_limits(&u->host, u->path, &u->before, &u->changes, &why);
+	const int r = cgroup_update_limits(&u->host, u->path, &u->before, &u->changes, &undo, &why);
 	if (r < 0 && why.errnum == EBUSY && v1)
 		why.id = ERR_ID_LIMIT_BELOW_USE;
 	if (r == 0 && systemd_unit_of_group(u->path)) {
 		u->changes.check_before_update = false;
-		return tell_systemd(u, err);
+		return tell_systemd(u, &undo, err);
 	}
 	if (r < 0 && err && !err_is_set(err))
 		*err = why;

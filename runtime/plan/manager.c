@@ -33,32 +33,30 @@ static const char *wants_group(const struct plan *plan, const struct plan_reques
 	return NULL;
 }
 
-static int choose_auto(struct plan *plan, const struct plan_request *request, struct err *err)
+static void choose_auto(struct plan *plan, const struct plan_request *request)
 {
 	char parent[CGROUP_PATH_MAX], label[128];
 	struct err refused = ERR_INIT;
 
 	if (request->cgroup_parent && plan_cgroup_parent_is_slice(request->cgroup_parent)) {
 		plan->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
-		return 0;
+		return;
 	}
 	plan->cgroup_manager = CGROUP_MANAGER_CGROUPFS;
 	if (plan->caller_uid == 0 || cgroup_choose_parent(plan->cgroup_host, parent, sizeof(parent), &refused) == 0 ||
 	    request->cgroup_parent || !systemd_is_there())
-		return 0;
+		return;
 	if (wants_group(plan, request, label, sizeof(label))) {
 		plan->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
-		return 0;
+		return;
 	}
 	if (!plan->detached && !plan->name)
-		return 0;
+		return;
 	/* Of use, and no condition. */
 	plan->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
 	refused = ERR_INIT;
 	if (plan_resolve_scope(plan, request, &refused) < 0)
 		plan->cgroup_manager = CGROUP_MANAGER_CGROUPFS;
-	(void)err;
-	return 0;
 }
 
 int plan_choose_manager(struct plan *plan, const struct plan_request *request, struct err *err)
@@ -66,8 +64,10 @@ int plan_choose_manager(struct plan *plan, const struct plan_request *request, s
 	const char *word = request->cgroup_manager ? request->cgroup_manager : "auto", *parent = request->cgroup_parent;
 	char label[128];
 
-	if (streq(word, "auto"))
-		return choose_auto(plan, request, err);
+	if (streq(word, "auto")) {
+		choose_auto(plan, request);
+		return 0;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (streq(word, names[i])) {
 			const char *wanted = wants_group(plan, request, label, sizeof(label));

@@ -64,8 +64,8 @@ static int resolve_cgroup(struct plan *plan, const struct plan_request *request,
 	r = plan_choose_manager(plan, request, err);
 	if (r < 0 || plan->cgroup_manager == CGROUP_MANAGER_DISABLED)
 		return r;
-	if (plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
-		return plan_resolve_scope(plan, request, err);
+	if (plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD) /* each asking is a connection: "auto" may have done it */
+		return plan->cgroup_slice ? 0 : plan_resolve_scope(plan, request, err);
 
 	const bool wanted = plan->resources.n || plan_needs_device_filter(plan) || request->cgroup_parent ||
 			    (plan->cgroup_writable && !plan->privileged);

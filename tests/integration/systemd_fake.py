@@ -108,11 +108,11 @@ def message(kind, serial, fields, signature, values):
 
 class Fake:
     """mode: "" does as asked; "denied", "exists", "failed" (the job), "elsewhere" (another group than said), "silent" (no answer), "rounds"
-    (writes another value than was asked for at a change)."""
+    (writes another value than was asked for at a change), "unchanging" (refuses a change)."""
 
     def __init__(self, path, group, uid=0, mode=""):
         self.path, self.group, self.uid, self.mode = path, group, uid, mode
-        self.units, self.asked, self.changed, self.serial = {}, [], [], 0
+        self.units, self.asked, self.changed, self.serial, self.connections = {}, [], [], 0, 0
         self.top = next(entry[0] for entry in mountinfo() if entry[4] == "cgroup2")
         self.over = threading.Event()
         self.libc = ctypes.CDLL(None)
@@ -149,6 +149,7 @@ class Fake:
                 connection, _ = self.listener.accept()
             except (socket.timeout, OSError):
                 continue
+            self.connections += 1
             threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
 
     def clean(self):
@@ -235,6 +236,8 @@ class Fake:
         elif member == "AttachProcessesToUnit":
             self.move(self.units[values[0]] + values[1], values[2])
             self.send(connection, 2, reply)
+        elif member == "SetUnitProperties" and self.mode == "unchanging":
+            self.send(connection, 3, reply + [(4, "s", "org.freedesktop.DBus.Error.AccessDenied")], "s", ["Permission denied"])
         elif member == "SetUnitProperties":
             self.send(connection, 2, reply)
             if self.mode == "rounds":  # systemd writes after its answer, and before it reads on

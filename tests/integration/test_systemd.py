@@ -132,8 +132,10 @@ def test_ordinary_user():
         asked = len(manager.asked)
         nsrun([own(who), "/bin/true"], user=who).check(0)
         equal(len(manager.asked), asked, "scopes without a limit")
+        connections = manager.connections
         nsrun(["-d", "--name", "mine", "--rm", own(who), "/bin/sleep", "60"], user=who).check(0)
         equal(len(manager.asked), asked + 1, "scopes of a detached one")
+        equal(manager.connections - connections, 2, "connections: one for where the scope will be, one to start it")
         contains(nsrun(["exec", "mine", "/bin/cat", "/proc/self/cgroup"], user=who).check(0).stdout, "0::/\n", "exec")
         nsrun(["rm", "-f", "mine"], user=who).check(0)
         refused(nsrun([*SYSTEMD, "--cgroup-parent", "x.slice", "--hugetlb", "2MB=2m", own(who), "/bin/true"], user=who), "hugetlb")
@@ -175,6 +177,24 @@ def test_update():
         with open(manager.top + group + "/cgroup.max.depth") as file:
             equal(file.read(), "7\n", "cgroup.max.depth")
         nsrun(["rm", "-f", "changed"]).check()
+        wait_for(lambda: not manager.units, "the scope ends")
+    assert_clean(before)
+
+
+def test_update_refused():
+    """All or none: what the files held is there again, also in one that had no limit, and the record is the old one."""
+    needs_fake()
+    before = leftovers()
+    with fake(mode="unchanging") as manager:
+        remapped([*SYSTEMD, "--cgroup", "cgroup.max.depth=5", "-d", "--name", "kept", "--rm"], ["/bin/sleep", "60"]).check(0)
+        [group] = manager.units.values()
+        record = nsrun(["inspect", "kept"]).check().stdout
+        refused(nsrun(["update", "--cgroup", "cgroup.max.depth=7", "--cgroup", "cgroup.max.descendants=9", "kept"]), "Permission denied")
+        for name, text in (("depth", "5\n"), ("descendants", "max\n")):
+            with open(manager.top + group + "/cgroup.max." + name) as file:
+                equal(file.read(), text, "cgroup.max." + name)
+        equal(nsrun(["inspect", "kept"]).check().stdout.count("descendants"), record.count("descendants"), "keys in the record")
+        nsrun(["rm", "-f", "kept"]).check()
         wait_for(lambda: not manager.units, "the scope ends")
     assert_clean(before)
 

@@ -95,7 +95,7 @@ static void must_update(const struct cgroup_resources *before, const struct cgro
 {
 	struct err err = ERR_INIT;
 
-	if (cgroup_update_limits(&host, group, before, changes, &err) < 0)
+	if (cgroup_update_limits(&host, group, before, changes, NULL, &err) < 0)
 		fail_msg("%s: %s", err.message, strerror(err.errnum));
 }
 
@@ -231,7 +231,7 @@ static void test_rollback(void **state)
 	(void)state;
 	must_apply(&first);
 	snprintf(shares, sizeof(shares), "%s", held(CGROUP_CPU, "cpu.shares", "cpu.weight"));
-	assert_true(cgroup_update_limits(&host, group, &first, &bad, &err) < 0);
+	assert_true(cgroup_update_limits(&host, group, &first, &bad, NULL, &err) < 0);
 	assert_int_equal(err.id, ERR_ID_LIMIT_NOT_APPLIED);
 	assert_non_null(strstr(err.message, "cpuset.cpus"));
 	assert_non_null(strstr(err.message, "900"));
@@ -240,6 +240,32 @@ static void test_rollback(void **state)
 	assert_string_equal(held(CGROUP_CPU, "cpu.shares", "cpu.weight"), shares);
 	assert_string_equal(held(CGROUP_PIDS, "pids.max", "pids.max"), "50");
 	assert_string_equal(held(CGROUP_CPUSET, "cpuset.cpus", "cpuset.cpus"), "0");
+	end();
+}
+
+/* Who fails after the change has what brings every file back, also one that the group had no limit in. */
+static void test_undo(void **state)
+{
+	const struct cgroup_resources first = LIST(N(MEMORY_LIMIT, 32 << 20), N(CPU_PERIOD, 50000));
+	const struct cgroup_resources changes =
+		LIST(N(MEMORY_LIMIT, 64 << 20), N(CPU_SHARES, 2048), N(CPU_QUOTA, 25000));
+	char shares[64], quota[64];
+	struct cgroup_undo undo = { 0 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	must_apply(&first);
+	snprintf(shares, sizeof(shares), "%s", held(CGROUP_CPU, "cpu.shares", "cpu.weight"));
+	snprintf(quota, sizeof(quota), "%s", held(CGROUP_CPU, "cpu.cfs_quota_us", "cpu.max"));
+	assert_int_equal(cgroup_update_limits(&host, group, &first, &changes, &undo, &err), 0);
+	assert_string_not_equal(held(CGROUP_CPU, "cpu.shares", "cpu.weight"), shares);
+	assert_string_not_equal(held(CGROUP_CPU, "cpu.cfs_quota_us", "cpu.max"), quota);
+	cgroup_undo_update(&host, group, &undo, &err);
+	assert_string_equal(err.message, "");
+	assert_string_equal(held(CGROUP_CPU, "cpu.shares", "cpu.weight"), shares);
+	assert_string_equal(held(CGROUP_CPU, "cpu.cfs_quota_us", "cpu.max"), quota);
+	assert_string_equal(held(CGROUP_MEMORY, "memory.limit_in_bytes", "memory.max"), "33554432");
+	cgroup_undo_done(&undo);
 	end();
 }
 
@@ -254,7 +280,7 @@ static void test_rollback_of_rounded(void **state)
 
 	(void)state;
 	must_apply(&first);
-	assert_true(cgroup_update_limits(&host, group, &first, &odd, &err) < 0);
+	assert_true(cgroup_update_limits(&host, group, &first, &odd, NULL, &err) < 0);
 	assert_int_equal(err.id, ERR_ID_LIMIT_NOT_APPLIED);
 	assert_string_equal(held(CGROUP_HUGETLB, "", "hugetlb.2MB.max"), "4194304");
 	end();
@@ -302,7 +328,7 @@ static void test_check_before_update(void **state)
 	must_apply(&first);
 	pid = user_of_memory();
 	less.check_before_update = true;
-	assert_true(cgroup_update_limits(&host, group, &first, &less, &err) < 0);
+	assert_true(cgroup_update_limits(&host, group, &first, &less, NULL, &err) < 0);
 	assert_int_equal(err.id, ERR_ID_LIMIT_BELOW_USE);
 	assert_string_equal(held(CGROUP_MEMORY, "memory.limit_in_bytes", "memory.max"), "67108864");
 	assert_int_equal(kill(pid, 0), 0);
@@ -324,7 +350,7 @@ static void test_no_group(void **state)
 		must_update(&first, &other);
 		assert_string_equal(held(CGROUP_MEMORY, "", "memory.max"), "67108864");
 	} else {
-		assert_true(cgroup_update_limits(&host, group, &first, &other, &err) < 0);
+		assert_true(cgroup_update_limits(&host, group, &first, &other, NULL, &err) < 0);
 		assert_int_equal(err.id, ERR_ID_NO_V1_GROUP);
 		assert_non_null(strstr(err.message, "--memory"));
 	}
@@ -502,17 +528,12 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_resource),
-		cmocka_unit_test(test_memory_up_and_down),
-		cmocka_unit_test(test_cpu_changes),
-		cmocka_unit_test(test_rollback),
-		cmocka_unit_test(test_rollback_of_rounded),
-		cmocka_unit_test(test_check_before_update),
-		cmocka_unit_test(test_no_group),
-		cmocka_unit_test(test_absent_things),
-		cmocka_unit_test(test_not_of_the_group_around),
-		cmocka_unit_test(test_weight_of_a_disk),
-		cmocka_unit_test(test_network_v1),
+		cmocka_unit_test(test_every_resource),	    cmocka_unit_test(test_memory_up_and_down),
+		cmocka_unit_test(test_cpu_changes),	    cmocka_unit_test(test_rollback),
+		cmocka_unit_test(test_rollback_of_rounded), cmocka_unit_test(test_undo),
+		cmocka_unit_test(test_check_before_update), cmocka_unit_test(test_no_group),
+		cmocka_unit_test(test_absent_things),	    cmocka_unit_test(test_not_of_the_group_around),
+		cmocka_unit_test(test_weight_of_a_disk),    cmocka_unit_test(test_network_v1),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

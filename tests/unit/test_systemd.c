@@ -254,12 +254,33 @@ static void test_several(void **state)
 	assert_int_equal(got.n, 0);
 }
 
+/* 1 -> 0: a weight in place of CPUWeight=idle, which a reload would bring back. */
+static void test_idle(void **state)
+{
+	struct cgroup_setting settings[] = {
+		{ .v2 = true, .file = "cpu.idle", .value = "0" },
+		{ .v2 = true, .file = "cpu.weight", .value = "50" },
+	};
+	struct err err = ERR_INIT;
+
+	(void)state;
+	number_is("cpu.idle", "1", "CPUWeight", 0);
+	number_is("cpu.idle", "0", "CPUWeight", 100);
+	for (unsigned idle = 0; idle < 2; idle++) {
+		settings[0].value[0] = (char)('0' + idle);
+		assert_int_equal(systemd_properties(settings, 2, &got, &err), 0);
+		assert_int_equal(got.n, 1);
+		assert_string_equal(got.list[0].name, "CPUWeight");
+		assert_int_equal(got.list[0].number, idle ? 0 : 50);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slices),	cmocka_unit_test(test_units),	cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_nice),	cmocka_unit_test(test_quota),	cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_devices), cmocka_unit_test(test_several),
+		cmocka_unit_test(test_devices), cmocka_unit_test(test_several), cmocka_unit_test(test_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

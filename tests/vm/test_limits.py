@@ -296,6 +296,13 @@ def test_unified():
         equal(run_.stdout, "", "what was said afterwards")
     yield "memory.oom.group acts", group_kill
 
+    def too_small():
+        """What was said is named, and no option that was not."""
+        run_ = inside("--cgroup memory.max=64k", "/load hold 1")
+        run_.check(125)
+        contains(run_.stderr, "at the limit of --cgroup memory.max before it executed", "message")
+    yield "memory.max below a launch", too_small
+
 
 @generate
 def test_unified_refused():

@@ -116,6 +116,15 @@ def reload_of_other_files(caller):
         equal([one.read(name) for name in ("memory.high", "cpu.weight", "cpu.max")], [str(48 * MIB), "77", "13000 100000"], "after a reload")
 
 
+def idle_no_more(caller):
+    """The unit forgets CPUWeight=idle with the file: a reload does not bring it back."""
+    with caller.running("--cgroup cpu.idle=1 --name lazy --rm", "/load hold 1", "held") as one:
+        equal(one.read("cpu.idle"), "1", "cpu.idle")
+        caller.run(["update", "--cgroup", "cpu.idle=0", "lazy"]).check()
+        run(caller.systemctl + ["daemon-reload"]).check()
+        equal([one.read(name) for name in ("cpu.idle", "cpu.weight")], ["0", "100"], "after a reload")
+
+
 def disks(caller):
     with caller.running("--device-read-bps /dev/vda:1m --device-write-iops /dev/vda:100", "/load hold 1", "held") as one:
         shown = show(caller, unit_of(one))
@@ -206,8 +215,8 @@ def slices(caller):
 
 @generate(timeout=90)
 def test_scopes():
-    yield from by_each((properties, not_limited, reload_, reload_of_other_files, disks, killed, life, storm, sub_groups, lifted, runtime_killed,
-                        stopped_by_systemctl, slices))
+    yield from by_each((properties, not_limited, reload_, reload_of_other_files, idle_no_more, disks, killed, life, storm, sub_groups, lifted,
+                        runtime_killed, stopped_by_systemctl, slices))
 
 
 # ---- an ordinary user ------------------------------------------------------------------------------------------------

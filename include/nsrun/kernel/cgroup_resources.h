@@ -153,8 +153,17 @@ int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const 
  * what was written is put back when a later file is refused. A limit below what is used now is an error with check_before_update, and otherwise
  * what the kernel makes of it. The controllers must have been given at launch or be enabled by now; a v1 hierarchy in which the container has no group is
  * an error that says so.
+ * ret_undo (may be NULL): the lines that bring back what each changed file held, for a caller who fails later.
  */
+struct cgroup_undo {
+	struct cgroup_setting *list;
+	size_t n;
+};
 int cgroup_update_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *before,
-			 const struct cgroup_resources *changes, struct err *err);
+			 const struct cgroup_resources *changes, struct cgroup_undo *ret_undo, struct err *err);
+/* Writes them. `err`, which says already why, is told in addition what could not be put back. */
+void cgroup_undo_update(const struct cgroup_host *host, const char *path, const struct cgroup_undo *undo,
+			struct err *err);
+void cgroup_undo_done(struct cgroup_undo *undo);
 
 #endif

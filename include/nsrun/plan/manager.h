@@ -8,7 +8,7 @@
 /*
  * plan->cgroup_manager, and what does not go with it is refused. "auto" is cgroupfs wherever this caller may make groups. An ordinary user who may not,
  * and who has a systemd of their own, gets a scope from it, which costs milliseconds: so only for a limit, --detach or --name, and for the last
- * two not when that systemd does not answer.
+ * two not when that systemd does not answer: of these plan_resolve_scope() is done then, and plan->cgroup_slice set.
  */
 int plan_choose_manager(struct plan *plan, const struct plan_request *request, struct err *err);
 /* For CGROUP_MANAGER_SYSTEMD: where the scope will be, and whether its manager has the controllers. Asks systemd, changes nothing. plan->cgroup_path is
