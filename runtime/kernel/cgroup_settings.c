@@ -410,8 +410,8 @@ static void put_unified(struct writer *w, const struct cgroup_value *v)
 			char label[96];
 
 			fail(w,
-			     err_input(w->err, "%s=%s and %s contradict each other: the file would hold %s", v->text,
-				       v->value_text, cgroup_resource_label(s->from, label, sizeof(label)), s->value));
+			     err_set(w->err, ERR_INPUT, ERR_ID_LIMIT_CONTRADICTS, 0,
+				     "%s=%s and %s contradict each other: the file would hold %s", v->text, v->value_text, cgroup_resource_label(s->from, label, sizeof(label)), s->value));
 			return;
 		}
 	}

@@ -245,8 +245,12 @@ def test_oom_score_lower():
         refused(run, "--oom-score-adj -900", "[oom-score-lower]")
     refused(nsrun(["--oom-score-adj", "-900", own(single()), "/bin/true"], user=single()), "--oom-score-adj", "CAP_SYS_RESOURCE")
     refused(nsrun(["--oom-score-adj=-900", own(ranger()), "/bin/true"], user=ranger()), "--oom-score-adj", "CAP_SYS_RESOURCE")
+    # root of the host who lacks the capability
+    lacking = harness_run(["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", binary(), "--userns-remap", dummy().name,
+                           "--oom-score-adj=-1000", rootfs(owner=dummy()), "/bin/true"])
+    refused(lacking, "--oom-score-adj -1000", "leaves it this capability", "[oom-score-lower]")
     for text in ("1001", "-1001", "x", "+5", "--5"):
-        refused(remapped(["--oom-score-adj=" + text], "/bin/true"), "--oom-score-adj")
+        refused(remapped(["--oom-score-adj=" + text], "/bin/true"), "--oom-score-adj", "[option-value]")
 
 
 # ---- /etc ----
