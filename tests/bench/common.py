@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 
