@@ -142,10 +142,10 @@ static int refuse(const struct groups *g, const struct cgroup_setting *s, int er
 
 	explain(g, s, error, why, sizeof(why));
 	return err_set(err, ERR_SYSTEM,
-		       error == ENOENT					   ? ERR_ID_LIMIT_NO_FILE
+		       error == ENOENT							   ? ERR_ID_LIMIT_NO_FILE
 		       : error == EACCES && s->v2 && geteuid() != 0 && !is_read_only(g, s) ? ERR_ID_NOT_DELEGATED
-		       : error == EOPNOTSUPP && s->controller == CGROUP_IO ? ERR_ID_IO_WEIGHT
-									   : ERR_ID_LIMIT_REFUSED,
+		       : error == EOPNOTSUPP && s->controller == CGROUP_IO		   ? ERR_ID_IO_WEIGHT
+											   : ERR_ID_LIMIT_REFUSED,
 		       error, "%s%s/%s: write %s%s", mount_of(g, hierarchy(s)), g->path, s->file, s->value, why);
 }
 

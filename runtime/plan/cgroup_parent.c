@@ -85,9 +85,10 @@ static int check_containers_own(const struct cgroup_host *host, const char *said
 		if (!is_containers_name(p, n) ||
 		    (strncmp(host->v2_self, parent, end) == 0 && (host->v2_self[end] == '/' || !host->v2_self[end])))
 			continue;
-		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0,
-			       "--cgroup-parent %.64s%s: %.*s is the name of a container's own group, which ends with it",
-			       said, strlen(said) > 64 ? "..." : "", (int)n, p);
+		return err_set(
+			err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0,
+			"--cgroup-parent %.64s%s: %.*s is the name of a container's own group, which ends with it",
+			said, strlen(said) > 64 ? "..." : "", (int)n, p);
 	}
 	return 0;
 }
@@ -164,8 +165,8 @@ int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
 		return 0;
 	/* OCI config-linux.md, "Cgroup ownership": with another one than its own it would see, and write, what is not the container's. */
 	if (plan->cgroup_writable && !plan->privileged && !plan_owns_ns(plan, NS_CGROUP))
-		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_NAMESPACE, 0, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",
-				 option);
+		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_NAMESPACE, 0,
+			       "%s: only with a cgroup namespace of the container's own (--cgroupns private)", option);
 	if (!*plan->cgroup_host->v2_mount)
 		return plan->privileged || !plan->cgroup_writable
 			       ? 0

@@ -98,8 +98,8 @@ static int add_directory(struct list *list, const char *top, const char *path, c
 		if (streq(d->d_name, ".") || streq(d->d_name, ".."))
 			continue;
 		if (list->entries++ == ENTRIES_MAX)
-			return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MANY, 0, "%s: more than %d files are in and below %s",
-				       list->said, ENTRIES_MAX, top);
+			return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MANY, 0,
+				       "%s: more than %d files are in and below %s", list->said, ENTRIES_MAX, top);
 		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		below = arena_printf(list->plan->arena, "%s/%s", path, d->d_name);

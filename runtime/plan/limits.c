@@ -299,9 +299,10 @@ static int parse_unified(struct parser *p, const char *said)
 			       "--cgroup %.200s: the value is to be at most %d printable characters, in lines", said,
 			       UNIFIED_VALUE_MAX);
 	if (!is_line_each(text))
-		return err_set(p->err, ERR_INPUT, ERR_ID_CGROUP_FILE, 0,
-			       "--cgroup %.*s: several lines are taken where each is of another key, as \"8:0 rbps=1\" of io.max",
-			       (int)n, said);
+		return err_set(
+			p->err, ERR_INPUT, ERR_ID_CGROUP_FILE, 0,
+			"--cgroup %.*s: several lines are taken where each is of another key, as \"8:0 rbps=1\" of io.max",
+			(int)n, said);
 	value.text = arena_strndup(p->arena, said, n);
 	value.value_text = arena_strdup(p->arena, text);
 	if (!value.text || !value.value_text)
