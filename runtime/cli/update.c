@@ -58,8 +58,7 @@ static int read_job(struct update_line *line, struct arena *arena, struct job *j
 	if (r == 0)
 		r = arena ? container_update_parse(arena, &line->request, &job->changes, err) : err_oom(err);
 	if (r == 0 && job->changes.n == 0)
-		r = err_set(err, ERR_INPUT, ERR_ID_NONE, 0,
-			    "update: which limit? Such as -m 512m; nsrun update --help lists them");
+		r = err_set(err, ERR_INPUT, ERR_ID_NO_LIMIT_SAID, 0, "update: which limit? Such as -m 512m");
 	job->force = line->force == YES;
 	return r;
 }

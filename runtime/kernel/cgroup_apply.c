@@ -75,13 +75,23 @@ static void explain_io(const struct cgroup_setting *s, int error, char *ret, siz
 		snprintf(ret, size, "; no scheduler that shares by weight serves this disk");
 }
 
+/* The kernel gives such files no bit to write (kernfs_fop_open()); root, whom bits do not hold, gets EINVAL from the write. */
+static bool is_read_only(const struct cgroup_dirs *g, const struct cgroup_setting *s)
+{
+	struct stat st;
+
+	return fstatat(g->fds[cgroup_hierarchy(s)], s->file, &st, AT_SYMLINK_NOFOLLOW) == 0 && !(st.st_mode & 0222);
+}
+
 /* The reason that the errno alone does not tell. */
 static void explain(const struct cgroup_dirs *g, const struct cgroup_setting *s, int error, char *ret, size_t size)
 {
 	const enum cgroup_resource resource = s->from ? s->from->resource : CGROUP_RESOURCE_COUNT;
 
 	ret[0] = '\0';
-	if (resource == CGROUP_HUGETLB_LIMIT && error == ENOENT)
+	if (is_read_only(g, s))
+		snprintf(ret, size, "; the file can only be read");
+	else if (resource == CGROUP_HUGETLB_LIMIT && error == ENOENT)
 		huge_page_sizes(ret, size);
 	else if (error == ENOENT && resource == CGROUP_MEMORY_SWAP)
 		snprintf(ret, size, "; this kernel does not count swap (boot parameter swapaccount=1)");
@@ -111,12 +121,12 @@ static int refuse(const struct cgroup_dirs *g, const struct cgroup_setting *s, i
 
 	explain(g, s, error, why, sizeof(why));
 	return err_set(err, ERR_SYSTEM,
-		       error == ENOENT					   ? ERR_ID_LIMIT_NO_FILE
-		       : error == EACCES && s->v2 && geteuid() != 0	   ? ERR_ID_NOT_DELEGATED
-		       : error == EOPNOTSUPP && s->controller == CGROUP_IO ? ERR_ID_IO_WEIGHT
-									   : ERR_ID_LIMIT_NOT_APPLIED,
-		       error, "%s%s/%s: write %s%s", cgroup_dirs_mount(g, cgroup_hierarchy(s)), g->path, s->file,
-		       s->value, why);
+		       error == ENOENT							   ? ERR_ID_LIMIT_NO_FILE
+		       : error == EACCES && s->v2 && geteuid() != 0 && !is_read_only(g, s) ? ERR_ID_NOT_DELEGATED
+		       : error == EOPNOTSUPP && s->controller == CGROUP_IO		   ? ERR_ID_IO_WEIGHT
+											   : ERR_ID_LIMIT_REFUSED,
+		       error, "%s%s/%s: write %s%s", cgroup_dirs_mount(g, cgroup_hierarchy(s)), g->path, s->file, s->value,
+		       why);
 }
 
 /* ---- one file ---- */

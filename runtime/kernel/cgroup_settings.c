@@ -409,9 +409,9 @@ static void put_unified(struct writer *w, const struct cgroup_value *v)
 		} else if (s->from->resource != CGROUP_UNIFIED && cgroup_setting_overridden(s, v->value_text)) {
 			char label[96];
 
-			fail(w,
-			     err_input(w->err, "%s=%s and %s contradict each other: the file would hold %s", v->text,
-				       v->value_text, cgroup_resource_label(s->from, label, sizeof(label)), s->value));
+			fail(w, err_set(w->err, ERR_INPUT, ERR_ID_LIMIT_CONTRADICTS, 0,
+					"%s=%s and %s contradict each other: the file would hold %s", v->text,
+					v->value_text, cgroup_resource_label(s->from, label, sizeof(label)), s->value));
 			return;
 		}
 	}

@@ -82,10 +82,10 @@ int device_rule_parse(const char *text, const char *what, struct device_rule *re
 	*ret = rule;
 	return 0;
 bad:
-	return err_input(err,
-			 "%s %.60s: TYPE MAJOR:MINOR ACCESS is wanted, as in \"c 10:200 rwm\": type a, b or c; numbers "
-			 "up to %u:%u, or *; some of r, w, m",
-			 what, text, MAJOR_MAX, MINOR_MAX);
+	return err_set(err, ERR_INPUT, ERR_ID_DEVICE_RULE, 0,
+		       "%s %.60s: TYPE MAJOR:MINOR ACCESS is wanted, as in \"c 10:200 rwm\": type a, b or c; numbers "
+		       "up to %u:%u, or *; some of r, w, m",
+		       what, text, MAJOR_MAX, MINOR_MAX);
 }
 
 const char *device_cell_text(const struct device_cell *cell, char buf[DEVICE_TEXT_MAX])
@@ -218,7 +218,8 @@ int device_policy_make(struct arena *arena, const struct device_rule *rules, siz
 	size_t n_kept = 0;
 
 	if (n > DEVICE_RULES_MAX)
-		return err_input(err, "device rules: %zu of them, and at most %u are taken", n, DEVICE_RULES_MAX);
+		return err_set(err, ERR_INPUT, ERR_ID_DEVICE_RULE, 0,
+			       "device rules: %zu of them, and at most %u are taken", n, DEVICE_RULES_MAX);
 	_cleanup_free_ struct device_cell *array = calloc(cells.room, sizeof(*array));
 	cells.array = array;
 	if (!array)

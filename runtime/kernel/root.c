@@ -39,7 +39,7 @@ static int check_kind(int fd, const char *path, enum root_kind kind, struct err 
 		return err_system(err, "%s in the container", path);
 	if (S_ISDIR(st.st_mode) == (kind == ROOT_DIRECTORY))
 		return 0;
-	return err_set(err, ERR_INPUT, ERR_ID_NONE, kind == ROOT_DIRECTORY ? ENOTDIR : EISDIR,
+	return err_set(err, ERR_INPUT, ERR_ID_MOUNT_KIND, kind == ROOT_DIRECTORY ? ENOTDIR : EISDIR,
 		       kind == ROOT_DIRECTORY ? "%s in the container: a directory cannot be mounted on a file"
 					      : "%s in the container: a file cannot be mounted on a directory",
 		       path);

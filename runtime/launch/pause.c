@@ -89,7 +89,8 @@ int container_resume(const struct container *container, struct err *err)
 	if (r < 0)
 		return r;
 	if (state == CGROUP_THAWED)
-		return err_input(err, "%s: it is not paused", container_label(container));
+		return err_set(err, ERR_INPUT, ERR_ID_NOT_PAUSED, 0, "%s: it is not paused",
+			       container_label(container));
 	return cgroup_resume(group, container_label(container), THAW_MS, err);
 }
 

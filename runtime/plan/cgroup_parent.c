@@ -13,6 +13,8 @@
 /* Room for what is put around it: the mount, the default parent, the container's id, a file's name. */
 #define PATH_LEN_MAX (CGROUP_PATH_MAX - 128)
 
+#define ID_DIGITS 12 /* of a container */
+
 static int wrong(const char *path, const char *why, struct err *err)
 {
 	return err_set(err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0, "--cgroup-parent %.64s%s: %s", path,
@@ -56,6 +58,41 @@ bool plan_cgroup_parent_is_slice(const char *path)
 	return !strchr(path, '/') && len > strlen(".slice") && streq(path + len - strlen(".slice"), ".slice");
 }
 
+/* The names that the managers give: ID, and nsrun-ID.scope. */
+static bool is_containers_name(const char *name, size_t n)
+{
+	static const char prefix[] = "nsrun-", suffix[] = ".scope";
+	const size_t around = sizeof(prefix) - 1 + sizeof(suffix) - 1;
+
+	if (n == around + ID_DIGITS && strncmp(name, prefix, sizeof(prefix) - 1) == 0 &&
+	    strncmp(name + n - (sizeof(suffix) - 1), suffix, sizeof(suffix) - 1) == 0) {
+		name += sizeof(prefix) - 1;
+		n = ID_DIGITS;
+	}
+	return n == ID_DIGITS && strspn(name, "0123456789abcdef") >= n;
+}
+
+/*
+ * A group of a container's own is ended and removed with it, and what is in it besides would be, too. By the name alone: a group that is made later, or that
+ * another user's state root tells of, is as bad. But for those that nsrun itself is in, as in a container that shares the control groups of the host.
+ */
+static int check_containers_own(const struct cgroup_host *host, const char *said, const char *parent, struct err *err)
+{
+	for (const char *p = parent; *p; p += strcspn(p, "/")) {
+		p += *p == '/';
+		const size_t n = strcspn(p, "/"), end = (size_t)(p - parent) + n;
+
+		if (!is_containers_name(p, n) ||
+		    (strncmp(host->v2_self, parent, end) == 0 && (host->v2_self[end] == '/' || !host->v2_self[end])))
+			continue;
+		return err_set(
+			err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0,
+			"--cgroup-parent %.64s%s: %.*s is the name of a container's own group, which ends with it",
+			said, strlen(said) > 64 ? "..." : "", (int)n, p);
+	}
+	return 0;
+}
+
 int plan_choose_cgroup_parent(const struct cgroup_host *host, const char *path, char *ret_parent, size_t size,
 			      struct err *err)
 {
@@ -86,6 +123,9 @@ int plan_choose_cgroup_parent(const struct cgroup_host *host, const char *path, 
 		return wrong(path, "too long", err);
 	if (strlen(parent) > PATH_LEN_MAX || strlen(parent) >= size)
 		return wrong(path, "too long", err);
+	r = check_containers_own(host, path, parent, err);
+	if (r < 0)
+		return r;
 	r = cgroup_check_parent(host, parent, &refused);
 	if (r < 0)
 		return err_set(err, refused.kind, refused.id, refused.errnum, "--cgroup-parent %s: %s", path,
@@ -142,8 +182,8 @@ int plan_check_writable_cgroups(const struct plan *plan, struct err *err)
 		return 0;
 	/* OCI config-linux.md, "Cgroup ownership": with another one than its own it would see, and write, what is not the container's. */
 	if (!plan->privileged && !plan_owns_ns(plan, NS_CGROUP))
-		return err_input(err, "%s: only with a cgroup namespace of the container's own (--cgroupns private)",
-				 option);
+		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_NAMESPACE, 0,
+			       "%s: only with a cgroup namespace of the container's own (--cgroupns private)", option);
 	if (!*plan->cgroup_host->v2_mount)
 		return plan->privileged ? 0
 					: err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,

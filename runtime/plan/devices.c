@@ -13,7 +13,9 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
+/* Of a directory, so that one of many files takes no time: /dev of a large host has some hundreds. */
 #define DEPTH_MAX 16
+#define ENTRIES_MAX 4096
 
 const char *device_filter_name(enum device_filter filter)
 {
@@ -46,18 +48,22 @@ struct list {
 	size_t n;
 	const char *said; /* of the option that is being read */
 	unsigned access;
+	unsigned entries; /* that were looked at in its directory */
 };
 
 static int add_device(struct list *list, const char *path, const char *target, const struct stat *st, struct err *err)
 {
 	if (list->n == PLAN_DEVICES_MAX)
-		return err_input(err, "%s: more than %u device nodes", list->said, PLAN_DEVICES_MAX);
+		return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MANY, 0, "%s: more than %u device nodes", list->said,
+			       PLAN_DEVICES_MAX);
 	for (size_t i = 0; i < list->n; i++)
 		if (streq(list->devices[i].target, target))
-			return err_input(err, "%s: %s is on %s, too", list->said, list->devices[i].said, target);
+			return err_set(err, ERR_INPUT, ERR_ID_DEVICE_TWICE, 0, "%s: %s is on %s, too", list->said,
+				       list->devices[i].said, target);
 	for (size_t i = 0; i < list->plan->n_mounts; i++)
 		if (streq(list->plan->mounts[i].target, target))
-			return err_input(err, "%s: %s is on %s, too", list->said, list->plan->mounts[i].said, target);
+			return err_set(err, ERR_INPUT, ERR_ID_DEVICE_TWICE, 0, "%s: %s is on %s, too", list->said,
+				       list->plan->mounts[i].said, target);
 	list->devices[list->n++] = (struct plan_device){
 		.said = list->said,
 		.path = path,
@@ -74,7 +80,8 @@ static int add_device(struct list *list, const char *path, const char *target, c
 }
 
 /* Every node below a directory, but for what is in every /dev already. Links in it are passed over: what they lead to has a name of its own. */
-static int add_directory(struct list *list, const char *path, const char *target, unsigned depth, struct err *err)
+static int add_directory(struct list *list, const char *top, const char *path, const char *target, unsigned depth,
+			 struct err *err)
 {
 	_cleanup_closedir_ DIR *dir = opendir(path);
 	int r = 0;
@@ -82,13 +89,18 @@ static int add_directory(struct list *list, const char *path, const char *target
 	if (!dir)
 		return err_system(err, "%s: %s", list->said, path);
 	if (depth > DEPTH_MAX)
-		return err_input(err, "%s: %s: too deep", list->said, path);
+		return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MANY, 0, "%s: %.200s: more than %d directories deep",
+			       list->said, path, DEPTH_MAX);
 	for (struct dirent *d; r == 0 && (d = readdir(dir));) {
 		const char *below, *inside;
 		struct stat st;
 
-		if (streq(d->d_name, ".") || streq(d->d_name, "..") ||
-		    fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (streq(d->d_name, ".") || streq(d->d_name, ".."))
+			continue;
+		if (list->entries++ == ENTRIES_MAX)
+			return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MANY, 0,
+				       "%s: more than %d files are in and below %s", list->said, ENTRIES_MAX, top);
+		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		below = arena_printf(list->plan->arena, "%s/%s", path, d->d_name);
 		inside = arena_printf(list->plan->arena, "%s/%s", streq(target, "/") ? "" : target, d->d_name);
@@ -97,7 +109,7 @@ static int add_directory(struct list *list, const char *path, const char *target
 		if (plan_target_owner(inside) || streq(inside, "/dev/shm"))
 			continue;
 		if (S_ISDIR(st.st_mode))
-			r = add_directory(list, below, inside, depth + 1, err);
+			r = add_directory(list, top, below, inside, depth + 1, err);
 		else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
 			r = add_device(list, below, inside, &st, err);
 	}
@@ -163,7 +175,8 @@ static int read_device(struct list *list, const char *text, struct err *err)
 	if (r == 0 && !S_ISDIR(st.st_mode) && plan_target_owner(target))
 		r = err_refused(err, ERR_ID_MOUNT_TARGET, "%s: %s %s", list->said, target, plan_target_owner(target));
 	if (r == 0 && streq(target, "/"))
-		r = err_input(err, "%s: nothing can be mounted over the rootfs itself", list->said);
+		r = err_set(err, ERR_INPUT, ERR_ID_MOUNT_TARGET, 0, "%s: nothing can be mounted over the rootfs itself",
+			    list->said);
 	if (r == 0)
 		r = check_nodev(list, path, err);
 	if (r < 0)
@@ -171,7 +184,8 @@ static int read_device(struct list *list, const char *text, struct err *err)
 	if (!S_ISDIR(st.st_mode))
 		return add_device(list, path, target, &st, err);
 	const size_t first = list->n;
-	r = add_directory(list, path, target, 0, err);
+	list->entries = 0;
+	r = add_directory(list, path, path, target, 0, err);
 	if (r == 0 && list->n == first)
 		return err_set(err, ERR_INPUT, ERR_ID_DEVICE_MISSING, 0, "%s: there is no device in %s", list->said,
 			       path);

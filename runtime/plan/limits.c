@@ -256,6 +256,26 @@ static bool is_printable(const char *text, size_t n, const char *without, const 
 	return true;
 }
 
+/* Several lines are for files that have a line for each key, as io.max one for each disk. Of others, or of one key, only the last would hold. */
+static bool is_line_each(const char *text)
+{
+	const char *next;
+
+	if (!strchr(text, '\n'))
+		return true;
+	for (const char *line = text; *line; line = next) {
+		const size_t n = strcspn(line, "\n"), key = strcspn(line, " \n");
+
+		next = line + n + (line[n] == '\n');
+		if (key == 0 || key + 1 >= n)
+			return false;
+		for (const char *other = text; other < line; other += strcspn(other, "\n") + 1)
+			if (strncmp(other, line, key + 1) == 0)
+				return false;
+	}
+	return true;
+}
+
 /* Whether this kernel has it is asked later: cgroup_check_limits(). */
 static int parse_unified(struct parser *p, const char *said)
 {
@@ -278,6 +298,11 @@ static int parse_unified(struct parser *p, const char *said)
 		return err_set(p->err, ERR_INPUT, ERR_ID_CGROUP_FILE, 0,
 			       "--cgroup %.200s: the value is to be at most %d printable characters, in lines", said,
 			       UNIFIED_VALUE_MAX);
+	if (!is_line_each(text))
+		return err_set(
+			p->err, ERR_INPUT, ERR_ID_CGROUP_FILE, 0,
+			"--cgroup %.*s: several lines are taken where each is of another key, as \"8:0 rbps=1\" of io.max",
+			(int)n, said);
 	value.text = arena_strndup(p->arena, said, n);
 	value.value_text = arena_strdup(p->arena, text);
 	if (!value.text || !value.value_text)

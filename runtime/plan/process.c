@@ -133,7 +133,8 @@ static int resolve_oom_score(struct plan *plan, const char *text, struct err *er
 		return 0;
 	const bool negative = *text == '-';
 	if (parse_u32(text + negative, &value) < 0 || value > 1000)
-		return err_input(err, "--oom-score-adj %s: a number from -1000 to 1000 is wanted", text);
+		return err_set(err, ERR_INPUT, ERR_ID_OPTION_VALUE, 0,
+			       "--oom-score-adj %s: a number from -1000 to 1000 is wanted", text);
 	plan->has_oom_score_adj = true;
 	plan->oom_score_adj = negative ? -(int)value : (int)value;
 	return 0;

@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 
@@ -26,6 +27,36 @@ def report(ok, text):
 def summary():
     print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % results)
     return 1 if results["failed"] else 0
+
+
+_null = None
+
+
+def own_null(work):
+    """A node of this namespace's in the place of /dev/null: crun gives its standard streams to the container's user, by fchown(2), and the
+    host's would be that user's from then on."""
+    global _null
+    _null = os.open("/dev/null", os.O_PATH)
+    place = os.path.join(work, "dev")
+    os.makedirs(place)
+    _mount(b"tmpfs", place.encode(), b"tmpfs", 0, b"mode=0755,size=16k")
+    node = os.path.join(place, "null")
+    os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    os.chmod(node, 0o666)
+    _mount(node.encode(), b"/dev/null", None, MS_BIND, None)
+    for fd in range(3):
+        st = os.fstat(fd)
+        if stat.S_ISCHR(st.st_mode) and st.st_rdev == os.makedev(1, 3):
+            own = os.open("/dev/null", os.O_RDWR)
+            os.dup2(own, fd)
+            os.close(own)
+    return owner_of_null()
+
+
+def owner_of_null():
+    """Of the host's."""
+    st = os.fstat(_null)
+    return st.st_uid, st.st_gid, st.st_mode
 
 
 def finish():

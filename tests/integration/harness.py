@@ -788,7 +788,13 @@ def ipc():
     return found
 
 
-Snapshot = collections.namedtuple("Snapshot", "processes mounts cgroups state network ipc")
+def nodes():
+    """Whose the host's /dev/null is: every process' standard streams may be it, and whoever gives those to another user gives it away."""
+    st = os.stat("/dev/null")
+    return {"/dev/null is owned by %d:%d, mode %o" % (st.st_uid, st.st_gid, st.st_mode & 0o7777)}
+
+
+Snapshot = collections.namedtuple("Snapshot", "processes mounts cgroups state network ipc nodes")
 
 
 def leftovers():
@@ -796,7 +802,7 @@ def leftovers():
     reap()
     mounts = collections.Counter("%s %s on %s" % (entry[4], entry[1], entry[0]) for entry in mountinfo())
     processes = {pid for pid in descendants() if alive(pid)}
-    return Snapshot(processes, frozenset(mounts.items()), cgroups(), state(), network(), ipc())
+    return Snapshot(processes, frozenset(mounts.items()), cgroups(), state(), network(), ipc(), nodes())
 
 
 def _difference(before, allow):
@@ -1063,7 +1069,7 @@ __all__ = [
     "Exclusive", "Failure", "Pty", "ROOT", "Result", "SLOW", "Skip", "Snapshot", "TOP", "User", "alive",
     "arguments", "assert_clean", "base", "binary", "built", "cgroup_mounts", "cgroup_pids", "cgroups", "check",
     "contains", "descendants", "describe", "dummy", "environment", "equal", "fail", "generate", "install_probe",
-    "kill_tree", "leftovers", "main", "main_of_files", "make_user", "mount", "mountinfo", "needs_program", "needs_root", "nsrun",
+    "kill_tree", "leftovers", "main", "main_of_files", "make_user", "mount", "mountinfo", "needs_program", "needs_root", "nodes", "nsrun",
     "probe", "ranger", "reap", "remove_user", "rootfs", "run", "run_as", "runtime_dir", "single", "skip", "state",
     "state_roots", "test", "tmp", "umount", "user", "wait_for",
 ]

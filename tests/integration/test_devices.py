@@ -342,17 +342,19 @@ def test_bad_input():
             ["/dev/not-there", "/dev/not-there: does not exist", "[device-missing]"], ["", "--device", "[option-value]"], ["fuse", "absolute", "[device-missing]"],
             ["vendor.com/class=gpu0", "CDI", "[device-missing]"], [file, "no device", "[device-missing]"], [empty, "no device in", "[device-missing]"],
             [loop, loop, "[device-missing]"], [FUSE + ":rwx", "rwx", "[device-missing]"], [FUSE + ":rr", "letters"], [FUSE + ":/dev/f:rwmr", "letters"],
-            [FUSE + ":relative", "relative"], [FUSE + ":/dev/../f", ".."], [FUSE + ":/", "/"], [FUSE + ":/proc/f", "[mount-target]"],
+            [FUSE + ":relative", "relative"], [FUSE + ":/dev/../f", ".."], [FUSE + ":/", "rootfs itself", "[mount-target]"], ["/", "rootfs itself", "[mount-target]"], [FUSE + ":/proc/f", "[mount-target]"],
             [FUSE + ":/dev/null", "[mount-target]"], [FUSE + ":/dev/pts/7", "[mount-target]"], ["/dev/null", "[mount-target]"],
             [FUSE + ":", "[device-missing]"], ["/dev/fuse\n", "[device-missing]"]):
         refused(remapped(["--device", text], "/bin/true"), "--device", *words)
     for text in ("c", "c 1:3", "x 1:3 r", "c 1:3 q", "c 1:3 rr", "c -1:3 r", "c 4096:0 r", "c 1:1048576 r", "c 99999999999999999999:3 r", "c 1:3 r ",
-                 "c 1:3\tr", "c 1:3 r\nc 1:5 r"):
-        refused(remapped(["--device-cgroup-rule", text], "/bin/true"), "--device-cgroup-rule", "c 10:200 rwm")
-    refused(remapped(["--device", FUSE, "--device", TUN + ":" + FUSE], "/bin/true"), FUSE, "too")
-    refused(remapped(["--tmpfs", "/srv/x", "--device", FUSE + ":/srv/x"], "/bin/true"), "/srv/x", "--tmpfs")
+                 "c 1:3\tr", "c 1:3 x", "c 1:3 r\nc 1:5 r"):
+        refused(remapped(["--device-cgroup-rule", text], "/bin/true"), "--device-cgroup-rule", "c 10:200 rwm", "[device-rule]")
+    refused(remapped(["--device", FUSE, "--device", TUN + ":" + FUSE], "/bin/true"), FUSE, "too", "[device-twice]")
+    refused(remapped(["--device", FUSE, "--device", FUSE], "/bin/true"), FUSE, "too", "[device-twice]")
+    refused(remapped(["--device", FUSE + ":/etc"], "/bin/true"), "/etc", "directory", "[mount-kind]")
+    refused(remapped(["--tmpfs", "/srv/x", "--device", FUSE + ":/srv/x"], "/bin/true"), "/srv/x", "--tmpfs", "[device-twice]")
     many = [word for at in range(1100) for word in ("--device-cgroup-rule", "c %d:%d r" % (at % 4000, at))]
-    refused(remapped(many, "/bin/true"), "1024")
+    refused(remapped(many, "/bin/true"), "1024", "[device-rule]")
     # a link of the rootfs that leads to what the kernel made
     place = rootfs(owner=dummy(), fresh=True)
     os.symlink("/proc/version", os.path.join(place, "trap"))
@@ -360,6 +362,34 @@ def test_bad_input():
     # what is mounted below a shared volume would be on the host, too
     shared = tmp("shared")
     refused(host(["-v", shared + ":/v:rshared", "--device", FUSE + ":/v/fuse"], "true"), "/v/fuse", "[shared-below]")
+
+
+@test(root=True)
+def test_directory_of_many_files():
+    """It is no use, and takes no time: files and directories are counted, and what is deeper, too."""
+    crowd, deep = tmp("crowd"), tmp("deep")
+    for at in range(4097):
+        os.mkdir(os.path.join(crowd, str(at))) if at % 2 else os.mknod(os.path.join(crowd, str(at)))
+    refused(remapped(["--device", crowd], "/bin/true"), "--device " + crowd, "4096", "below " + crowd, "[device-many]")
+    os.remove(os.path.join(crowd, "0"))
+    refused(remapped(["--device", crowd], "/bin/true"), "no device in", "[device-missing]")
+    os.makedirs(os.path.join(deep, *"a" * 20))
+    refused(remapped(["--device", deep], "/bin/true"), "--device " + deep, "16 directories deep", "[device-many]")
+
+
+@generate(root=True)
+def null_stays_the_hosts():
+    """As standard streams and as --device, whoever the container's user is; also where the workload gives its streams away."""
+    def one(options, words):
+        before = nodes()
+        with open("/dev/null", "r+b", buffering=0) as null:
+            status = subprocess.run([binary(), "--userns-remap", dummy().name, *options, rootfs(owner=dummy()), *words],
+                                    stdin=null, stdout=null, stderr=null, check=False).returncode
+        equal((nodes(), status), (before, 0))
+    give = ["/bin/sh", "-c", "! chown 5:5 /dev/null /proc/self/fd/0"]
+    for name, options, words in (("streams", [], ["/bin/true"]), ("another user", ["-u", "5:5"], ["/bin/true"]), ("given away", [], give),
+                                 ("device", ["--device", "/dev/null:/dev/other"], give), ("device of another user", ["-u", "5", "--device", "/dev/null:/dev/other"], give)):
+        yield name, lambda options=options, words=words: one(options, words)
 
 
 @test(root=True)

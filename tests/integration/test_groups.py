@@ -120,8 +120,20 @@ def bad_parents():
             ("empty", "", "is empty"), ("dots", "/a/../b", '".."'), ("dot", "./a", '"."'), ("up", "..", '".."'),
             ("slashes", "/a//b", "empty part"), ("end", "/a/", "empty part"), ("long", "/" + "a/" * 600 + "a", "too long"),
             ("long-name", "/" + "a" * 256, "255"), ("newline", "/a\nb", "control characters"), ("escape", "/\x1b[2J", "control characters"),
-            ("slice", "user.slice", "systemd")):
+            ("slice", "user.slice", "systemd"),
+            ("a container's", "/jobs/0123456789ab", "0123456789ab is the name of a container's own group", "[cgroup-parent]"),
+            ("below a container's", "0123456789ab/x", "container's own group", "[cgroup-parent]"),
+            ("a container's scope", "/system.slice/nsrun-0123456789ab.scope", "container's own group", "[cgroup-parent]")):
         yield name, lambda word=word, parts=parts: one(word, *parts)
+
+
+@test(root=True)
+def test_parent_of_another_container():
+    with parent() as name, detached("/bin/sleep", "100", options=["--cgroup-parent", "/" + name]) as c:
+        refused(remapped(["--cgroup-parent", "/%s/%s" % (name, c.id)], "/bin/true"), c.id, "ends with it", "[cgroup-parent]")
+        # no such name: other letters, another length
+        for word in ("0123456789aB", "0123456789abc", "nsrun-0123456789a.scope"):
+            remapped(["--cgroup-parent", "/%s/%s" % (name, word)], "/bin/true").check(0)
 
 
 def test_parent_that_is_a_file():
@@ -318,7 +330,7 @@ def writable():
     yield "privileged without", lambda: check(
         shell(enter, "--privileged --security-opt writable-cgroups=false").status != 0, "groups were made")
     yield "not a word", lambda: refused(shell("true", "--security-opt writable-cgroups=perhaps"), "writable-cgroups=perhaps")
-    yield "another namespace", lambda: refused(shell("true", "--security-opt writable-cgroups --cgroupns host"), "writable-cgroups", "--cgroupns private")
+    yield "another namespace", lambda: refused(shell("true", "--security-opt writable-cgroups --cgroupns host"), "writable-cgroups", "--cgroupns private", "[cgroup-namespace]")
 
     def owners():
         with open("/sys/kernel/cgroup/delegate") as file:

@@ -250,6 +250,13 @@ def test_unified_key():
         with running(["--cgroup", "memory.high=%d" % (64 * MEBI)]) as (groups, _pid, _process):
             holds(groups, [("memory.high", str(64 * MEBI))])
     refused(remapped("--cgroup hugetlb.7MB.max=7", "/bin/true"), "hugetlb.7MB.max")
+    refused(remapped("--cgroup cgroup.max.descendants=-1", "/bin/true"), "cgroup.max.descendants: write -1: ", "out of range", "[limit-refused]")
+    refused(remapped("--cgroup hugetlb.2MB.current=1", "/bin/true"), "hugetlb.2MB.current: write 1", "can only be read", "[limit-refused]")
+    for value in ("1\n2", "1\n", "a 1\na 2", "a 1\n\nb 2"):
+        refused(remapped(["--cgroup", "cgroup.max.depth=" + value], "/bin/true"), "--cgroup cgroup.max.depth", "several lines", "[cgroup-file]")
+    for value in ("1\t", "1\r\n2", "\x1b[2J"):
+        refused(remapped(["--cgroup", "cgroup.max.depth=" + value], "/bin/true"), "--cgroup cgroup.max.depth", "printable", "[cgroup-file]")
+    refused(remapped("--hugetlb 2m=64m --cgroup hugetlb.2MB.max=2m", "/bin/true"), "contradict", "[limit-contradicts]")
 
 
 # ---- what is told of them ----

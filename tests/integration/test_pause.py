@@ -130,12 +130,12 @@ def test_no_cgroup2():
 
 def test_twice():
     with script(POLITE) as c:
-        refused(c.nsrun("resume"), c.name, "not paused")
+        refused(c.nsrun("resume"), c.name, "not paused", "[not-paused]")
         c.nsrun("pause").check()
         refused(c.nsrun("pause"), c.name, "paused already", "nsrun resume")
         check(frozen(c), "it was thawed by the second pause")
         c.nsrun("resume").check()
-        refused(c.nsrun("resume"), c.name, "not paused")
+        refused(c.nsrun("resume"), c.name, "not paused", "[not-paused]")
 
 
 def test_several_and_some_missing():

@@ -238,15 +238,19 @@ def oom_score():
 def test_oom_score_lower():
     with open("/proc/self/status") as file:
         powerful = int(status_fields(file.read())["CapEff"], 16) >> 24 & 1  # CAP_SYS_RESOURCE
-    run = remapped("--oom-score-adj -900", "/bin/cat", "/proc/self/oom_score_adj")
+    lower = remapped("--oom-score-adj -900", "/bin/cat", "/proc/self/oom_score_adj")
     if powerful:
-        run.check(0, "-900")
+        lower.check(0, "-900")
     else:
-        refused(run, "--oom-score-adj -900", "[oom-score-lower]")
+        refused(lower, "--oom-score-adj -900", "[oom-score-lower]")
     refused(nsrun(["--oom-score-adj", "-900", own(single()), "/bin/true"], user=single()), "--oom-score-adj", "CAP_SYS_RESOURCE")
     refused(nsrun(["--oom-score-adj=-900", own(ranger()), "/bin/true"], user=ranger()), "--oom-score-adj", "CAP_SYS_RESOURCE")
+    # root of the host who lacks the capability
+    lacking = run(["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", binary(), "--userns-remap", dummy().name,
+                           "--oom-score-adj=-1000", rootfs(owner=dummy()), "/bin/true"])
+    refused(lacking, "--oom-score-adj -1000", "leaves it this capability", "[oom-score-lower]")
     for text in ("1001", "-1001", "x", "+5", "--5"):
-        refused(remapped(["--oom-score-adj=" + text], "/bin/true"), "--oom-score-adj")
+        refused(remapped(["--oom-score-adj=" + text], "/bin/true"), "--oom-score-adj", "[option-value]")
 
 
 # ---- /etc ----

@@ -33,7 +33,9 @@ def engine_run(engine, config):
     with open(os.path.join(bundle, "config.json"), "w") as file:
         json.dump(config, file)
     name = "nsrun-test-%d-%s" % (os.getpid(), os.path.basename(os.path.dirname(bundle)))
-    return run(["unshare", "--mount", "sh", "-c", RUN, "sh", engine, "--root", tmp("state-" + engine, 0o700), "run", "--bundle", bundle, name])
+    # Not /dev/null: crun gives its standard streams to the container's user, by fchown(2).
+    return run(["unshare", "--mount", "sh", "-c", RUN, "sh", engine, "--root", tmp("state-" + engine, 0o700), "run", "--bundle", bundle, name],
+               input=b"")
 
 
 def comparable(raw):
@@ -69,6 +71,7 @@ def comparable(raw):
 
 
 def compare(options, words=("/probe",)):
+    before = nodes()
     config, _ = spec(options, words)
     tree = rootfs(owner=dummy(), with_probe=True)
     own = nsrun(["--userns-remap", dummy().name, "--hostname", "nsrun", *options, tree, *words], stdin=None).check(0)
@@ -82,6 +85,7 @@ def compare(options, words=("/probe",)):
             a, b = wrong["mountinfo"]
             wrong["mountinfo"] = ([m for m in a if m not in b], [m for m in b if m not in a])
         check(not wrong, "%s %s: nsrun, then %s: %r" % (engine, " ".join(options), engine, wrong))
+        equal(nodes(), before, engine)
 
 
 CASES = {

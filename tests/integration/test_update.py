@@ -254,7 +254,7 @@ def test_site_file():
 
 @generate
 def test_bad_words():
-    cases = [(["update"], "which container"), (["update", "x"], "which limit"), (["update", "-m", "12q", "x"], "--memory"),
+    cases = [(["update"], "which container"), (["update", "x"], "[no-limit-said]"), (["update", "-m", "12q", "x"], "--memory"),
              (["update", "-m", "-5", "x"], "--memory"), (["update", "-m", "99999999999999999999g", "x"], "--memory"), (["update", "-m", "", "x"], "--memory"),
              (["update", "--cpus", "nan", "x"], "--cpus"), (["update", "--pids-limit", "1.5", "x"], "--pids-limit"),
              (["update", "-m", "64m", "--memory", "65m", "x"], "both"), (["update", "-m", "64m", "nonesuch"], "nonesuch"),

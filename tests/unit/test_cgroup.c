@@ -360,7 +360,7 @@ static void test_refused_value(void **state)
 	snprintf(sub, sizeof(sub), "%s/inner", group);
 	must_apply(group, outer);
 	assert_int_equal(cgroup_apply_limits(&host, sub, inner, &err), -EINVAL);
-	assert_int_equal(err.id, ERR_ID_LIMIT_NOT_APPLIED);
+	assert_int_equal(err.id, ERR_ID_LIMIT_REFUSED);
 	assert_non_null(strstr(err.message, "cpu.cfs_quota_us"));
 	assert_non_null(strstr(err.message, "50000"));
 	assert_false(exists_anywhere(sub));

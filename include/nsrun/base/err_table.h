@@ -128,7 +128,7 @@ ERR_ID(SYSCTL_REFUSED, "sysctl-refused",
        "this kernel has no such parameter in the namespace, or leaves it to root of the host: sysctl -a inside a container lists those that are there")
 ERR_ID(SYSCTL_NOT_KEPT, "sysctl-not-kept", "the kernel keeps another value than the one asked for: ask for one that it can represent")
 ERR_ID(OOM_SCORE_LOWER, "oom-score-lower",
-       "a score below the lowest that was set with privilege needs CAP_SYS_RESOURCE in the initial user namespace (proc(5), oom_score_adj): ask for a higher one, or let root start the container")
+       "a score below the lowest that was set with privilege needs CAP_SYS_RESOURCE in the initial user namespace (proc(5), oom_score_adj): ask for a higher one, or let root start the container, in a way that leaves it this capability (capsh --print shows it; inside a container root mostly lacks it)")
 ERR_ID(IMAGE_CONFIG, "image-config",
        "it decides what runs, so it must be a file of the caller's or of root's that nobody else can write (chmod go-w, chown); --image-config FILE names "
        "another, --image-config none passes it over")
@@ -265,3 +265,20 @@ ERR_ID(LIMITS_FROM_BELOW, "limits-from-below",
        "let root start it (--userns-remap: the files of the limits stay root's); or, for groups of its own below, --security-opt writable-cgroups with neither "
        "--privileged, --cap-add SYS_ADMIN nor seccomp=unconfined; or leave the limits out here and set them on a group around it: systemctl --user "
        "set-property --runtime nsrun-jobs.slice MemoryMax=64M, then --cgroup-manager=systemd --cgroup-parent nsrun-jobs.slice")
+
+ERR_ID(LIMIT_REFUSED, "limit-refused",
+       "the kernel took nothing: the file is named, and the error of write(2) says why; cgroup-v2.rst and the documentation of cgroup v1 tell what each file takes, and "
+       "which can be written. No limit is \"max\" on v2, and none may be above those of the groups around")
+ERR_ID(DEVICE_RULE, "device-rule",
+       "write each as TYPE MAJOR:MINOR ACCESS, as in --device-cgroup-rule \"c 10:200 rwm\": ls -l /dev shows the type and the numbers of a node; * stands for all numbers, "
+       "so that one rule is enough for all nodes of a driver")
+ERR_ID(DEVICE_TWICE, "device-twice",
+       "leave one of them away, or give it a place of its own inside: --device PATH:DST; the letters of one --device tell all that may be done with it")
+ERR_ID(MOUNT_KIND, "mount-kind",
+       "a file and a device node are mounted on a file, a directory on a directory: name another path inside, as /etc/x for a file in the directory /etc")
+ERR_ID(DEVICE_MANY, "device-many", "name the nodes one by one, or a directory that has little but these, as /dev/snd")
+ERR_ID(LIMIT_CONTRADICTS, "limit-contradicts", "two options set the same file of the control group: leave one of them away")
+ERR_ID(CGROUP_NAMESPACE, "cgroup-namespace",
+       "leave --cgroupns away (private is the default with limits of its own), or give the container no writable control groups")
+ERR_ID(NOT_PAUSED, "not-paused", "nsrun ls shows which containers are paused; nsrun pause NAME pauses one that runs")
+ERR_ID(NO_LIMIT_SAID, "no-limit-said", "say what is to change, as in nsrun update -m 512m NAME; nsrun update --help lists the limits")
