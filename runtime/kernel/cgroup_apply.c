@@ -125,8 +125,8 @@ static int refuse(const struct cgroup_dirs *g, const struct cgroup_setting *s, i
 		       : error == EACCES && s->v2 && geteuid() != 0 && !is_read_only(g, s) ? ERR_ID_NOT_DELEGATED
 		       : error == EOPNOTSUPP && s->controller == CGROUP_IO		   ? ERR_ID_IO_WEIGHT
 											   : ERR_ID_LIMIT_REFUSED,
-		       error, "%s%s/%s: write %s%s", cgroup_dirs_mount(g, cgroup_hierarchy(s)), g->path, s->file, s->value,
-		       why);
+		       error, "%s%s/%s: write %s%s", cgroup_dirs_mount(g, cgroup_hierarchy(s)), g->path, s->file,
+		       s->value, why);
 }
 
 /* ---- one file ---- */

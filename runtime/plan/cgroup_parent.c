@@ -78,17 +78,19 @@ static bool is_containers_name(const char *name, size_t n)
  */
 static int check_containers_own(const struct cgroup_host *host, const char *said, const char *parent, struct err *err)
 {
-	for (const char *p = parent; *p; p += strcspn(p, "/")) {
-		p += *p == '/';
-		const size_t n = strcspn(p, "/"), end = (size_t)(p - parent) + n;
+	size_t end = 0;
 
-		if (!is_containers_name(p, n) ||
-		    (strncmp(host->v2_self, parent, end) == 0 && (host->v2_self[end] == '/' || !host->v2_self[end])))
-			continue;
-		return err_set(
-			err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0,
-			"--cgroup-parent %.64s%s: %.*s is the name of a container's own group, which ends with it",
-			said, strlen(said) > 64 ? "..." : "", (int)n, p);
+	while (parent[end]) {
+		const char *name = parent + end + (parent[end] == '/');
+		const size_t n = strcspn(name, "/");
+
+		end = (size_t)(name - parent) + n;
+		if (is_containers_name(name, n) &&
+		    !(strncmp(host->v2_self, parent, end) == 0 && (host->v2_self[end] == '/' || !host->v2_self[end])))
+			return err_set(
+				err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0,
+				"--cgroup-parent %.64s%s: %.*s is the name of a container's own group, which ends with it",
+				said, strlen(said) > 64 ? "..." : "", (int)n, name);
 	}
 	return 0;
 }
