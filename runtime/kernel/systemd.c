@@ -510,8 +510,9 @@ int systemd_update_limits(const struct cgroup_host *host, const char *path, cons
 		r = systemd_properties(settings, n, properties, err);
 	if (r == 0)
 		r = systemd_open(&manager, err);
-	if (r == 0 && manager)
-		r = systemd_set_properties(manager, unit, properties, err);
+	if (r < 0 || !manager)
+		return r;
+	r = systemd_set_properties(manager, unit, properties, err);
 	/* systemd answers first and writes the files then, before it reads the next message. */
 	return r < 0 ? r : unit_group(manager, unit, group, sizeof(group), err);
 }
