@@ -112,7 +112,7 @@ int limits_find_cpuset(struct arena *arena, enum cgroup_resource resource, const
 {
 	const char *option = cgroup_resource_row(resource)->option;
 	const char *things = resource == CGROUP_CPUSET_CPUS ? "processors" : "memory nodes";
-	struct cpuset_bits set = { 0 }, present, missing;
+	struct cpuset_bits set = { 0 }, present = { 0 }, missing = { 0 };
 	bool complete = true;
 	int r;
 
