@@ -264,7 +264,7 @@ ERR_ID(FROZEN_INSIDE, "frozen-inside",
 ERR_ID(LIMITS_FROM_BELOW, "limits-from-below",
        "let root start it (--userns-remap: the files of the limits stay root's); or, for groups of its own below, --security-opt writable-cgroups with neither "
        "--privileged, --cap-add SYS_ADMIN nor seccomp=unconfined; or leave the limits out here and set them on a group around it: systemctl --user "
-       "set-property --runtime nsrun-jobs.slice MemoryMax=64M, then --cgroup-manager=systemd --cgroup-parent nsrun-jobs.slice")
+       "set-property nsrun-jobs.slice MemoryMax=64M, then --cgroup-manager=systemd --cgroup-parent nsrun-jobs.slice")
 
 ERR_ID(LIMIT_REFUSED, "limit-refused",
        "the kernel took nothing: the file is named, and the error of write(2) says why; cgroup-v2.rst and the documentation of cgroup v1 tell what each file takes, and "
