@@ -90,6 +90,9 @@ int cgroup_resume(int group_fd, const char *what, unsigned timeout_ms, struct er
 	if (r < 0)
 		return r;
 	r = wait_frozen(group_fd, false, timeout_ms, FD_NONE);
+	/* A signal that waited in the freezer can end it at once, and whoever supervises it removes the group. */
+	if (r == -ENODEV || r == -ENOENT)
+		return 0;
 	if (r == -ETIMEDOUT)
 		return err_set(err, ERR_SYSTEM, ERR_ID_FROZEN_AROUND, EBUSY, "%s: it is frozen with a group around it",
 			       what);
