@@ -338,5 +338,5 @@ def uncovered(names):
     return sorted(set(score_rows()) - set(names) - set(impossible()))
 
 
-__all__ = ["Exec", "Killer", "LIMITS", "Launch", "MARK", "ROLES", "Row", "chosen", "impossible", "launches", "process_of",
-           "score_rows", "uncovered"]
+__all__ = ["Exec", "Killer", "LIMITS", "Launch", "MARK", "ROLES", "Row", "Scoped", "chosen", "impossible", "launches",
+           "process_of", "score_rows", "uncovered"]
