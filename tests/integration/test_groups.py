@@ -166,8 +166,8 @@ def test_hidden_hierarchies():
     tree_ = rootfs(owner=dummy().name)
     before = leftovers()
     for options, status in (("", 0), ("-m 64m", 125)):
-        run_ = run(["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", "mount -t tmpfs none /sys/fs/cgroup && exec %s --userns-remap %s %s %s /bin/true"
-                    % (binary(), dummy().name, options, tree_)], env=environment())
+        run_ = run(["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$0" "$@"', binary(),
+                    "--userns-remap", dummy().name, *options.split(), tree_, "/bin/true"], env=environment())
         equal(run_.status, status, "status of %r: %r" % (options, run_))
         if status:
             contains(run_.stderr, "--memory", "the option")
