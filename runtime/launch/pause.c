@@ -39,18 +39,24 @@ static void release_signals(struct held_signals *held)
 	sigprocmask(SIG_SETMASK, &held->old, NULL);
 }
 
-static int open_running(const struct container *c, int *ret_group, struct err *err)
+static int open_running(const struct container *c, int *ret_group, enum cgroup_freezer *ret_state, struct err *err)
 {
 	struct pidref init = PIDREF_NONE;
 
-	const int r = container_open_init(c, &init, err);
+	int r = container_open_init(c, &init, err);
 	if (r < 0)
 		return r;
 	pidref_close(&init);
 	if (c->status != CONTAINER_RUNNING)
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EAGAIN, "%s: it is %s, and executes nothing yet",
 			       container_label(c), container_status_name(c->status));
-	return container_group_open(c, ret_group, err);
+	_cleanup_close_ int group = FD_NONE;
+	r = container_group_open(c, &group, err);
+	if (r == 0)
+		r = cgroup_freezer_state(group, ret_state, err);
+	if (r == 0)
+		*ret_group = TAKE_FD(group);
+	return r;
 }
 
 int container_pause(const struct container *container, struct err *err)
@@ -59,9 +65,7 @@ int container_pause(const struct container *container, struct err *err)
 	_cleanup_close_ int group = FD_NONE;
 	enum cgroup_freezer state = CGROUP_THAWED;
 
-	int r = open_running(container, &group, err);
-	if (r == 0)
-		r = cgroup_freezer_state(group, &state, err);
+	int r = open_running(container, &group, &state, err);
 	if (r < 0)
 		return r;
 	if (state == CGROUP_FROZEN_AROUND)
@@ -83,9 +87,7 @@ int container_resume(const struct container *container, struct err *err)
 	_cleanup_close_ int group = FD_NONE;
 	enum cgroup_freezer state = CGROUP_THAWED;
 
-	int r = open_running(container, &group, err);
-	if (r == 0)
-		r = cgroup_freezer_state(group, &state, err);
+	int r = open_running(container, &group, &state, err);
 	if (r < 0)
 		return r;
 	if (state == CGROUP_THAWED)
