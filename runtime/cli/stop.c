@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/cli/commands.h>
 
+#include <nsrun/base/clock.h>
 #include <nsrun/base/procstat.h>
 #include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
@@ -47,14 +48,6 @@ struct stopping {
 	uint64_t deadline; /* of the phase; UINT64_MAX: none */
 	struct err err;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void send_to(struct stopping *s, int signal, enum phase next, uint64_t deadline)
 {

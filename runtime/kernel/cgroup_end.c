@@ -2,6 +2,7 @@
 /* The end of a group: of its processes, of the groups below it, of itself. */
 #include <nsrun/kernel/cgroup.h>
 
+#include <nsrun/base/clock.h>
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 
@@ -17,14 +18,6 @@
 
 #define PROCS_MAX ((size_t)64 << 20) /* numbers of at most seven digits, since pid_max is at most 4194304 (proc(5)) */
 #define KILL_BATCH 64		     /* descriptors that are held at once: far below the usual limit of 1024 */
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static unsigned left_ms(uint64_t deadline)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/cgroup_freezer.h>
 
+#include <nsrun/base/clock.h>
 #include <nsrun/base/file.h>
 
 #include <fcntl.h>
@@ -26,14 +27,6 @@ int cgroup_freezer_state(int group_fd, enum cgroup_freezer *ret, struct err *err
 	else
 		*ret = frozen ? CGROUP_FROZEN_AROUND : CGROUP_THAWED;
 	return 0;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /* The kernel tells of a change of cgroup.events by POLLPRI (cgroups(7)), so nothing sleeps longer than needed. */

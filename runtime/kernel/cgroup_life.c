@@ -2,6 +2,7 @@
 /* What goes on inside a group. */
 #include <nsrun/kernel/cgroup.h>
 
+#include <nsrun/base/clock.h>
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 
@@ -38,14 +39,6 @@ uint64_t cgroup_oom_kills(const struct cgroup_host *host, const char *path)
 		return 0;
 	n = keyed_value(text, "oom_kill");
 	return n == UINT64_MAX ? 0 : n;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeout_ms)

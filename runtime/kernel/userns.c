@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/userns.h>
 
+#include <nsrun/base/clock.h>
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 
@@ -182,14 +183,6 @@ static int kill_once(const struct stat *userns)
 		pidref_close(&process);
 	}
 	return found;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 int userns_kill_all(int userns_fd, unsigned timeout_ms, struct err *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/plan/container_end.h>
 
+#include <nsrun/base/clock.h>
 #include <nsrun/base/procstat.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/plan/container_record.h>
@@ -22,14 +23,6 @@ struct place {
 	const char *remap; /* in `root`'s buffer */
 	int root_fd;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void nap(unsigned *ms)
 {
