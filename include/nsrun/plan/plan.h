@@ -16,8 +16,10 @@
 #include <nsrun/kernel/cgroup_resources.h>
 #include <nsrun/kernel/devices.h>
 #include <nsrun/kernel/idmap.h>
+#include <nsrun/kernel/process.h>
 #include <nsrun/kernel/rlimit.h>
 #include <nsrun/kernel/seccomp.h>
+#include <nsrun/plan/bundle.h>
 #include <nsrun/plan/privilege.h>
 #include <nsrun/plan/request.h>
 
@@ -179,6 +181,9 @@ struct plan {
 	const struct plan_enter *
 		enter; /* NULL: the plan makes a container. Otherwise it is of one more process in a container that runs */
 
+	const struct plan_bundle
+		*bundle; /* NULL: the one-shot command's; otherwise what config.json says beyond the rest of the plan */
+
 	/* Identity */
 	enum caller caller;
 	uid_t caller_uid;
@@ -240,6 +245,14 @@ struct plan {
 	bool reaper; /* --init */
 	size_t n_rlimits;
 	const struct rlimit_setting *rlimits;
+	/* NULL: as it is inherited */
+	const struct scheduler_setting *scheduler;
+	const struct io_priority *io_priority;
+	const struct exec_affinity *exec_affinity; /* exec alone */
+	const struct memory_policy *memory_policy;
+	bool has_personality;
+	unsigned long personality; /* personality(2) */
+	struct lsm_labels labels;
 
 	/* Confinement */
 	struct cap_sets caps; /* for a workload whose uid is 0; for others effective, permitted become 0 */
@@ -296,6 +309,11 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 static inline bool plan_owns_ns(const struct plan *plan, enum ns_kind kind)
 {
 	return plan->ns[kind].use == NS_NEW;
+}
+/* Made from an OCI bundle? */
+static inline bool plan_is_bundle(const struct plan *plan)
+{
+	return plan->bundle != NULL;
 }
 /* Is there a user namespace around it, a new one or another container's? */
 bool plan_has_userns(const struct plan *plan);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plan from an OCI bundle: config.json of the runtime specification 1.3 (ociVersion 1.x) and what the command says. Nothing is made here. A known field that cannot
+ * be honoured is an error with its JSON path, as is a wrong type; unknown fields are ignored.
+ */
+#ifndef NSRUN_OCI_CONFIG_H
+#define NSRUN_OCI_CONFIG_H
+
+#include <nsrun/oci/json_at.h>
+#include <nsrun/plan/plan.h>
+
+#define OCI_VERSION "1.3.0"
+#define OCI_CONFIG_MAX (16U << 20) /* bytes */
+#define OCI_MOUNTS_MAX 16384
+
+/* What create, run and spec say beside config.json. Pointers are borrowed. */
+struct bundle_request {
+	const char *id;		    /* the container's: plan->name */
+	const char *bundle;	    /* directory; NULL: the current one */
+	const char *config;	    /* NULL: config.json in it */
+	const char *state_root;	    /* --root; NULL: the default */
+	const char *cgroup_manager; /* "cgroupfs", "systemd", "disabled"; NULL: cgroupfs */
+	const char *pidfile, *console_socket;
+	bool gated;    /* create */
+	bool detached; /* create; run --detach */
+	bool keep, no_pivot, no_new_keyring;
+	unsigned preserve_fds;
+};
+
+int oci_plan(const struct bundle_request *request, struct plan **ret, struct err *err);
+
+/*
+ * exec --process FILE: the process object alone, onto a plan that plan_resolve_exec() has made. `at` is the object. What it does not say stays the
+ * container's.
+ */
+int oci_plan_process(const struct json_at *at, struct plan *plan, struct err *err);
+
+/* The parts, each in its own file, each reading its own members of the document and writing its own fields of the plan. */
+struct oci_reader {
+	struct plan *plan;
+	struct plan_bundle *bundle; /* plan->bundle, while it may be written */
+	const struct bundle_request *request;
+	struct json_at config; /* the document */
+	struct json_at linux_; /* its `linux`; value NULL: none */
+};
+int oci_read_ids(struct oci_reader *r,
+		 struct err *err); /* config_ids.c: linux.namespaces, uidMappings, gidMappings, timeOffsets */
+int oci_read_process(struct oci_reader *r, struct err *err); /* config_process.c: process */
+int oci_read_names(struct oci_reader *r,
+		   struct err *err); /* config.c: hostname, domainname, linux.sysctl, annotations, root */
+int oci_read_hooks(struct oci_reader *r, struct err *err); /* config_hooks.c */
+int oci_read_mounts(struct oci_reader *r,
+		    struct err *err); /* config_mounts.c: mounts, maskedPaths, readonlyPaths, rootfsPropagation */
+int oci_read_devices(struct oci_reader *r,
+		     struct err *err); /* config_devices.c: linux.devices, linux.resources.devices */
+int oci_read_resources(struct oci_reader *r,
+		       struct err *err); /* config_resources.c: cgroupsPath, the rest of linux.resources */
+int oci_read_seccomp(struct oci_reader *r, struct err *err); /* config_seccomp.c: linux.seccomp */
+int oci_read_linux(struct oci_reader *r,
+		   struct err *err); /* config_linux.c: netDevices, intelRdt, memoryPolicy, personality, mountLabel */
+/* config_settings.c: scheduler, ioPriority, execCPUAffinity, apparmorProfile, selinuxLabel of a process object. */
+int oci_read_settings(const struct json_at *process, struct plan *plan, struct err *err);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a plan has beside the rest when it was made from an OCI bundle: the runtime specification's own notions. A plan without one is
+ * of the one-shot command. Rows that only one of the two wants ask plan_is_bundle(). runtime/oci makes it, from config.json and the command's options.
+ */
+#ifndef NSRUN_PLAN_BUNDLE_H
+#define NSRUN_PLAN_BUNDLE_H
+
+#include <nsrun/kernel/idmap.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* hooks: config.md, "POSIX-platform Hooks". */
+enum hook_kind {
+	HOOK_PRESTART,	       /* runtime's namespaces, after they exist and before pivot_root(2) */
+	HOOK_CREATE_RUNTIME,   /* the same, after those */
+	HOOK_CREATE_CONTAINER, /* the container's namespaces, the host's tree, before pivot_root(2) */
+	HOOK_START_CONTAINER,  /* the container's namespaces and tree, after start, before execve(2) */
+	HOOK_POSTSTART,	       /* runtime's namespaces, after execve(2) */
+	HOOK_POSTSTOP,	       /* runtime's namespaces, when it is deleted */
+	HOOK_KIND_COUNT,
+};
+const char *hook_kind_name(enum hook_kind kind); /* "createRuntime" */
+
+struct plan_hook {
+	const char *path;	 /* absolute */
+	const char *const *argv; /* NULL: the path alone */
+	const char *const *env;	 /* empty where nothing is said: a hook inherits nothing */
+	unsigned timeout;	 /* seconds; 0: none */
+};
+
+struct plan_hooks {
+	size_t n;
+	const struct plan_hook *hooks;
+};
+
+/* One entry of `mounts`, in their order. */
+struct bundle_mount {
+	const char *where;	 /* "mounts[3]", for messages */
+	const char *destination; /* in the container */
+	const char *type;	 /* NULL: a bind mount */
+	const char *source;	 /* NULL: none. Of a bind its tree is plan->sources[source_index] */
+	bool bind, recursive;	 /* "bind", "rbind" */
+	bool is_directory;	 /* a bind's source is one */
+	size_t source_index;
+	uint64_t attr_set, attr_clear;		   /* MOUNT_ATTR_* of this mount */
+	uint64_t attr_set_below, attr_clear_below; /* and of all below it: the r* forms */
+	uint64_t superblock_flags; /* MS_SYNCHRONOUS, MS_DIRSYNC, MS_MANDLOCK, MS_I_VERSION, MS_LAZYTIME, MS_SILENT */
+	uint64_t propagation;	   /* MS_PRIVATE ... with MS_REC; 0: as it is */
+	bool remount;
+	bool copy_up;		     /* tmpcopyup */
+	const char *data;	     /* what is left: for the file system, comma-separated; NULL: none */
+	bool idmap, idmap_recursive; /* the source shows through `uids` and `gids` (disk id -> id shown), */
+	struct idmap uids, gids;     /* or, where these are empty, through the container's own map */
+};
+
+/* A node that is made, or bound from the host's where mknod(2) is not allowed: linux.devices, and the specification's default ones. */
+struct bundle_device {
+	const char *where; /* "linux.devices[0]"; "default device" */
+	const char *path;  /* in the container */
+	char type;	   /* 'c', 'b', 'p' */
+	uint32_t major, minor;
+	mode_t mode;
+	uid_t uid; /* in the container */
+	gid_t gid;
+};
+
+/* linux.netDevices: moved into the container's network namespace. */
+struct bundle_netdev {
+	const char *host_name;
+	const char *name; /* inside; may have %d */
+};
+
+/* linux.intelRdt. */
+struct bundle_rdt {
+	const char *clos_id;	     /* NULL: the container's id */
+	const char *const *schemata; /* lines; NULL: none */
+	bool monitoring;
+};
+
+/* linux.seccomp.listenerPath. */
+struct bundle_listener {
+	const char *path;     /* NULL: none */
+	const char *metadata; /* "" */
+};
+
+struct plan_bundle {
+	const char *dir;	 /* absolute path of the bundle */
+	const char *oci_version; /* as config.json says it */
+	const char *annotations; /* JSON text of the object; "{}" */
+	struct plan_hooks hooks[HOOK_KIND_COUNT];
+
+	/* Files */
+	bool root_readonly;
+	bool no_pivot;
+	uint64_t
+		rootfs_propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE with MS_REC; 0: nothing is said */
+	size_t n_mounts;
+	const struct bundle_mount *mounts;
+	size_t n_devices;
+	const struct bundle_device *devices;
+	size_t n_netdevs;
+	const struct bundle_netdev *netdevs;
+	const struct bundle_rdt *rdt; /* NULL: none */
+	struct bundle_listener listener;
+
+	/* The command's options */
+	bool gated; /* create: init waits for start, and the runtime ends */
+	bool keep;  /* run --keep: stays after its end */
+	bool no_new_keyring;
+	unsigned preserve_fds;	    /* 3 to 2 + this stay open in the workload */
+	const char *console_socket; /* absolute; NULL: the runtime keeps the terminal */
+	bool has_console_size;
+	uint16_t console_rows, console_columns;
+};
+
+#endif
