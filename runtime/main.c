@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Picks the face, nothing else. */
 #include <nsrun/cli/commands.h>
+#include <nsrun/cli/globals.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/probe.h>
@@ -44,18 +45,36 @@ static int begin(struct err *err)
 	return 0;
 }
 
+/* argv[0] is the command's name. */
+static int run_command(const struct command_row *command, int argc, char **argv)
+{
+	if (!help_is_wanted(argc, argv))
+		return command->run(argc, argv);
+	help_command(stdout, command);
+	return report_flush(stdout, "standard output");
+}
+
 int main(int argc, char **argv)
 {
+	struct globals globals = { 0 };
 	struct err err = ERR_INIT;
+	int at = 0;
 
 	if (begin(&err) < 0)
 		return report_error(stderr, &err);
 
 	const struct command_row *command = argc > 1 ? command_find(argv[1]) : NULL;
-	if (!command)
+	if (command)
+		at = 1;
+	else if (globals_parse(argc, argv, &globals, &at, &err) < 0)
+		return report_error(stderr, &err);
+	if (!at)
 		return command_run(argc, argv);
-	if (!help_is_wanted(argc - 1, argv + 1))
-		return command->run(argc - 1, argv + 1);
-	help_command(stdout, command);
-	return report_flush(stdout, "standard output");
+	if (globals.version == YES)
+		return command_version(1, argv);
+	if (globals.help == YES)
+		return command_help(1, argv);
+	if (globals_apply(&globals, argv[at], &err) < 0)
+		return report_error(stderr, &err);
+	return run_command(command_find(argv[at]), argc - at, argv + at);
 }

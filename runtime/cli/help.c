@@ -4,8 +4,11 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/kernel/seccomp.h>
+#include <nsrun/oci/config.h>
 
 #include <ctype.h>
+#include <nsrun-commit.h>
 #include <string.h>
 
 /* Where the explanation of an option begins; "-u, --user=USER[:GROUP]" and its like fit before it. */
@@ -209,12 +212,17 @@ int command_help(int argc, char *const *argv)
 
 int command_version(int argc, char *const *argv)
 {
+	char buf[SECCOMP_LIBRARY_SIZE];
 	struct err err = ERR_INIT;
 
 	if (argc > 1) {
 		err_set(&err, ERR_INPUT, ERR_ID_NONE, 0, "version: takes no arguments, but was given '%s'", argv[1]);
 		return report_error(stderr, &err);
 	}
-	puts("nsrun " NSRUN_VERSION);
+	/* Engines take the first word as the name, and the lines by their words. */
+	puts("nsrun version " NSRUN_VERSION);
+	puts("commit: " NSRUN_COMMIT);
+	puts("spec: " OCI_VERSION);
+	printf("libseccomp: %s\n", seccomp_library(buf));
 	return report_flush(stdout, "standard output");
 }

@@ -142,7 +142,7 @@ static int set_switch(struct parser *p, const struct option_row *row, const char
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_VALUE, 0, "%s=%s: the value is true or false%s%s%s",
 			       spelling, value, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 	}
-	if (*field != UNSET && *field != said)
+	if (*field != UNSET && *field != said && !p->table->one_dash)
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_REPEATED, 0, "%s: true and false are both said", spelling);
 	*field = said;
 	return 0;
@@ -178,7 +178,7 @@ static int set_value(struct parser *p, const struct option_row *row, const char 
 		return r;
 	if (row->kind == OPTION_LIST)
 		return add_to_list(p, row, value, err);
-	if (*field && !streq(*field, value))
+	if (*field && !streq(*field, value) && !p->table->one_dash)
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_REPEATED, 0, "%s: '%s' and '%s' are both said", spelling,
 			       *field, value);
 	*field = value;
@@ -274,8 +274,11 @@ static int unknown_letter(const struct option_table *table, const char *letters,
 
 static int parse_cluster(struct parser *p, const char *letters, struct err *err)
 {
-	int checked = check_one_dash(p->table, letters, err);
+	const size_t length = strcspn(letters, "=");
 
+	if (p->table->one_dash && length > 1 && row_by_name(p->table, letters, length))
+		return parse_long(p, letters, err);
+	const int checked = check_one_dash(p->table, letters, err);
 	if (checked < 0)
 		return checked;
 	for (const char *c = letters; *c; c++) {

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/cli/report.h>
 
+#include <nsrun/base/cleanup.h>
+#include <nsrun/base/file.h>
 #include <nsrun/launch/step.h>
+#include <nsrun/plan/state.h>
 
+#include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
+#define LOG_FD_MIN 64
 #define INDENT "        "
 
 static const struct step *step_of(const struct err *err)
@@ -32,15 +39,80 @@ static void print_error(FILE *out, const char *prefix, const struct err *err)
 	fflush(out);
 }
 
+/* Where errors go beside standard error: an engine's log. */
+static struct {
+	int fd;
+	bool json;
+	int status; /* 0: that of the error */
+} log_state = { .fd = FD_NONE };
+
+int report_to_file(const char *path, bool json, struct err *err)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+
+	if (fd < 0)
+		return err_system(err, "--log %s: open", path);
+	/* Out of the way of the descriptors that --preserve-fds means. */
+	const int high = fcntl(fd, F_DUPFD_CLOEXEC, LOG_FD_MIN);
+	if (high < 0)
+		return err_system(err, "--log %s: descriptor", path);
+	log_state.fd = high;
+	log_state.json = json;
+	return 0;
+}
+
+void report_exit_with(int status)
+{
+	log_state.status = status;
+}
+
+/* One write(2) a line: several nsrun may append to it. */
+static void log_error(const char *level, const char *prefix, const struct err *err)
+{
+	char text[ERR_MESSAGE_MAX * 4 + 128], now[STATE_TIME_SIZE];
+	const struct step *step = step_of(err);
+	_cleanup_free_ char *line = NULL;
+	struct timespec time;
+
+	if (log_state.fd < 0)
+		return;
+	err_format(err, text, sizeof(text));
+	clock_gettime(CLOCK_REALTIME, &time);
+	state_format_time(&time, now);
+	_cleanup_free_ char *message = NULL;
+	const char *remedy = err_id_remedy(err->id);
+	if (asprintf(&message, "%s%s%s%s%s%s", prefix, step && step->name ? step->name : "",
+		     step && step->name ? ": " : "", text, remedy ? "; remedy: " : "", remedy ? remedy : "") < 0) {
+		message = NULL;
+		return;
+	}
+	if (log_state.json) {
+		/* JSON_ENSURE_ASCII: what a name of the container holds cannot break the line. */
+		json_t *entry = json_pack("{ss ss+ ss}", "level", level, "msg", "nsrun: ", message, "time", now);
+		char *dumped = entry ? json_dumps(entry, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+
+		json_decref(entry);
+		if (!dumped || asprintf(&line, "%s\n", dumped) < 0)
+			line = NULL;
+		free(dumped);
+	} else if (asprintf(&line, "time=\"%s\" level=%s msg=\"nsrun: %s\"\n", now, level, message) < 0) {
+		line = NULL;
+	}
+	if (line)
+		(void)write_all(log_state.fd, line, strlen(line));
+}
+
 int report_error(FILE *out, const struct err *err)
 {
 	print_error(out, "", err);
-	return err_exit_status(err);
+	log_error("error", "", err);
+	return log_state.status ? log_state.status : err_exit_status(err);
 }
 
 void report_cleanup(FILE *out, const struct err *err)
 {
 	print_error(out, "cleaning up: ", err);
+	log_error("warning", "cleaning up: ", err);
 }
 
 int report_flush(FILE *out, const char *name)

@@ -17,136 +17,6 @@
 #include <fcntl.h>
 #include <signal.h>
 
-const struct command_row commands[] = {
-	{ .name = "attach",
-	  .run = command_attach,
-	  .help = "show a running container's output, and type into it",
-	  .details =
-		  "The keys ctrl-p,ctrl-q leave its terminal. If it has none, ^C goes to process 1, and leaves one that "
-		  "does not handle it. The exit status is the container's when it ends.",
-	  .arguments = "NAME",
-	  .options = &attach_table },
-	{ .name = "exec",
-	  .run = command_exec,
-	  .help = "run a command in a container that runs",
-	  .details =
-		  "With the container's own namespaces, ids, capabilities, filter, limits, environment and working directory; without CMD its "
-		  "user's shell. The exit status is CMD's, 128+N when signal N ended it, 127 and 126 when it is not found or cannot be "
-		  "executed, 125 when nsrun failed. CMD ends with nsrun, unless -d, and with the container.",
-	  .arguments = "NAME [--] [CMD [ARG...]]",
-	  .options = &exec_options },
-	{ .name = "gc",
-	  .run = command_gc,
-	  .help = "remove what dead containers left",
-	  .details =
-		  "Processes, control groups, state and id ranges of containers whose nsrun was killed; of those with a name or --detach the "
-		  "record and the output stay, as lost, until nsrun rm. Later launches do the same for up to eight others each." },
-	{ .name = "help",
-	  .run = command_help,
-	  .arguments = "[WORD...]",
-	  .help = "explain a command, an option, or a group of options",
-	  .details =
-		  "Without a word the same as nsrun --help. Groups are named by the first words of their titles there: nsrun help files." },
-	{ .name = "inspect",
-	  .run = command_inspect,
-	  .help = "show all that is known of containers",
-	  .details =
-		  "The record of each, and of one that runs what the kernel says now: process, namespaces by inode, mounts, use and limits "
-		  "of its control group. A JSON array, or lines with --format=text.",
-	  .arguments = "NAME...",
-	  .options = &inspect_options },
-	{ .name = "kill",
-	  .run = command_kill,
-	  .help = "send a signal to process 1 of containers",
-	  .details =
-		  "SIGKILL unless another one is named: -s TERM, -TERM, -15. The kernel drops a signal that process 1 of a pid namespace "
-		  "neither handles nor blocks, SIGKILL and SIGSTOP apart (pid_namespaces(7)); nsrun says so then.",
-	  .arguments = "NAME...",
-	  .options = &kill_options },
-	{ .name = "logs",
-	  .run = command_logs,
-	  .help = "show what a container has written",
-	  .details = "Of containers that were detached or started with --log-driver file, until nsrun rm.",
-	  .arguments = "NAME",
-	  .options = &logs_table },
-	{ .name = "ls",
-	  .run = command_ls,
-	  .help = "list the containers of this user",
-	  .details =
-		  "Those that run or are paused; with --all also those that have ended and are kept, those that nsrun lost (it was killed, and nobody saw "
-		  "their end), and dead ones that nsrun gc will tidy up.",
-	  .options = &ls_options },
-	{ .name = "pause",
-	  .run = command_pause,
-	  .help = "stop all processes of containers for a while",
-	  .details =
-		  "By the freezer of cgroup v2, which a process can neither notice nor prevent; memory stays in use. Each is named once nothing in it "
-		  "runs. One that cannot be stopped within ten seconds, or ^C meanwhile, leaves it running. If this command is killed (SIGKILL) "
-		  "halfway, the container may be paused all the same: nsrun ls shows it, nsrun resume continues it. A paused container can be "
-		  "stopped, killed and removed.",
-	  .arguments = "NAME...",
-	  .options = &pause_options },
-	{ .name = "resume",
-	  .run = command_resume,
-	  .help = "continue paused containers",
-	  .arguments = "NAME...",
-	  .options = &resume_options },
-	{ .name = "rm",
-	  .run = command_rm,
-	  .help = "remove containers that have ended",
-	  .details =
-		  "Record, output and name of each. One that runs is refused unless --force, which kills it first; of one whose nsrun was "
-		  "killed it ends what is left.",
-	  .arguments = "NAME...",
-	  .options = &rm_options },
-	{ .name = "stats",
-	  .run = command_stats,
-	  .help = "show what containers use",
-	  .details =
-		  "Of all that run and have a control group, or of those that are named; on a terminal anew each second until ^C. Processor time is that of "
-		  "the last interval, 100% being one processor; THROTTLED is the share of periods in which --cpus held it back. Memory is without pages of "
-		  "files that were not used lately, which are given up first; OOM counts processes that were killed for want of memory. A counter "
-		  "whose controller the container does not have is \"-\": a limit asks for it, and one that is never met does so too. --json has all "
-		  "counters as the kernel has them (docs/stats.md).",
-	  .arguments = "[NAME...]",
-	  .options = &stats_options },
-	{ .name = "stop",
-	  .run = command_stop,
-	  .help = "end containers and wait until they are gone",
-	  .details =
-		  "Sends process 1 the container's stop signal (--stop-signal, SIGTERM) and SIGKILL when it still runs after the timeout. "
-		  "When process 1 does not handle the signal the kernel would drop it (pid_namespaces(7)): it is killed at once then. Several "
-		  "are stopped at the same time.",
-	  .arguments = "NAME...",
-	  .options = &stop_options },
-	{ .name = "top",
-	  .run = command_top,
-	  .help = "list the processes of a container",
-	  .details =
-		  "NSPID and UID-IN are as the container sees them, PID, PPID and UID as the host does. Commands are what the processes "
-		  "say themselves.",
-	  .arguments = "NAME",
-	  .options = &top_options },
-	{ .name = "update",
-	  .run = command_update,
-	  .help = "change limits of containers that run",
-	  .details =
-		  "The options are those of a launch; what is not said stays as it is, and -1 takes a limit away. Of one container all are changed or none. "
-		  "A memory limit below what is used makes the kernel reclaim first; what does not fit then is refused, unless --force: on cgroup v2 "
-		  "the kernel kills until the rest fits, on v1 it refuses. What forbids an option of a launch (nsrun.json(5)) forbids it here.",
-	  .arguments = "NAME...",
-	  .options = &update_options },
-	{ .name = "version", .run = command_version, .help = "print the version" },
-	{ .name = "wait",
-	  .run = command_wait,
-	  .help = "wait for the end of containers and print their exit statuses",
-	  .details =
-		  "One line each, in the order of the names: the status as a shell has it. Of one that has ended it is in the record.",
-	  .arguments = "NAME...",
-	  .options = &wait_options },
-	{ .name = NULL },
-};
-
 static int dry_run(const struct plan *plan, const struct site *site)
 {
 	if (plan_dump(plan, stdout) == 0) {
@@ -338,8 +208,7 @@ int command_run(int argc, char *const *argv)
 		return report_flush(stdout, "standard output");
 	}
 	if (line.version == YES) {
-		puts("nsrun " NSRUN_VERSION);
-		return report_flush(stdout, "standard output");
+		return command_version(1, argv);
 	}
 	if (!line.request.rootfs) {
 		if (argc > 1)

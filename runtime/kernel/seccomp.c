@@ -198,3 +198,14 @@ int seccomp_program_load(const struct seccomp_program *program, struct err *err)
 			       "seccomp(SECCOMP_SET_MODE_FILTER): thread %ld has a filter of its own", r);
 	return 0;
 }
+
+const char *seccomp_library(char buf[SECCOMP_LIBRARY_SIZE])
+{
+	const struct scmp_version *version = seccomp_version();
+
+	if (version)
+		snprintf(buf, SECCOMP_LIBRARY_SIZE, "%u.%u.%u", version->major, version->minor, version->micro);
+	else
+		snprintf(buf, SECCOMP_LIBRARY_SIZE, "unknown");
+	return buf;
+}

@@ -78,20 +78,45 @@ int state_root_name(char *ret, size_t size, struct err *err)
 	const char *dir;
 	int n;
 
-	if (run_is_ours())
+	if ((dir = getenv("NSRUN_ROOT")) && *dir == '/')
+		n = snprintf(ret, size, "%s", dir);
+	else if (run_is_ours())
 		n = snprintf(ret, size, "/run/nsrun");
 	else if ((dir = runtime_dir()))
 		n = snprintf(ret, size, "%s/nsrun", dir);
 	else
 		n = snprintf(ret, size, "/tmp/nsrun-%u", geteuid());
 	if (n < 0 || (size_t)n >= size)
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "XDG_RUNTIME_DIR");
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENAMETOOLONG, "%s", dir ? dir : "state root");
+	return 0;
+}
+
+/* What is above an engine's --root may be missing: the engine leaves that to the runtime. */
+static int make_parents(const char *path, struct err *err)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return err_oom(err);
+	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(copy, 0711) < 0 && errno != EEXIST)
+			return err_system_id(err, errno == EROFS ? ERR_ID_STATE_READONLY : ERR_ID_NONE, "%s: making it",
+					     copy);
+		*slash = '/';
+	}
 	return 0;
 }
 
 /* As root 0711: a container's root, which is no root of the host, must be able to pass to what is mounted from below it. */
 int state_root_make(const char *path, int *ret_fd, struct err *err)
 {
+	if (access(path, F_OK) < 0 && errno == ENOENT) {
+		const int r = make_parents(path, err);
+
+		if (r < 0)
+			return r;
+	}
 	return state_open_dir(AT_FDCWD, path, geteuid() == 0 ? 0711 : 0700, path, ret_fd, err);
 }
 

@@ -60,7 +60,8 @@ def test_help():
 
 def test_version():
     result = nsrun(["--version"]).check(0)
-    check(result.stdout.startswith("nsrun ") and result.stdout.count("\n") == 1, repr(result))
+    check(re.fullmatch(r"nsrun version \d+\.\d+\.\d+\ncommit: \w+\nspec: 1\.3\.0\nlibseccomp: \d+\.\d+\.\d+\n",
+                       result.stdout), repr(result.stdout))
 
 
 def test_output_that_fails():

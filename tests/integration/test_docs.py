@@ -191,7 +191,7 @@ def test_options_in_messages_exist():
     built_ = set(re.findall(r'\bBUILT\(\w+,\s*"([a-z0-9-]+)"', table))
     planned = set(re.findall(r'\bPLANNED\(\w+,\s*"([a-z0-9-]+)"', table))
     for path in glob.glob(os.path.join(TOP, "runtime/cli/*.c")):  # those of other commands
-        built_ |= set(re.findall(r'\bCOMMAND_OPTION\(struct \w+, \w+,\s*"([a-z0-9-]+)"', read(os.path.relpath(path, TOP))))
+        built_ |= set(re.findall(r'\b(?:COMMAND_OPTION\(struct \w+,|GLOBAL\()\s*\w+,\s*"([a-z0-9-]+)"', read(os.path.relpath(path, TOP))))
     for name in commands():
         built_ |= set(re.findall(r"^ .{5}--([a-z-]+)", nsrun([name, "--help"]).check(0).stdout, re.M))
     check(len(built_) > 20 and len(planned) > 5, "the table was not understood: %s, %s" % (sorted(built_), sorted(planned)))

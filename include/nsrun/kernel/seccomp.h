@@ -50,4 +50,8 @@ uint32_t seccomp_evaluate(const struct seccomp_program *program, int nr, const u
 struct seccomp_data;
 uint32_t seccomp_evaluate_data(const struct seccomp_program *program, const struct seccomp_data *data);
 
+/* "2.5.4": of the library that compiles filters. Returns buf. */
+#define SECCOMP_LIBRARY_SIZE 48
+const char *seccomp_library(char buf[SECCOMP_LIBRARY_SIZE]);
+
 #endif

@@ -67,7 +67,7 @@ int state_record_init(const struct reservation *reservation, pid_t init, struct 
 /* Ends what dead owners left, in the whole state root. on_removed (may be NULL) hears the id and the reason of each. */
 int state_collect(const char *state_root, void (*on_removed)(const char *id, const char *what, void *data), void *data,
 		  struct err *err);
-/* Name of the state root for this caller; makes nothing. */
+/* Name of the state root for this caller: $NSRUN_ROOT where that is an absolute path (the flag --root), or the default; makes nothing. */
 int state_root_name(char *ret, size_t size, struct err *err);
 /* The same; makes it (0711 or 0700) and refuses one that belongs to somebody else. */
 int state_root_open(char *ret_path, size_t size, struct err *err);
