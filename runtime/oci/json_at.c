@@ -67,7 +67,8 @@ static size_t put_way(const struct json_at *at, char *buf, size_t size)
 	return end < size ? end : size - 1;
 }
 
-static int err_at(const struct json_at *at, struct err *err, enum err_id id, const char *fmt, va_list args)
+static int __attribute__((format(printf, 4, 0)))
+err_at(const struct json_at *at, struct err *err, enum err_id id, const char *fmt, va_list args)
 {
 	char way[WAY_MAX], text[ERR_MESSAGE_MAX];
 	const struct json_at *document = at;
@@ -205,7 +206,7 @@ int json_at_strings(const struct json_at *at, struct arena *arena, const char *c
 
 int json_at_word(const struct json_at *at, const char *const *words, size_t *ret, struct err *err)
 {
-	const char *text, *near;
+	const char *text = NULL, *near;
 	char known[WORDS_TEXT_MAX] = "";
 	size_t used = 0;
 	const int r = json_at_string(at, NULL, &text, err);

@@ -20,6 +20,8 @@ extern const struct command_row commands[];
 /* nsrun [OPTIONS] ROOTFS [--] [CMD [ARG...]] */
 int command_run(int argc, char *const *argv);
 /* nsrun NAME ...; alphabetical, as commands[] */
+int command_checkpoint(int argc, char *const *argv);
+int command_events(int argc, char *const *argv);
 int command_exec(int argc, char *const *argv);
 int command_gc(int argc, char *const *argv);
 int command_help(int argc, char *const *argv); /* [COMMAND|OPTION|GROUP] */
@@ -27,8 +29,11 @@ int command_inspect(int argc, char *const *argv);
 int command_kill(int argc, char *const *argv);
 int command_ls(int argc, char *const *argv);
 int command_pause(int argc, char *const *argv);
+int command_ps(int argc, char *const *argv);
+int command_restore(int argc, char *const *argv);
 int command_resume(int argc, char *const *argv);
 int command_rm(int argc, char *const *argv);
+int command_spec(int argc, char *const *argv);
 int command_stats(int argc, char *const *argv);
 int command_stop(int argc, char *const *argv);
 int command_top(int argc, char *const *argv);
@@ -42,6 +47,7 @@ const struct command_row *command_find(const char *word);
 const char *command_nearest(const char *word);
 
 /* Their options. */
+extern const struct option_table checkpoint_options, events_options, ps_options, restore_options, spec_options;
 extern const struct option_table exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options,
 	rm_options, stats_options, stop_options, top_options, update_options, wait_options;
 
