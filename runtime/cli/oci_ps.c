@@ -112,12 +112,15 @@ static int print_by_ps(const char *const *options, const struct container_proces
 static int split(int argc, char *const *argv, struct ps_line *line, const char **ret_id, struct err *err)
 {
 	int at = 0;
-	const int r = options_parse(&ps_options, argc, argv, line, &at, err);
+	struct err why = ERR_INIT;
+	const int r = options_parse(&ps_options, argc, argv, line, &at, &why);
 
-	if (r < 0 || line->help == YES)
-		return r;
+	if (r < 0) /* docker's ps is another command */
+		return err_set(err, why.kind, why.id, 0, "ps: %s; nsrun ls lists the containers", why.message);
+	if (line->help == YES)
+		return 0;
 	if (at >= argc)
-		return err_input(err, "ps: which container? nsrun ps --help");
+		return err_input(err, "ps: which container's processes? nsrun ls lists the containers");
 	*ret_id = argv[at];
 	return at + 1;
 }

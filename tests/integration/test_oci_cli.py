@@ -62,5 +62,11 @@ def test_wrong_words():
     contains(nsrun(["--log", "/nonexistent/log", "rm", "nope"]).check(1).stderr, "/nonexistent/log")
 
 
+def test_words_of_docker():
+    """ps is runc's; who means docker's is told."""
+    for words in (["ps"], ["ps", "-a"]):
+        contains(nsrun(words).check(1, stdout="").stderr, "nsrun ls")
+
+
 if __name__ == "__main__":
     main()
