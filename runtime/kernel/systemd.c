@@ -262,6 +262,9 @@ static int start_transient(struct systemd *manager, const struct systemd_scope *
 	put_text(&w, "Description", scope->description);
 	put_text(&w, "Slice", scope->slice);
 	put_text(&w, "CollectMode", "inactive-or-failed");
+	/* Otherwise DefaultTimeoutStopSec=, 90 s. 0 would be none after a reload (systemd.service(5)). */
+	put_property(&w, &(const struct systemd_property){ "TimeoutStopUSec", SYSTEMD_NUMBER,
+							   scope->stop_us ? scope->stop_us : 1 });
 	/* No ordering against the shutdown that services have: a container of a user's is stopped with its slice. */
 	put_bool(&w, "DefaultDependencies", 0);
 	/* Either: Delegate=yes is every controller that systemd has. */

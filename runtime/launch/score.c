@@ -95,11 +95,15 @@ static bool wanted_by_plan(const struct plan *plan, const struct step *step)
 }
 
 /* Does a row after the sync, in the process that waits, need a row before it in the process that sends? A row that was done before the
- * waiting process was forked is in its past anyway. */
+ * waiting process was forked is in its past anyway, and what an earlier sync of the two waits for has been waited for. */
 static bool sync_is_needed(const struct plan *plan, const struct step *sync)
 {
 	const enum role from = process_of(plan, sync->role), to = process_of(plan, sync->peer);
-	const enum step_id born = from == ROLE_RUNTIME ? STEP_INIT_CLONE : STEP_NONE;
+	enum step_id known = from == ROLE_RUNTIME ? STEP_INIT_CLONE : STEP_NONE;
+
+	for (enum step_id id = known + 1; id < sync->id; id++)
+		if (score[id].kind == STEP_SYNC && score[id].role == sync->role && score[id].peer == sync->peer)
+			known = id;
 
 	for (enum step_id id = sync->id + 1; id < STEP_COUNT; id++) {
 		const struct step *row = &score[id];
@@ -112,7 +116,7 @@ static bool sync_is_needed(const struct plan *plan, const struct step *sync)
 		for (size_t i = 0; i < STEP_NEEDS_MAX && row->needs[i] != STEP_NONE; i++) {
 			const struct step *need = &score[row->needs[i]];
 
-			if (need->id > born && need->id < sync->id && process_of(plan, need->role) == from &&
+			if (need->id > known && need->id < sync->id && process_of(plan, need->role) == from &&
 			    wanted_by_plan(plan, need))
 				return true;
 		}
@@ -151,9 +155,23 @@ bool wants_cgroup(const struct plan *plan)
 	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_CGROUPFS;
 }
 
+/* cgroups(7), v1: who has not the user id 0 of the initial user namespace moves processes of its own ids alone, and init has those only at
+ * first. Where nobody's ids change, the caller's rights are enough all along. */
+static bool enters_late(const struct plan *plan)
+{
+	return wants_cgroup(plan) && !plan->enter && plan->caller_uid == 0 &&
+	       (plan->caller == CALLER_ROOT_HOST || plan->caller == CALLER_ROOT_REMAPPED);
+}
+
 bool wants_limits(const struct plan *plan)
 {
-	return wants_cgroup(plan) && plan->resources.n != 0;
+	return wants_cgroup(plan) && plan->resources.n != 0 &&
+	       (!enters_late(plan) || cgroup_limits_are_in(plan->cgroup_host, &plan->resources, CGROUP_IN_V2));
+}
+
+bool wants_limits_late(const struct plan *plan)
+{
+	return enters_late(plan) && cgroup_limits_are_in(plan->cgroup_host, &plan->resources, CGROUP_IN_V1);
 }
 
 bool wants_scope(const struct plan *plan)
@@ -171,12 +189,22 @@ bool wants_scope_entered(const struct plan *plan)
 	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD && plan->enter;
 }
 
-bool wants_v1_groups(const struct plan *plan)
+static bool has_v1_groups(const struct plan *plan)
 {
 	for (enum cgroup_ctl c = 0; plan->cgroup_path && c < CGROUP_CONTROLLER_COUNT; c++)
 		if ((plan->controllers & 1U << c) && cgroup_on_v1(plan->cgroup_host, c))
 			return true;
 	return false;
+}
+
+bool wants_v1_groups(const struct plan *plan)
+{
+	return has_v1_groups(plan) && !enters_late(plan);
+}
+
+bool wants_v1_groups_late(const struct plan *plan)
+{
+	return has_v1_groups(plan) && enters_late(plan);
 }
 
 bool wants_cgroupns_later(const struct plan *plan)

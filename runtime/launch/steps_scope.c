@@ -70,6 +70,7 @@ int runtime_scope_start(struct launch *launch, struct err *err)
 		.process = &launch->init,
 		.controllers = wants_scope_delegate(plan) ? NULL : controllers,
 		.properties = properties,
+		.stop_us = plan->stop_timeout * UINT64_C(1000000),
 	};
 	int r = scope_properties(plan, properties, err);
 	if (r == 0)

@@ -167,6 +167,11 @@ class Exec(Launch):
         return result
 
 
+class LimitedExec(Exec):
+    """The container has limits, in v1 hierarchies where the host has such."""
+    holder = ["--memory", "64m"]
+
+
 class ScopedExec(Exec):
     """The container's group is a scope, into which an ordinary user may put no process."""
     holder = ["--cgroup-manager=systemd"]
@@ -250,6 +255,11 @@ def _looked_at():
 LIMITS = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5"]
 
 
+def _limit_of_v2():
+    """Of the group itself, so that a hybrid host without a controller there has it, too."""
+    return ["--cgroup", "cgroup.max.depth=5"] if any(entry[4] == "cgroup2" for entry in mountinfo()) else []
+
+
 def _scopes():
     if not systemd_fake.possible() and not os.path.isdir("/run/systemd/system"):
         return []
@@ -265,7 +275,7 @@ def _scopes():
 def launches():
     """Every kind of caller, and every option that adds rows."""
     return [
-        Launch("root-auto-limits", ["--userns-remap", "auto", "--ulimit", "nofile=256:256"] + LIMITS,
+        Launch("root-auto-limits", ["--userns-remap", "auto", "--ulimit", "nofile=256:256"] + LIMITS + _limit_of_v2(),
                lambda: rootfs(private=True)),
         Launch("user-ranges", lambda: _user_volumes(), lambda: _own(ranger()), ranger),
         Launch("root-dummy", _remapped, _dummy_tree),
@@ -289,6 +299,7 @@ def launches():
         *_scopes(),
         Exec("exec", ["-i=false"], _dummy_tree),
         Exec("exec-detached", ["-d"], _dummy_tree),
+        LimitedExec("exec-limited", ["-i=false"], _dummy_tree),
         Launch("privileges", lambda: _remapped() + ["--security-opt", "no-new-privileges=false"], _dummy_tree),
     ]
 
@@ -318,9 +329,11 @@ def impossible():
     unified = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
     controllers = open(os.path.join(unified[0], "cgroup.controllers")).read().split() if unified else []
     if not unified:
-        out["cgroup.create"] = out["cgroup.mount"] = out["cgroup.delegate"] = out["cgroup.provide"] = "a v2 hierarchy"
+        out.update({row: "a v2 hierarchy" for row in (
+            "cgroup.create", "cgroup.limits", "cgroup.mount", "cgroup.delegate", "cgroup.provide")})
     if not os.path.isdir("/sys/fs/cgroup/memory") or "memory" in controllers:
-        out["cgroup.open"] = out["cgroup.attach"] = out["cgroupns.unshare"] = "controllers in v1 hierarchies"
+        out.update({row: "controllers in v1 hierarchies" for row in (
+            "cgroup.open", "cgroup.attach", "cgroup.limits-late", "cgroup.open-late", "cgroup.attach-late", "cgroupns.unshare")})
     if not systemd_fake.possible():
         out["scope.enter"] = "a manager of the tests' own"
         if not os.path.isdir("/run/systemd/system"):

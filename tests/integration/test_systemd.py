@@ -109,8 +109,8 @@ def test_scope():
         remapped([*SYSTEMD, "--cgroup", "cgroup.max.depth=5", "-d", "--name", "scoped", "--rm"], ["/bin/sleep", "60"]).check(0)
         [(unit, group)] = manager.units.items()
         properties = dict(manager.asked)[unit]
-        equal((properties["Slice"], properties["DelegateControllers"], properties["TasksMax"], properties["CollectMode"], properties["DefaultDependencies"]),
-              ("system.slice", [], 2**64 - 1, "inactive-or-failed", 0), "properties")
+        equal((properties["Slice"], properties["DelegateControllers"], properties["TasksMax"], properties["CollectMode"], properties["DefaultDependencies"],
+               properties["TimeoutStopUSec"]), ("system.slice", [], 2**64 - 1, "inactive-or-failed", 0, 10000000), "properties")
         with open(manager.top + group + "/cgroup.max.depth") as file:
             equal(file.read(), "5\n", "cgroup.max.depth")
         contains(nsrun(["inspect", "--format=text", "scoped"]).check().stdout, "cgroup: %s\n" % group, "record")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # vm: --systemd --numa --disk 512M
+# vm parts: 3
 """systemd as the manager of control groups, as PID 1 of this guest: root's scopes and an ordinary user's, what `systemctl show` says of them beside the
 files, a daemon-reload, exec, the end in every way, and what a user's manager was not given. The limits themselves are in test_delegated.py."""
 import glob
@@ -11,7 +12,7 @@ from test_delegated import Caller, SYSTEMD, ids, login, tester
 
 ALL = "-m 64m --memory-swap 96m --memory-reservation 16m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 30 --io-weight 200"
 PROPERTIES = {"MemoryMax": 64 * MIB, "MemorySwapMax": 32 * MIB, "MemoryLow": 16 * MIB, "CPUQuotaPerSecUSec": "500ms", "AllowedCPUs": "0",
-              "AllowedMemoryNodes": "0", "TasksMax": 30, "Delegate": "yes", "CollectMode": "inactive-or-failed"}
+              "AllowedMemoryNodes": "0", "TasksMax": 30, "Delegate": "yes", "CollectMode": "inactive-or-failed", "TimeoutStopUSec": "10s"}
 FILES = ("memory.max", "memory.swap.max", "memory.low", "cpu.max", "cpu.weight", "cpuset.cpus", "cpuset.mems", "pids.max", "io.max")
 
 
@@ -200,8 +201,11 @@ def runtime_killed(caller):
 
 
 def stopped_by_systemctl(caller):
-    """systemctl stop ends it as well, and nothing is left on our side."""
-    one = caller.running("-m 64m", "/load hold 1", "held")
+    """systemctl stop ends it as well, with SIGKILL after --stop-timeout, and nothing is left on our side."""
+    one = caller.running("-m 64m --stop-timeout 2", "/load hold 1", "held")
+    equal(show(caller, unit_of(one))["TimeoutStopUSec"], "2s", "TimeoutStopUSec")
+    run(caller.systemctl + ["daemon-reload"]).check()
+    equal(show(caller, unit_of(one))["TimeoutStopUSec"], "2s", "TimeoutStopUSec after a reload")
     run(caller.systemctl + ["stop", unit_of(one)], timeout=30).check()
     one.process.wait(timeout=20)
     one.end()

@@ -30,14 +30,14 @@ STEP(CGROUP_CREATE, "cgroup.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup,
      NEEDS(STEP_STATE_RECORD), "mkdirat", "cgroups(7)",
      "The group must exist before clone3 can place init into it; moving a process later waits for an RCU grace period.")
 STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits, runtime_cgroup_limits, NULL,
-     NEEDS(STEP_CGROUP_CREATE), "openat write", "cgroups(7)",
+     NEEDS(STEP_CGROUP_CREATE), "mkdirat openat write", "cgroups(7)",
      "Limits hold from the first instruction of init only if they are written before it is there. Removed with the group.")
 STEP(DEVICES_FILTER, "devices.filter", ROLE_RUNTIME, 0, STEP_ACTION, wants_device_filter, runtime_devices_filter, NULL,
      NEEDS(STEP_CGROUP_CREATE), "bpf", "bpf(2)",
      "Which device nodes the group may open and make; before anybody is in it. On cgroup v2 a program that the kernel asks, on v1 files of the devices controller; either goes with the group. Where a user namespace lets no node be made and no --device gives one, there is nothing to filter, and no row.")
 STEP(CGROUP_OPEN, "cgroup.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_v1_groups, runtime_cgroup_open, runtime_cgroup_close,
      NEEDS(STEP_CGROUP_LIMITS, STEP_DEVICES_FILTER), "openat", "cgroups(7)",
-     "The files by which init enters the v1 groups: the kernel asks for the rights of who opened them, which init will not have.")
+     "The files by which init enters the v1 groups: the kernel asks for the rights of who opened them, which init will not have. Root has cgroup.open-late instead.")
 STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
      NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
      "--privileged, --security-opt writable-cgroups: container root may make groups below its own, move its processes there and limit them by the controllers that the host offers: the files that /sys/kernel/cgroup/delegate lists become its own. The limits of the group itself stay the host's.")
@@ -128,7 +128,7 @@ STEP(PARENT_BIND, "parent.bind", ROLE_INIT, 0, STEP_ACTION, NULL, init_parent_bi
      "First of all: when the runtime dies, init dies (PR_SET_PDEATHSIG), also when it died before this row.")
 STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_INIT, 0, STEP_ACTION, wants_v1_groups, init_cgroup_attach, NULL,
      NEEDS(STEP_CGROUP_OPEN, STEP_INIT_CLONE), "write", "cgroups(7)",
-     "A v1 hierarchy cannot be cloned into. Init enters by itself: a move by pid waits for an RCU grace period, some 15 ms, a thread that moves itself does not.")
+     "A v1 hierarchy cannot be cloned into. Init enters by itself: a move by pid waits for an RCU grace period, some 15 ms, a thread that moves itself does not. While its ids are the caller's: who is not root moves no others.")
 STEP(ROOTFS_OPEN_INSIDE, "rootfs.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens, init_rootfs_open, NULL,
      NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
      "An ordinary user may clone mounts only in a mount namespace that its user namespace owns; before ids change, which would lose the right to search the way.")
@@ -141,6 +141,12 @@ STEP(DEVICES_OPEN_INSIDE, "devices.open-inside", ROLE_INIT, 0, STEP_ACTION, init
 STEP(SYNC_PLACED, "sync.placed", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "Maps, idmapped mounts, limits and groups are in place: init may become the container's root.")
+STEP(CGROUP_LIMITS_LATE, "cgroup.limits-late", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits_late, runtime_cgroup_limits_late, NULL,
+     NEEDS(STEP_CGROUP_CREATE, STEP_INIT_CLONE), "mkdirat openat write", "cgroups(7)",
+     "Root's limits in v1 hierarchies, which take 0.3 ms: while init builds the container's view, and before it enters. They hold before the workload's first instruction. Before state.init, by which exec finds these groups.")
+STEP(CGROUP_OPEN_LATE, "cgroup.open-late", ROLE_RUNTIME, 0, STEP_ACTION, wants_v1_groups_late, runtime_cgroup_open, runtime_cgroup_close,
+     NEEDS(STEP_CGROUP_LIMITS_LATE, STEP_DEVICES_FILTER, STEP_INIT_CLONE), "openat", "cgroups(7)",
+     "As cgroup.open; sync.grouped takes them over to init.")
 STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_init, NULL,
      NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "pwrite", "pwrite(2)",
      "Init's pid and start time become the lock's text: recovery finds by them what survived without a cgroup of its own, and other commands whom to join. Nobody waits for it: init works meanwhile.")
@@ -154,9 +160,6 @@ STEP(PARENT_REBIND, "parent.rebind", ROLE_INIT, 0, STEP_ACTION, wants_userns, in
 STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_new, NULL, NEEDS(STEP_NONE),
      "keyctl", "session-keyring(7)",
      "The caller's session keyring is inherited across clone and would be readable inside.")
-STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
-     NEEDS(STEP_CGROUP_ATTACH, STEP_SCOPE_START), "unshare", "cgroup_namespaces(7)",
-     "The namespace's root is the group at the moment of its making: init must be in its v1 groups.")
 STEP(CGROUPNS_ENTER, "cgroupns.enter", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_entered, init_cgroupns_enter, NULL,
      NEEDS(STEP_CONTAINER_OPEN, STEP_CGROUP_ATTACH, STEP_SCOPE_ENTER), "setns", "cgroup_namespaces(7)",
      "exec: after the process is in its group, since who is in the namespace already may not be moved from outside of its root (ENOENT, nsdelegate).")
@@ -193,9 +196,6 @@ STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_proc_mount,
 STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_SYS_PROVIDE),
      "fsmount", "sysfs(5)",
      "Of this network namespace, in the same three ways; read-only but for --privileged.")
-STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
-     NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE, STEP_CGROUP_PROVIDE), "fsmount", "cgroups(7)",
-     "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged and --security-opt writable-cgroups, which let container root make groups below its own.")
 STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
      "fsmount", "tmpfs(5)",
      "A /dev of its own: whatever the rootfs has there stays covered.")
@@ -223,6 +223,21 @@ STEP(SHM_MOUNT, "shm.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_shm_mount, NU
 STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_mount, NULL, NEEDS(STEP_DEV_MOUNT, STEP_MQUEUE_PROVIDE),
      "fsmount", "mq_overview(7)",
      "POSIX message queues of this ipc namespace.")
+STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
+     "ioctl", "netdevice(7)",
+     "A new network namespace has a loopback device that is down.")
+STEP(SYNC_GROUPED, "sync.grouped", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "Carries the files by which init enters the v1 groups. As late as what follows in the cgroup namespace allows: init rarely waits here.")
+STEP(CGROUP_ATTACH_LATE, "cgroup.attach-late", ROLE_INIT, 0, STEP_ACTION, wants_v1_groups_late, init_cgroup_attach, NULL,
+     NEEDS(STEP_CGROUP_OPEN_LATE), "write", "cgroups(7)",
+     "As cgroup.attach, with the same files: what counts is who opened them, and root may move a process of any ids.")
+STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
+     NEEDS(STEP_CGROUP_ATTACH, STEP_CGROUP_ATTACH_LATE, STEP_SCOPE_START), "unshare", "cgroup_namespaces(7)",
+     "The namespace's root is the group at the moment of its making: init must be in its v1 groups.")
+STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
+     NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE, STEP_CGROUP_PROVIDE), "fsmount", "cgroups(7)",
+     "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged and --security-opt writable-cgroups, which let container root make groups below its own.")
 STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
      NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_SHM_MOUNT), "move_mount", "move_mount(2)",
      "--volume, --mount, --tmpfs: each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else. Parents come before what lies below.")
@@ -238,9 +253,6 @@ STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, wants_readonly
 STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT, STEP_VOLUMES_MOUNT, STEP_DEVICES_PLACE),
      "move_mount", "move_mount(2)",
      "What tells about the host's hardware, keys and timing is covered, and what --masked-path names; after the volumes, which may hold such a path.")
-STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
-     "ioctl", "netdevice(7)",
-     "A new network namespace has a loopback device that is down.")
 STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT, STEP_CONTAINER_ENTER),
      "ioctl", "ioctl_tty(2)",
      "The pair is made in the container's devpts; its peer comes from the master (TIOCGPTPEER), never from a path (CVE-2025-52565).")

@@ -8,7 +8,9 @@
 /* Predicates: of the plan alone, so that every process decides alike. */
 bool wants_cgroup(const struct plan *plan);
 bool wants_limits(const struct plan *plan);
+bool wants_limits_late(const struct plan *plan);
 bool wants_v1_groups(const struct plan *plan);
+bool wants_v1_groups_late(const struct plan *plan);
 bool wants_scope(const struct plan *plan);
 bool wants_scope_limits(const struct plan *plan);
 bool wants_scope_delegate(const struct plan *plan);
@@ -78,6 +80,7 @@ ROW(runtime_state_init);
 ROW(runtime_cgroup_create);
 ROW(runtime_cgroup_remove);
 ROW(runtime_cgroup_limits);
+ROW(runtime_cgroup_limits_late);
 ROW(runtime_cgroup_delegate);
 ROW(runtime_cgroup_open);
 ROW(runtime_cgroup_close);
