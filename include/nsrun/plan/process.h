@@ -13,6 +13,11 @@ int plan_resolve_process(struct plan *plan, const struct plan_request *request, 
 int plan_resolve_process_of(struct plan *plan, const struct plan_request *request, const struct image_config *image,
 			    struct err *err);
 
+#define PLAN_STOP_TIMEOUT 10 /* seconds, as docker stop */
+
+/* What the workload inherits as 0 (`stdin_too`), 1 and 2 must be no directories. */
+int plan_check_standard_fds(bool stdin_too, struct err *err);
+
 /* The environment alone. */
 int plan_resolve_env(struct plan *plan, const struct plan_request *request, const struct image_config *image,
 		     struct err *err);
