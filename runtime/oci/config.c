@@ -147,6 +147,77 @@ static int read_annotations(struct oci_reader *r, struct err *err)
 	return r->bundle->annotations ? 0 : err_oom(err);
 }
 
+/* The two names of the uts namespace are set by system calls, which need no procfs that may be written. */
+static int read_uts_sysctl(struct oci_reader *r, const struct json_at *at, bool *ret_done, struct err *err)
+{
+	static const char conflict[] = "it conflicts with the OCI \"hostname\" field";
+	struct plan *plan = r->plan;
+	const char *value;
+
+	*ret_done = streq(at->key, "kernel.hostname") || streq(at->key, "kernel.domainname");
+	if (!*ret_done)
+		return 0;
+	if (streq(at->key, "kernel.hostname"))
+		return json_at_err(at, err, "%s", conflict);
+	const int done = json_at_string(at, plan->arena, &value, err);
+	if (done < 0)
+		return done;
+	if (plan->ns[NS_UTS].use == NS_HOST)
+		return json_at_err_id(at, err, ERR_ID_SYSCTL_NAMESPACE,
+				      "linux.namespaces has no uts namespace: it would be the host's name");
+	if (plan->domainname && !streq(plan->domainname, value))
+		return json_at_err(at, err, "domainname is '%s', this '%s'", plan->domainname, value);
+	if (strlen(value) > HOST_NAME_MAX)
+		return json_at_err(at, err, "longer than %d bytes", HOST_NAME_MAX);
+	plan->domainname = *value ? value : NULL;
+	return 0;
+}
+
+static int read_sysctl(struct oci_reader *r, const struct json_at *at, struct plan_sysctl *ret, bool *ret_uts,
+		       struct err *err)
+{
+	struct err why = ERR_INIT;
+	const char *value;
+
+	int done = read_uts_sysctl(r, at, ret_uts, err);
+	if (done < 0 || *ret_uts)
+		return done;
+	done = json_at_string(at, NULL, &value, err);
+	if (done == 0 && plan_check_sysctl(r->plan, at->key, value, ret, &why) < 0)
+		return json_at_err_id(at, err, why.id, "%s", why.message);
+	return done;
+}
+
+static int read_sysctls(struct oci_reader *r, struct err *err)
+{
+	struct plan *plan = r->plan;
+	struct plan_sysctl *sysctls;
+	struct json_at at;
+	const char *key;
+	json_t *value;
+	bool uts;
+
+	if (!json_at_key(&r->linux_, "sysctl", &at))
+		return 0;
+	int done = json_at_object(&at, err);
+	if (done < 0)
+		return done;
+	sysctls = arena_array(plan->arena, json_object_size(at.value) + 1, sizeof(*sysctls));
+	if (!sysctls)
+		return err_oom(err);
+	json_object_foreach((json_t *)(uintptr_t)at.value, key, value)
+	{
+		const struct json_at entry = { .value = value, .up = &at, .key = key };
+
+		done = read_sysctl(r, &entry, &sysctls[plan->n_sysctls], &uts, err);
+		if (done < 0)
+			return done;
+		plan->n_sysctls += !uts;
+	}
+	plan->sysctls = sysctls;
+	return 0;
+}
+
 int oci_read_names(struct oci_reader *r, struct err *err)
 {
 	int done = read_root(r, err);
@@ -155,6 +226,8 @@ int oci_read_names(struct oci_reader *r, struct err *err)
 		done = read_uts_name(r, "hostname", &r->plan->hostname, err);
 	if (done == 0)
 		done = read_uts_name(r, "domainname", &r->plan->domainname, err);
+	if (done == 0)
+		done = read_sysctls(r, err);
 	if (done == 0)
 		done = read_annotations(r, err);
 	return done;

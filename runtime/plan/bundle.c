@@ -3,12 +3,19 @@
 #include <nsrun/plan/bundle_resolve.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/systemd.h>
 #include <nsrun/plan/devices.h>
+#include <nsrun/plan/manager.h>
 #include <nsrun/plan/namespaces.h>
 #include <nsrun/plan/process.h>
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+
+/* systemd.unit(5) */
+#define UNIT_NAME_MAX 255
+#define UNIT_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_.\\-"
 
 const char *hook_kind_name(enum hook_kind kind)
 {
@@ -97,6 +104,35 @@ static int choose_path(struct plan *plan, const struct bundle_cgroup *said, stru
 	return r;
 }
 
+/* "SLICE:PREFIX:NAME", as runc and the engines have it; empty parts, and none at all, are the manager's own. */
+static int choose_scope(struct plan *plan, const struct bundle_cgroup *said, struct err *err)
+{
+	const char *path = said->path && *said->path ? said->path : NULL;
+	const char *first = path ? strchr(path, ':') : NULL, *second = first ? strchr(first + 1, ':') : NULL;
+	const char *slice = systemd_default_slice(plan->caller_uid != 0), *prefix = "nsrun", *name = plan->name;
+
+	if (path && (!second || strchr(second + 1, ':')))
+		return wrong_path(said, "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups",
+				  err);
+	if (path) {
+		slice = first > path ? arena_strndup(plan->arena, path, (size_t)(first - path)) : slice;
+		prefix = arena_strndup(plan->arena, first + 1, (size_t)(second - first - 1));
+		name = second[1] ? second + 1 : name;
+	}
+	const char *unit = prefix && *prefix ? arena_printf(plan->arena, "%s-%s.scope", prefix, name)
+					     : arena_printf(plan->arena, "%s.scope", name);
+	if (!slice || !prefix || !unit)
+		return err_oom(err);
+	if (strlen(unit) > UNIT_NAME_MAX || strspn(unit, UNIT_CHARACTERS) != strlen(unit))
+		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0, "%s: '%.128s' is no name of a unit (systemd.unit(5))",
+			       said->where, unit);
+	const int r = plan_resolve_scope_in(plan, slice, said->where, err);
+	if (r < 0)
+		return r;
+	plan->cgroup_path = arena_printf(plan->arena, "%s/%s", plan->cgroup_path, unit);
+	return plan->cgroup_path ? 0 : err_oom(err);
+}
+
 /* Where engines read their statistics: every hierarchy has the group. */
 static void use_all_hierarchies(struct plan *plan)
 {
@@ -106,6 +142,16 @@ static void use_all_hierarchies(struct plan *plan)
 			plan->controllers |= 1U << c;
 			plan->placed_late = true;
 		}
+}
+
+/* Below the group around it. */
+static int check_limits(const struct plan *plan, struct err *err)
+{
+	const char *last = strrchr(plan->cgroup_path, '/');
+	char parent[CGROUP_PATH_MAX];
+
+	snprintf(parent, sizeof(parent), "%.*s", (int)(last - plan->cgroup_path), plan->cgroup_path);
+	return cgroup_check_limits(plan->cgroup_host, *parent ? parent : "/", &plan->resources, err);
 }
 
 int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *said, struct err *err)
@@ -119,17 +165,22 @@ int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *sa
 	int r = cgroup_probe(plan->arena, host, err);
 	if (r < 0 || plan->cgroup_manager == CGROUP_MANAGER_DISABLED)
 		return r;
-	r = choose_path(plan, said, &refused);
+	const bool scope = plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD;
+	r = scope ? choose_scope(plan, said, &refused) : choose_path(plan, said, &refused);
 	/* Rootless engines name a group also where there is none that they could make. */
 	const bool wanted = plan->resources.n || (plan->caller_uid == 0 && plan->caller != CALLER_NESTED);
 	if (r < 0 && (wanted || refused.kind == ERR_INPUT)) {
 		*err = refused;
 		return r;
 	}
-	if (r < 0)
+	if (r < 0) {
+		plan->cgroup_path = NULL;
+		return 0;
+	}
+	if (scope)
 		return 0;
 	use_all_hierarchies(plan);
-	return 0;
+	return check_limits(plan, err);
 }
 
 int plan_settle_bundle(struct plan *plan, struct err *err)

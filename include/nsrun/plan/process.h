@@ -26,6 +26,10 @@ int plan_resolve_env(struct plan *plan, const struct plan_request *request, cons
 int plan_resolve_sysctls(struct plan *plan, const struct plan_request *request, struct err *err);
 int plan_resolve_etc(struct plan *plan, const struct plan_request *request, struct err *err);
 
+/* One of them: is its key of a namespace of the container? *ret is in the plan's arena. */
+int plan_check_sysctl(const struct plan *plan, const char *key, const char *value, struct plan_sysctl *ret,
+		      struct err *err);
+
 /* Capabilities, no_new_privs, the filter, nosuid, masked and read-only paths. */
 int plan_resolve_confinement(struct plan *plan, const struct plan_request *request, struct err *err);
 
