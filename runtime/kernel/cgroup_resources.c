@@ -102,7 +102,9 @@ static bool is_text(enum cgroup_resource resource)
 const char *cgroup_resource_label(const struct cgroup_value *value, char *buf, size_t size)
 {
 	const struct cgroup_resource_row *row = &rows[value->resource];
-	const char *dashes = row->option ? "--" : "", *name = row->option ?: row->oci;
+	const bool option = row->option && !value->from_oci;
+	const char *dashes = option ? "--" : value->from_oci ? "linux.resources." : "";
+	const char *name = option ? row->option : row->oci;
 
 	if (of_device(value->resource))
 		snprintf(buf, size, "%s%s %" PRIu32 ":%" PRIu32, dashes, name, value->major, value->minor);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/rlimit.h>
 
+#include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 
 #include <fcntl.h>
@@ -123,6 +124,18 @@ int rlimit_apply(const struct pidref *child, const struct rlimit_setting *settin
 	/* NOFILE above /proc/sys/fs/nr_open is EPERM for everybody (prlimit(2)). */
 	return err_system(err, "%s: set the resource limit of process %d", rlimit_name(setting->resource),
 			  (int)child->pid);
+}
+
+int oom_score_read(pid_t pid, int *ret, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	const int r = file_read_virtual_at(AT_FDCWD, path, 64, &text, NULL, err);
+	if (r == 0)
+		*ret = (int)strtol(text, NULL, 10);
+	return r;
 }
 
 int oom_score_write(const struct pidref *child, int score, struct err *err)

@@ -27,10 +27,10 @@ void systemd_unit_name(const char *id, char ret[SYSTEMD_UNIT_SIZE])
 
 const char *systemd_unit_of_group(const char *path)
 {
-	const char *last = strrchr(path, '/'), *rest = last ? str_after(last + 1, SYSTEMD_UNIT_PREFIX) : NULL;
-	const size_t n = rest ? strlen(rest) : 0, suffix = strlen(UNIT_SUFFIX);
+	const char *last = strrchr(path, '/');
+	const size_t n = last ? strlen(last + 1) : 0, suffix = strlen(UNIT_SUFFIX);
 
-	return n > suffix && streq(rest + n - suffix, UNIT_SUFFIX) ? last + 1 : NULL;
+	return n > suffix && streq(last + 1 + n - suffix, UNIT_SUFFIX) ? last + 1 : NULL;
 }
 
 bool systemd_is_unit_group(const char *path, const char *id)

@@ -280,6 +280,8 @@ bool wants_time_offsets(const struct plan *plan)
 
 bool wants_hostname(const struct plan *plan)
 {
+	if (plan_is_bundle(plan)) /* config.json may name one for a namespace that it joins, and none for its own */
+		return plan->hostname != NULL;
 	return plan_owns_ns(plan, NS_UTS);
 }
 

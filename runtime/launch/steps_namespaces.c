@@ -37,17 +37,17 @@ int runtime_namespaces_open(struct launch *launch, struct err *err)
 	const struct plan *plan = launch->plan;
 	int r = 0, any = FD_NONE;
 
-	for (enum ns_kind kind = NS_USER + 1; r == 0 && kind < NS_COUNT; kind++) {
+	for (enum ns_kind kind = 0; r == 0 && kind < NS_COUNT; kind++) {
 		const struct plan_namespace *ns = &plan->ns[kind];
 
-		if (ns->use != NS_JOIN)
+		if (ns->use != NS_JOIN || !ns->path)
 			continue;
 		r = join_open(ns->path, plan_ns_flag(kind), &launch->joined[kind], err);
 		if (r == 0)
 			r = compare(ns, kind, launch->joined[kind], err);
 		any = launch->joined[kind];
 	}
-	if (r < 0 || plan->ns[NS_USER].use != NS_JOIN)
+	if (r < 0 || plan->ns[NS_USER].use != NS_JOIN || plan->ns[NS_USER].path)
 		return r;
 	/* The plan has seen that all have one owner. */
 	r = userns_open_owner(any, &launch->joined[NS_USER], err);

@@ -23,15 +23,39 @@ int runtime_state_init(struct launch *launch, struct err *err)
 	return state_record_init(launch->reservation, launch->init.pid, err);
 }
 
+/* Those of a one-shot container are made with the limits that are written there. */
+static int make_v1_groups(const struct plan *plan, struct err *err)
+{
+	int r = 0;
+
+	for (enum cgroup_ctl c = 0; r == 0 && c < CGROUP_CONTROLLER_COUNT; c++) {
+		_cleanup_close_ int fd = FD_NONE;
+		bool made;
+
+		if ((plan->controllers & 1U << c) && cgroup_on_v1(plan->cgroup_host, c))
+			r = cgroup_make_v1(plan->cgroup_host, plan->cgroup_path, c, &fd, &made, err);
+	}
+	return r;
+}
+
 int runtime_cgroup_create(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
+	int r = 0;
 
-	if (!*plan->cgroup_host->v2_mount) {
+	if (*plan->cgroup_host->v2_mount)
+		r = cgroup_make_v2(plan->cgroup_host, plan->cgroup_path, &launch->cgroup_fd, err);
+	else
 		launch_note(launch, "no v2 hierarchy: v1 groups alone");
-		return 0;
-	}
-	return cgroup_make_v2(plan->cgroup_host, plan->cgroup_path, &launch->cgroup_fd, err);
+	if (r < 0 || !plan_is_bundle(plan))
+		return r;
+	/* Engines look for their statistics in every hierarchy and at every controller. */
+	if (*plan->cgroup_host->v2_mount)
+		cgroup_offer_controllers_v2(plan->cgroup_host, plan->cgroup_path);
+	r = make_v1_groups(plan, err);
+	if (r < 0)
+		(void)runtime_cgroup_remove(launch, NULL);
+	return r;
 }
 
 int runtime_cgroup_remove(struct launch *launch, struct err *err)
@@ -106,11 +130,18 @@ int runtime_channel_close(struct launch *launch, struct err *err)
 	return 0;
 }
 
-/* A user namespace comes first: what it owns can be entered from within it alone (check_owner in namespaces.c). */
+static void join_one(struct join *join, const struct launch *launch, enum ns_kind kind)
+{
+	join->before[join->n_before].fd = launch->joined[kind];
+	join->before[join->n_before++].flag = plan_ns_flag(kind);
+}
+
+/* What the joined user namespace owns can be entered from within it alone (check_owner in namespaces.c); what it does not own, only before. */
 static struct join join_of(struct launch *launch)
 {
-	static const enum ns_kind order[] = { NS_USER, NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME };
-	const struct plan_enter *enter = launch->plan->enter;
+	static const enum ns_kind order[] = { NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME };
+	const struct plan *plan = launch->plan;
+	const struct plan_enter *enter = plan->enter;
 	struct join join = JOIN_NONE;
 
 	if (enter) {
@@ -122,10 +153,13 @@ static struct join join_of(struct launch *launch)
 		return join;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		if (launch->plan->ns[order[i]].use == NS_JOIN) {
-			join.before[join.n_before].fd = launch->joined[order[i]];
-			join.before[join.n_before++].flag = plan_ns_flag(order[i]);
-		}
+		if (plan->ns[order[i]].use == NS_JOIN && !plan->ns[order[i]].inside)
+			join_one(&join, launch, order[i]);
+	if (plan->ns[NS_USER].use == NS_JOIN)
+		join_one(&join, launch, NS_USER);
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		if (plan->ns[order[i]].use == NS_JOIN && plan->ns[order[i]].inside)
+			join_one(&join, launch, order[i]);
 	if (join.n_before) {
 		join.entered = provide_joined;
 		join.data = launch;

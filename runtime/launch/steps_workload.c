@@ -98,12 +98,12 @@ int workload_cwd_enter(struct launch *launch, struct err *err)
 	return 0;
 }
 
-/* A user other than root gets what execve would leave it: nothing but the bounding set. */
+/* A user other than root gets what execve would leave it: nothing but the bounding set. config.json says all five sets itself. */
 static struct cap_sets final_caps(const struct launch *launch)
 {
 	struct cap_sets caps = launch->plan->caps;
 
-	if (launch->user.creds.uid != 0)
+	if (launch->user.creds.uid != 0 && !plan_is_bundle(launch->plan))
 		caps.effective = caps.permitted = caps.inheritable = caps.ambient = 0;
 	return caps;
 }

@@ -2,6 +2,7 @@
 #include <nsrun/oci/json_at.h>
 
 #include <nsrun/base/file.h>
+#include <nsrun/plan/json_whole.h>
 #include <nsrun/base/strings.h>
 
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 int json_at_parse(const char *text, size_t size, const char *name, json_t **ret, struct err *err)
 {
 	json_error_t why;
-	json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	json_t *value = json_load_whole(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 
 	if (!value && json_error_code(&why) == json_error_out_of_memory)
 		return err_oom(err);
@@ -111,6 +112,8 @@ const char *json_at_path(const struct json_at *at, struct arena *arena)
 
 static const char *type_name(const json_t *value)
 {
+	if (json_is_beyond(value))
+		return "an integer";
 	switch (json_typeof(value)) {
 	case JSON_OBJECT:
 		return "an object";
@@ -148,7 +151,7 @@ int json_at_array(const struct json_at *at, struct err *err)
 
 int json_at_string(const struct json_at *at, struct arena *arena, const char **ret, struct err *err)
 {
-	if (!json_is_string(at->value))
+	if (!json_is_string(at->value) || json_is_beyond(at->value))
 		return wrong_type(at, "a string", err);
 	const char *text = json_string_value(at->value);
 	if (arena)
@@ -169,6 +172,10 @@ int json_at_bool(const struct json_at *at, bool *ret, struct err *err)
 
 int json_at_int(const struct json_at *at, int64_t min, int64_t max, int64_t *ret, struct err *err)
 {
+	uint64_t beyond;
+
+	if (json_is_beyond(at->value) && json_is_u64(at->value, &beyond))
+		return json_at_err(at, err, "%" PRIu64 " is out of range: %" PRId64 " to %" PRId64, beyond, min, max);
 	if (!json_is_integer(at->value))
 		return wrong_type(at, "an integer", err);
 	const json_int_t value = json_integer_value(at->value);
@@ -177,6 +184,15 @@ int json_at_int(const struct json_at *at, int64_t min, int64_t max, int64_t *ret
 				   min, max);
 	*ret = value;
 	return 0;
+}
+
+int json_at_u64(const struct json_at *at, uint64_t *ret, struct err *err)
+{
+	if (json_is_u64(at->value, ret))
+		return 0;
+	if (json_is_integer(at->value))
+		return json_at_err(at, err, "%" JSON_INTEGER_FORMAT " is negative", json_integer_value(at->value));
+	return wrong_type(at, "an integer", err);
 }
 
 int json_at_strings(const struct json_at *at, struct arena *arena, const char *const **ret, size_t *ret_n,

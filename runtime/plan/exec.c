@@ -342,25 +342,13 @@ static int resolve_rlimits(struct plan *plan, struct err *err)
 	return 0;
 }
 
-static int read_oom_score(pid_t pid, int *ret, struct err *err)
-{
-	_cleanup_free_ char *text = NULL;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
-	const int r = file_read_virtual_at(AT_FDCWD, path, 64, &text, NULL, err);
-	if (r == 0)
-		*ret = (int)strtol(text, NULL, 10);
-	return r;
-}
-
 static int resolve_oom_score(struct plan *plan, struct plan_enter *enter, struct err *err)
 {
 	int own = 0, theirs = 0;
 
-	int r = read_oom_score(getpid(), &own, err);
+	int r = oom_score_read(getpid(), &own, err);
 	if (r == 0)
-		r = read_oom_score(enter->process->pid, &theirs, err);
+		r = oom_score_read(enter->process->pid, &theirs, err);
 	if (r < 0)
 		return r;
 	plan->oom_score_adj = theirs;

@@ -25,6 +25,7 @@ struct resolution {
 	const struct id_caller *caller;
 	const struct id_files *files;
 	bool privileged; /* may write any map: user_namespaces(7) wants CAP_SETUID and CAP_SETGID, all else CAP_SYS_ADMIN */
+	const char *maps[2]; /* where they were said, by enum subid_kind: "--uid-map" */
 };
 
 /* A user or group of the host; the name is malloc'd and NULL when the number has none. */
@@ -117,6 +118,19 @@ static void map_visible(const struct resolution *r, enum subid_kind kind, struct
 		ret->extents[i].outside = ret->extents[i].inside;
 }
 
+/* No user namespace. `what` asked for it. */
+static int settle_host(const struct resolution *r, const char *what, struct err *err)
+{
+	if (!r->privileged)
+		return err_refused(
+			err, ERR_ID_CAP_NOT_HELD,
+			"%s: without a user namespace the other namespaces need CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID",
+			what);
+	map_visible(r, SUBID_UID, &r->plan->uids);
+	map_visible(r, SUBID_GID, &r->plan->gids);
+	return settle(r, CALLER_ROOT_HOST, REMAP_NONE, "host", err);
+}
+
 static int resolve_host(const struct resolution *r, struct err *err)
 {
 	const struct plan_request *q = r->request;
@@ -128,13 +142,7 @@ static int resolve_host(const struct resolution *r, struct err *err)
 				 q->userns_remap ? "--userns-remap"
 				 : q->uid_map	 ? "--uid-map"
 						 : "--gid-map");
-	if (!r->privileged)
-		return err_refused(
-			err, ERR_ID_CAP_NOT_HELD,
-			"--userns=host: without a user namespace the other namespaces need CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID");
-	map_visible(r, SUBID_UID, &r->plan->uids);
-	map_visible(r, SUBID_GID, &r->plan->gids);
-	return settle(r, CALLER_ROOT_HOST, REMAP_NONE, "host", err);
+	return settle_host(r, "--userns=host", err);
 }
 
 static enum caller privileged_caller(const struct resolution *r)
@@ -320,8 +328,8 @@ static int check_owned(const struct resolution *r, enum subid_kind kind, const s
 		if (next < end)
 			return err_refused(err, ERR_ID_RANGE_NOT_OWNED,
 					   "%s %u:%u:%u: host id %u is neither uid %u's own nor in its ranges in %s",
-					   kind == SUBID_UID ? "--uid-map" : "--gid-map", e->inside, e->outside,
-					   e->count, (unsigned)next, r->caller->uid, r->files->subid[kind]);
+					   r->maps[kind], e->inside, e->outside, e->count, (unsigned)next,
+					   r->caller->uid, r->files->subid[kind]);
 	}
 	return 0;
 }
@@ -331,23 +339,12 @@ static bool is_single(const struct idmap *map, uint32_t own)
 	return map->n == 1 && map->extents[0].count == 1 && map->extents[0].outside == own;
 }
 
-/* --uid-map and --gid-map; one of them alone is meant for both. */
-static int resolve_explicit(const struct resolution *r, struct err *err)
+/* plan->uids and gids are exactly these. */
+static int settle_explicit(const struct resolution *r, struct err *err)
 {
-	const struct plan_request *q = r->request;
 	struct plan *plan = r->plan;
 	int done;
 
-	if (q->userns_remap)
-		return err_input(err, "--userns-remap: contradicts %s", q->uid_map ? "--uid-map" : "--gid-map");
-	done = ids_parse_map(q->uid_map ? q->uid_map : q->gid_map, q->uid_map ? "--uid-map" : "--gid-map", &plan->uids,
-			     err);
-	if (done < 0)
-		return done;
-	done = ids_parse_map(q->gid_map ? q->gid_map : q->uid_map, q->gid_map ? "--gid-map" : "--uid-map", &plan->gids,
-			     err);
-	if (done < 0)
-		return done;
 	if (r->privileged)
 		return settle(r, privileged_caller(r), REMAP_EXPLICIT, "explicit", err);
 	done = check_owned(r, SUBID_UID, &plan->uids, err);
@@ -361,11 +358,76 @@ static int resolve_explicit(const struct resolution *r, struct err *err)
 		      err);
 }
 
+/* --uid-map and --gid-map; one of them alone is meant for both. */
+static int resolve_explicit(const struct resolution *r, struct err *err)
+{
+	const struct plan_request *q = r->request;
+	struct plan *plan = r->plan;
+	int done;
+
+	if (q->userns_remap)
+		return err_input(err, "--userns-remap: contradicts %s", r->maps[q->uid_map ? SUBID_UID : SUBID_GID]);
+	done = ids_parse_map(q->uid_map ? q->uid_map : q->gid_map, r->maps[q->uid_map ? SUBID_UID : SUBID_GID],
+			     &plan->uids, err);
+	if (done < 0)
+		return done;
+	done = ids_parse_map(q->gid_map ? q->gid_map : q->uid_map, r->maps[q->gid_map ? SUBID_GID : SUBID_UID],
+			     &plan->gids, err);
+	return done < 0 ? done : settle_explicit(r, err);
+}
+
+static bool may_write_any_map(const struct id_caller *caller)
+{
+	const uint64_t needed = CAP_MASK(CAP_SYS_ADMIN) | CAP_MASK(CAP_SETUID) | CAP_MASK(CAP_SETGID);
+
+	return (caller->caps & needed) == needed;
+}
+
+int ids_resolve_given(struct plan *plan, const struct ids_given *given, const struct id_caller *caller,
+		      const struct id_files *files, struct err *err)
+{
+	const struct resolution r = { .plan = plan,
+				      .caller = caller,
+				      .files = files,
+				      .privileged = may_write_any_map(caller),
+				      .maps = { given->uids_said, given->gids_said } };
+
+	plan->caller_uid = caller->uid;
+	plan->caller_gid = caller->gid;
+	switch (given->userns) {
+	case NS_HOST:
+		return settle_host(&r, given->userns_said, err);
+	case NS_NEW:
+		plan->uids = *given->uids;
+		plan->gids = *given->gids;
+		return settle_explicit(&r, err);
+	case NS_JOIN:
+		break;
+	}
+	/* Its maps come when it is joined. */
+	plan->caller = r.privileged ? privileged_caller(&r) : CALLER_USER_RANGES;
+	for (int work = 0; work < WORK_COUNT; work++)
+		plan->performer[work] = privilege_performer(plan->caller, work);
+	if (caller->foreign_mounts && plan->performer[WORK_SOURCES] == BY_RUNTIME)
+		plan->performer[WORK_SOURCES] = BY_INIT;
+	plan->remap = REMAP_EXPLICIT;
+	plan->remap_word = "joined";
+	if (given->uids && given->gids) {
+		plan->uids = *given->uids;
+		plan->gids = *given->gids;
+	}
+	return 0;
+}
+
 int ids_resolve(struct plan *plan, const struct plan_request *request, const struct id_caller *caller,
 		const struct id_files *files, struct err *err)
 {
-	const uint64_t needed = UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID;
-	const struct resolution r = { plan, request, caller, files, (caller->caps & needed) == needed };
+	const struct resolution r = { .plan = plan,
+				      .request = request,
+				      .caller = caller,
+				      .files = files,
+				      .privileged = may_write_any_map(caller),
+				      .maps = { "--uid-map", "--gid-map" } };
 	const char *remap = request->userns_remap;
 
 	plan->caller_uid = caller->uid;
@@ -387,24 +449,47 @@ int ids_resolve(struct plan *plan, const struct plan_request *request, const str
 	return resolve_named(&r, err);
 }
 
-int plan_resolve_ids(struct plan *plan, const struct plan_request *request, struct err *err)
+static void find_caller(struct id_caller *ret)
 {
-	struct id_caller caller = {
+	*ret = (struct id_caller){
 		.uid = geteuid(),
 		.gid = getegid(),
 		.caps = probe_effective_caps(),
 		.initial_userns = probe_in_initial_userns(),
 	};
-	char root[PATH_MAX];
-	int r;
+	ret->setgroups_denied = !ret->initial_userns && probe_setgroups_denied();
+	ret->foreign_mounts = !ret->initial_userns && !probe_owns_mounts();
+}
 
-	caller.setgroups_denied = !caller.initial_userns && probe_setgroups_denied();
-	caller.foreign_mounts = !caller.initial_userns && !probe_owns_mounts();
-	r = state_root_name(root, sizeof(root), err);
+static int find_state_root(struct plan *plan, struct err *err)
+{
+	char root[PATH_MAX];
+	const int r = state_root_name(root, sizeof(root), err);
+
 	if (r < 0)
 		return r;
 	plan->state_root = arena_strdup(plan->arena, root);
-	if (!plan->state_root)
-		return err_oom(err);
+	return plan->state_root ? 0 : err_oom(err);
+}
+
+int plan_resolve_ids(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	struct id_caller caller;
+	const int r = find_state_root(plan, err);
+
+	if (r < 0)
+		return r;
+	find_caller(&caller);
 	return ids_resolve(plan, request, &caller, &id_files_host, err);
+}
+
+int plan_resolve_given_ids(struct plan *plan, const struct ids_given *given, struct err *err)
+{
+	struct id_caller caller;
+	const int r = find_state_root(plan, err);
+
+	if (r < 0)
+		return r;
+	find_caller(&caller);
+	return ids_resolve_given(plan, given, &caller, &id_files_host, err);
 }

@@ -94,7 +94,8 @@ static bool crosses_extents(const struct idmap *visible, const struct idmap_exte
 	return true;
 }
 
-int ids_check_map(const struct idmap *map, const struct idmap *visible, const char *what, struct err *err)
+int ids_check_map(const struct idmap *map, const struct idmap *visible, bool host_root, const char *what,
+		  struct err *err)
 {
 	int r = idmap_check(map, what, err);
 
@@ -104,7 +105,7 @@ int ids_check_map(const struct idmap *map, const struct idmap *visible, const ch
 		const struct idmap_extent *e = &map->extents[i];
 		uint64_t end;
 
-		if (e->outside == 0)
+		if (e->outside == 0 && !host_root)
 			return err_refused(err, ERR_ID_MAP_HOST_ROOT,
 					   "%s: %u:0:%u gives the container id 0 of the %s, which is root there", what,
 					   e->inside, e->count, visible ? "user namespace around it" : "host");
@@ -126,16 +127,18 @@ int ids_check_map(const struct idmap *map, const struct idmap *visible, const ch
 
 int ids_settle_maps(struct plan *plan, bool initial_userns, struct err *err)
 {
+	/* Who writes config.json knows whose it is: in an engine's own user namespace it is the user who runs that. */
+	const bool host_root = plan_is_bundle(plan);
 	struct idmap uids, gids;
 	bool nested_uid = ids_visible(initial_userns, SUBID_UID, &uids),
 	     nested_gid = ids_visible(initial_userns, SUBID_GID, &gids);
 	int r;
 
 	if (plan->remap != REMAP_NONE) {
-		r = ids_check_map(&plan->uids, nested_uid ? &uids : NULL, "uid map", err);
+		r = ids_check_map(&plan->uids, nested_uid ? &uids : NULL, host_root, "uid map", err);
 		if (r < 0)
 			return r;
-		r = ids_check_map(&plan->gids, nested_gid ? &gids : NULL, "gid map", err);
+		r = ids_check_map(&plan->gids, nested_gid ? &gids : NULL, host_root, "gid map", err);
 		if (r < 0)
 			return r;
 	}

@@ -3,6 +3,7 @@
 #include <nsrun/plan/limits.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/plan/json_whole.h>
 
 #include <inttypes.h>
 #include <string.h>
@@ -180,11 +181,19 @@ static const char *label(const struct place *place, char ret[2 * KEY_MAX + 2])
 	return ret;
 }
 
+/* What is between `where` and the key: "state.json: resources: memory.limit", "config.json: linux.resources.memory.limit". */
+static const char *between(const struct reader *r)
+{
+	const size_t n = strlen(r->where);
+
+	return n && r->where[n - 1] == '.' ? "" : ": ";
+}
+
 static int wrong(const struct reader *r, const struct place *place, const char *what)
 {
 	char text[2 * KEY_MAX + 2];
 
-	return err_input(r->err, "%s: %s: %s", r->where, label(place, text), what);
+	return err_input(r->err, "%s%s%s: %s", r->where, between(r), label(place, text), what);
 }
 
 static int take_number(const struct reader *r, const struct place *place, const json_t *json,
@@ -193,12 +202,18 @@ static int take_number(const struct reader *r, const struct place *place, const 
 	const struct cgroup_resource_row *row = cgroup_resource_row(value->resource);
 	char text[2 * KEY_MAX + 2];
 
-	if (!json_is_integer(json))
+	/* 2^63 bytes and more are written by those who mean "no limit". */
+	if (json_is_beyond(json) && row->unlimited)
+		value->number = -1;
+	else if (json_is_beyond(json))
+		return wrong(r, place, "it is too large");
+	else if (!json_is_integer(json))
 		return wrong(r, place, "a number is wanted");
-	value->number = json_integer_value(json);
+	else
+		value->number = json_integer_value(json);
 	if ((value->number < row->min || value->number > row->max) && !(value->number == -1 && row->unlimited))
-		return err_input(r->err, "%s: %s: %" PRId64 " is not from %" PRId64 " to %" PRId64 "%s", r->where,
-				 label(place, text), value->number, row->min, row->max,
+		return err_input(r->err, "%s%s%s: %" PRId64 " is not from %" PRId64 " to %" PRId64 "%s", r->where,
+				 between(r), label(place, text), value->number, row->min, row->max,
 				 row->unlimited ? ", nor -1 for no limit" : "");
 	return cgroup_resources_add(r->arena, r->into, value, r->err);
 }
@@ -318,7 +333,7 @@ int limits_from_json(struct arena *arena, const json_t *json, const char *where,
 		json_t *value;
 
 		if (parent && !json_is_null(parent) && !json_is_object(parent))
-			return err_input(err, "%s: %s: an object is wanted", where, place.parent);
+			return err_input(err, "%s%s%s: an object is wanted", where, between(&reader), place.parent);
 		value = json_object_get(parent, place.key);
 		if (!value || json_is_null(value))
 			continue;

@@ -108,15 +108,12 @@ static int check_controllers(const struct plan *plan, const char *group, struct 
 	return cgroup_check_limits(plan->cgroup_host, *group ? group : "/", &plan->resources, err);
 }
 
-int plan_resolve_scope(struct plan *plan, const struct plan_request *request, struct err *err)
+int plan_resolve_scope_in(struct plan *plan, const char *slice, const char *what, struct err *err)
 {
 	_cleanup_(systemd_closep) struct systemd *manager = NULL;
-	const char *slice = request->cgroup_parent;
 	char group[CGROUP_PATH_MAX], below[CGROUP_PATH_MAX];
 	struct err refused = ERR_INIT;
 
-	if (!slice)
-		slice = systemd_default_slice(plan->caller_uid != 0);
 	if (!*plan->cgroup_host->v2_mount)
 		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES,
 			       "--cgroup-manager=systemd: no cgroup2 is mounted here");
@@ -127,19 +124,27 @@ int plan_resolve_scope(struct plan *plan, const struct plan_request *request, st
 	if (r == 0)
 		r = systemd_group(manager, group, sizeof(group), &refused);
 	if (r < 0) /* which option brought systemd in */
-		return err_set(err, refused.kind, refused.id, refused.errnum, "%s%s: %s",
-			       request->cgroup_parent ? "--cgroup-parent " : "--cgroup-manager=systemd",
-			       request->cgroup_parent ?: "", refused.message);
+		return err_set(err, refused.kind, refused.id, refused.errnum, "%s: %s", what, refused.message);
 	plan->controllers |= cgroup_resources_controllers(&plan->resources);
 	r = check_controllers(plan, group, err);
 	if (r < 0)
 		return r;
 	if (strlen(group) + strlen(below) + SYSTEMD_UNIT_SIZE >= CGROUP_PATH_MAX)
-		return err_input(err, "--cgroup-parent %s: path of its control group is too long", slice);
+		return err_input(err, "%s: path of its control group is too long", what);
 	plan->cgroup_slice = arena_strdup(plan->arena, slice);
 	plan->cgroup_path = arena_printf(plan->arena, "%s%s", group, below);
 	if (!plan->cgroup_slice || !plan->cgroup_path)
 		return err_oom(err);
 	plan->placed_late = true;
 	return 0;
+}
+
+int plan_resolve_scope(struct plan *plan, const struct plan_request *request, struct err *err)
+{
+	const char *parent = request->cgroup_parent;
+	const char *what = parent ? arena_printf(plan->arena, "--cgroup-parent %s", parent) : "--cgroup-manager=systemd";
+
+	if (!what)
+		return err_oom(err);
+	return plan_resolve_scope_in(plan, parent ? parent : systemd_default_slice(plan->caller_uid != 0), what, err);
 }

@@ -7,6 +7,7 @@
 #include <nsrun/plan/container.h>
 #include <nsrun/plan/ids.h>
 
+#include <inttypes.h>
 #include <linux/sched.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -54,6 +55,9 @@ bool plan_joins(const struct plan *plan)
 
 bool plan_ends_by_userns(const struct plan *plan)
 {
+	/* Of a bundle that says so itself only PID 1's place is known to be its own. */
+	if (plan_is_bundle(plan) && plan->ns[NS_USER].use != NS_NEW)
+		return false;
 	return !plan_owns_ns(plan, NS_PID) && !plan->cgroup_path;
 }
 
@@ -65,7 +69,7 @@ enum ns_view plan_ns_view(const struct plan *plan, enum ns_kind kind)
 		return NS_VIEW_MOUNTED;
 	/* The user namespace that owns it was joined with it; or it is another's, and only who enters it from outside can. */
 	if (ns->use == NS_JOIN)
-		return plan->ns[NS_USER].use == NS_JOIN ? NS_VIEW_MOUNTED : NS_VIEW_PROVIDED;
+		return ns->inside ? NS_VIEW_MOUNTED : NS_VIEW_PROVIDED;
 	return plan->performer[WORK_VIEWS] == BY_RUNTIME ? NS_VIEW_PROVIDED : NS_VIEW_BOUND;
 }
 
@@ -163,11 +167,27 @@ static int parse_seconds(const char *text, struct time_offset *ret)
 /* The kernel's bounds (proc_timens_set_offset): no clock before 0, none beyond half of what it can count. */
 #define CLOCK_SECONDS_MAX (INT64_MAX / NS_PER_SECOND / 2)
 
+int ns_check_time_offset(bool boottime, const struct time_offset *offset, struct err *err)
+{
+	struct timespec now;
+
+	if (offset->nanoseconds >= NS_PER_SECOND)
+		return err_input(err, "%" PRIu32 " nanoseconds are a second or more", offset->nanoseconds);
+	if (clock_gettime(boottime ? CLOCK_BOOTTIME : CLOCK_MONOTONIC, &now) < 0)
+		return err_system(err, "the clock");
+	const int64_t carried = now.tv_nsec + (int64_t)offset->nanoseconds >= NS_PER_SECOND;
+	if (offset->seconds < -now.tv_sec - carried)
+		return err_input(err, "the clock, at %jd seconds now, would be negative", (intmax_t)now.tv_sec);
+	if (offset->seconds > CLOCK_SECONDS_MAX - now.tv_sec - carried)
+		return err_input(err, "the kernel's clocks end at %jd seconds", (intmax_t)CLOCK_SECONDS_MAX);
+	return 0;
+}
+
 int ns_parse_time_offset(const char *text, bool *ret_boottime, struct time_offset *ret, struct err *err)
 {
 	static const char *const known[] = { "monotonic", "boottime", NULL };
 	struct time_offset offset;
-	struct timespec now;
+	struct err why = ERR_INIT;
 	char name[16];
 	const size_t n = strcspn(text, "=");
 
@@ -184,15 +204,9 @@ int ns_parse_time_offset(const char *text, bool *ret_boottime, struct time_offse
 	if (parse_seconds(text + n + 1, &offset) < 0)
 		return err_input(err, "--time-offset %s: seconds with at most nine digits after the point are wanted",
 				 text);
-	if (clock_gettime(boottime ? CLOCK_BOOTTIME : CLOCK_MONOTONIC, &now) < 0)
-		return err_system(err, "--time-offset %s: the clock", text);
-	const int64_t carried = now.tv_nsec + (int64_t)offset.nanoseconds >= NS_PER_SECOND;
-	if (offset.seconds + now.tv_sec + carried < 0)
-		return err_input(err, "--time-offset %s: the clock, at %jd seconds now, would be negative", text,
-				 (intmax_t)now.tv_sec);
-	if (offset.seconds + now.tv_sec + carried > CLOCK_SECONDS_MAX)
-		return err_input(err, "--time-offset %s: the kernel's clocks end at %jd seconds", text,
-				 (intmax_t)CLOCK_SECONDS_MAX);
+	const int r = ns_check_time_offset(boottime, &offset, &why);
+	if (r < 0)
+		return err_set(err, why.kind, why.id, why.errnum, "--time-offset %s: %s", text, why.message);
 	*ret_boottime = boottime;
 	*ret = offset;
 	return 0;
@@ -205,9 +219,16 @@ struct resolution {
 	const struct plan_request *request;
 };
 
-static int join_refused(struct err *err, const char *option, const struct plan_namespace *ns, const char *why)
+/* A namespace that is to be joined: what it was asked for by, for messages, and whether maps were, too. */
+struct joining {
+	struct plan *plan;
+	const char *what;
+	bool maps_said;
+};
+
+static int join_refused(struct err *err, const struct joining *j, const char *why)
 {
-	return err_refused(err, ERR_ID_NAMESPACE_FOREIGN, "--%s %s: %s", option, ns->word, why);
+	return err_refused(err, ERR_ID_NAMESPACE_FOREIGN, "%s: %s", j->what, why);
 }
 
 static bool same_map(const struct idmap *a, const struct idmap *b)
@@ -228,77 +249,86 @@ static bool same_map(const struct idmap *a, const struct idmap *b)
 }
 
 /* Its maps are the container's: what was asked for explicitly must be the same. */
-static int adopt_userns(const struct resolution *r, const char *option, const struct plan_namespace *ns, int owner_fd,
-			const struct stat *owner, struct err *err)
+static int adopt_maps(const struct joining *j, int userns_fd, const char *which, struct err *err)
 {
-	const struct plan_request *request = r->request;
-	struct plan *plan = r->plan;
+	struct plan *plan = j->plan;
 	struct idmap uids, gids;
 	struct err why = ERR_INIT;
 	bool denied;
 
-	int done = userns_read_maps(owner_fd, &uids, &gids, &denied, &why);
+	int done = userns_read_maps(userns_fd, &uids, &gids, &denied, &why);
 	if (done < 0)
-		return join_refused(err, option, ns, "the user namespace that owns it may not be entered");
-	if ((request->uid_map || request->gid_map || request->userns_remap) &&
-	    (!same_map(&uids, &plan->uids) || !same_map(&gids, &plan->gids)))
-		return join_refused(err, option, ns,
-				    "the user namespace that owns it has other maps than those asked for");
+		return err_refused(err, ERR_ID_NAMESPACE_FOREIGN, "%s: %s may not be entered", j->what, which);
+	if (j->maps_said && (!same_map(&uids, &plan->uids) || !same_map(&gids, &plan->gids)))
+		return err_refused(err, ERR_ID_NAMESPACE_FOREIGN, "%s: %s has other maps than those asked for", j->what,
+				   which);
 	plan->uids = uids;
 	plan->gids = gids;
 	plan->deny_setgroups = denied;
 	plan->performer[WORK_MAPS] = BY_NOBODY;
 	plan->namespaces &= ~(uint64_t)CLONE_NEWUSER;
-	plan->ns[NS_USER] = (struct plan_namespace){
+	if (!idmap_to_outside(&uids, 0, &plan->root_uid) || !idmap_to_outside(&gids, 0, &plan->root_gid))
+		return err_refused(err, ERR_ID_NAMESPACE_FOREIGN, "%s: %s has no id 0, and init starts as that",
+				   j->what, which);
+	return 0;
+}
+
+static int adopt_userns(const struct joining *j, struct plan_namespace *ns, int owner_fd, const struct stat *owner,
+			struct err *err)
+{
+	const int done = adopt_maps(j, owner_fd, "the user namespace that owns it", err);
+
+	if (done < 0)
+		return done;
+	ns->inside = true;
+	j->plan->ns[NS_USER] = (struct plan_namespace){
 		.use = NS_JOIN, .word = ns->word, .device = owner->st_dev, .inode = owner->st_ino
 	};
-	if (!idmap_to_outside(&uids, 0, &plan->root_uid) || !idmap_to_outside(&gids, 0, &plan->root_gid))
-		return join_refused(err, option, ns,
-				    "the user namespace that owns it has no id 0, and init starts as that");
 	return 0;
 }
 
 /* Who may enter it, and from where. The kernel wants CAP_SYS_ADMIN over the namespace's owner and over one's own user namespace (setns(2)): a
  * privileged caller has both outside; an ordinary user has both inside the owner alone. */
-static int check_owner(const struct resolution *r, const char *option, const struct plan_namespace *ns, int fd,
-		       struct err *err)
+static int check_owner(const struct joining *j, struct plan_namespace *ns, int fd, struct err *err)
 {
-	struct plan *plan = r->plan;
+	struct plan *plan = j->plan;
+	const struct plan_namespace *userns = &plan->ns[NS_USER];
 	_cleanup_close_ int owner_fd = FD_NONE;
 	struct err refused = ERR_INIT;
 	struct stat owner;
 
 	int done = userns_open_owner(fd, &owner_fd, &refused);
 	if (done == -EPERM)
-		return join_refused(err, option, ns, "it belongs to a user namespace around the caller's own");
+		return join_refused(err, j, "it belongs to a user namespace around the caller's own");
 	if (done < 0 || fstat(owner_fd, &owner) < 0)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -done, "--%s %s: its owner", option, ns->word);
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -done, "%s: its owner", j->what);
+	ns->inside = userns->use == NS_JOIN && userns->device == owner.st_dev && userns->inode == owner.st_ino;
 	if (plan->caller != CALLER_USER_RANGES && plan->caller != CALLER_USER_SINGLE)
 		return 0;
 	if (ns_is_own("user", &owner))
-		return join_refused(err, option, ns,
-				    "it belongs to the host, and entering it takes CAP_SYS_ADMIN there");
-	if (plan->ns[NS_USER].use != NS_JOIN)
-		return adopt_userns(r, option, ns, owner_fd, &owner, err);
-	if (plan->ns[NS_USER].device != owner.st_dev || plan->ns[NS_USER].inode != owner.st_ino)
+		return join_refused(err, j, "it belongs to the host, and entering it takes CAP_SYS_ADMIN there");
+	if (userns->use != NS_JOIN)
+		return adopt_userns(j, ns, owner_fd, &owner, err);
+	if (!ns->inside)
 		return err_refused(err, ERR_ID_NAMESPACE_FOREIGN,
-				   "--%s %s: belongs to another user namespace than %s, and a process is in one only",
-				   option, ns->word, plan->ns[NS_USER].word);
+				   "%s: belongs to another user namespace than %s, and a process is in one only",
+				   j->what, userns->word);
 	return 0;
 }
 
-static int resolve_join(const struct resolution *r, enum ns_kind kind, const char *option, struct err *err)
+int plan_join_namespace(struct plan *plan, enum ns_kind kind, const char *what, bool maps_said, struct err *err)
 {
-	struct plan_namespace *ns = &r->plan->ns[kind];
+	const struct joining j = { plan, what, maps_said };
+	struct plan_namespace *ns = &plan->ns[kind];
 	_cleanup_close_ int fd = FD_NONE;
 	struct err why = ERR_INIT;
 	struct stat st;
 
 	int done = join_open(ns->path, kinds[kind].flag, &fd, &why);
 	if (done < 0)
-		return err_set(err, why.kind, why.id, why.errnum, "--%s %s: %s", option, ns->word, why.message);
+		return err_set(err, why.kind, why.id, why.errnum, "%s: %s", what, why.message);
 	if (fstat(fd, &st) < 0)
-		return err_system(err, "--%s %s", option, ns->word);
+		return err_system(err, "%s", what);
 	/* One's own need not be entered, and an ordinary user could not. */
 	if (ns_is_own(kinds[kind].name, &st)) {
 		ns->use = NS_HOST;
@@ -306,7 +336,18 @@ static int resolve_join(const struct resolution *r, enum ns_kind kind, const cha
 	}
 	ns->device = st.st_dev;
 	ns->inode = st.st_ino;
-	return check_owner(r, option, ns, fd, err);
+	return kind == NS_USER ? adopt_maps(&j, fd, "the user namespace", err) : check_owner(&j, ns, fd, err);
+}
+
+static int resolve_join(const struct resolution *r, enum ns_kind kind, const char *option, struct err *err)
+{
+	const struct plan_request *request = r->request;
+	const char *what = arena_printf(r->plan->arena, "--%s %s", option, r->plan->ns[kind].word);
+
+	if (!what)
+		return err_oom(err);
+	return plan_join_namespace(r->plan, kind, what, request->uid_map || request->gid_map || request->userns_remap,
+				   err);
 }
 
 static int find_container(const struct resolution *r, enum ns_kind kind, const char *option, const char *name,

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 /* A directory on 0, 1 or 2 would be the workload's way to the host: /proc/self/fd/0/.. */
-static int check_standard_fds(const struct plan_request *request, struct err *err)
+int plan_check_standard_fds(bool stdin_too, struct err *err)
 {
-	for (int fd = request->interactive == NO ? STDOUT_FILENO : STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+	for (int fd = stdin_too ? STDIN_FILENO : STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
 		struct stat st;
 		const int flags = fcntl(fd, F_GETFL);
 
@@ -159,7 +159,6 @@ static int resolve_groups(struct plan *plan, const struct plan_request *request,
 	return plan->groups ? 0 : err_oom(err);
 }
 
-#define STOP_TIMEOUT_DEFAULT 10 /* as docker stop */
 #define STOP_TIMEOUT_MAX (365U * 24 * 3600)
 
 static int resolve_stop(struct plan *plan, const struct plan_request *request, const struct image_config *image,
@@ -169,7 +168,7 @@ static int resolve_stop(struct plan *plan, const struct plan_request *request, c
 	uint32_t seconds;
 
 	plan->stop_signal = SIGTERM;
-	plan->stop_timeout = STOP_TIMEOUT_DEFAULT;
+	plan->stop_timeout = PLAN_STOP_TIMEOUT;
 	plan->image.stop_signal = request->stop_signal ? ORIGIN_OPTION : signal ? ORIGIN_IMAGE : ORIGIN_DEFAULT;
 	if (signal) {
 		const char *what = request->stop_signal ? "--stop-signal"
@@ -291,7 +290,7 @@ static int resolve_from_image(struct plan *plan, const struct plan_request *requ
 int plan_resolve_process_of(struct plan *plan, const struct plan_request *request, const struct image_config *image,
 			    struct err *err)
 {
-	int r = plan->detached ? 0 : check_standard_fds(request, err);
+	int r = plan->detached ? 0 : plan_check_standard_fds(request->interactive != NO, err);
 
 	if (r == 0)
 		r = resolve_terminal(plan, request, err);

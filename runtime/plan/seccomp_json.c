@@ -7,6 +7,7 @@
 #include <nsrun/plan/seccomp_json.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/plan/json_whole.h>
 #include <nsrun/plan/seccomp_json_read.h>
 
 #include <linux/seccomp.h>
@@ -111,7 +112,7 @@ int profile_check_keys(const struct profile_reader *r, const json_t *object, con
 
 		while (*k && !streq(*k, key))
 			k++;
-		if (*k)
+		if (*k || r->oci)
 			continue;
 		near = nearest_word(key, known);
 		return err_input(r->err, "%s: %s: unknown key \"%s\"%s%s", r->name, w->text, key,
@@ -144,12 +145,14 @@ int profile_read_word(const struct profile_reader *r, const json_t *value, const
 int profile_read_u64(const struct profile_reader *r, const json_t *value, const struct profile_where *w, uint64_t max,
 		     uint64_t *ret)
 {
-	if (!json_is_integer(value) || json_integer_value(value) < 0)
+	uint64_t number;
+
+	if (!json_is_u64(value, &number))
 		return profile_wrong_type(r, w, "a whole number that is not negative");
-	if ((uint64_t)json_integer_value(value) > max)
+	if (number > max)
 		return err_input(r->err, "%s: %s: %llu is too great; at most %llu", r->name, w->text,
-				 (unsigned long long)json_integer_value(value), (unsigned long long)max);
-	*ret = (uint64_t)json_integer_value(value);
+				 (unsigned long long)number, (unsigned long long)max);
+	*ret = number;
 	return 0;
 }
 
@@ -228,7 +231,7 @@ static int read_arch_list(const struct profile_reader *r, const json_t *value, c
 static int read_arch_map(const struct profile_reader *r, const json_t *map, struct seccomp_profile *ret)
 {
 	static const char *const keys[] = { "architecture", "subArchitectures", NULL };
-	struct profile_where w = profile_at(NULL, "archMap");
+	struct profile_where w = profile_at(&r->top, "archMap");
 
 	if (!json_is_array(map))
 		return profile_wrong_type(r, &w, "a list");
@@ -263,8 +266,8 @@ static int read_arch_map(const struct profile_reader *r, const json_t *map, stru
 
 static int read_archs(const struct profile_reader *r, const json_t *root, struct seccomp_profile *ret)
 {
-	const json_t *list = profile_member(root, "architectures"), *map = profile_member(root, "archMap");
-	struct profile_where w = profile_at(NULL, "architectures");
+	const json_t *list = profile_member(root, "architectures"), *map = r->oci ? NULL : profile_member(root, "archMap");
+	struct profile_where w = profile_at(&r->top, "architectures");
 	uint32_t *archs;
 	size_t n = 0;
 	int rc;
@@ -286,7 +289,7 @@ static int read_archs(const struct profile_reader *r, const json_t *root, struct
 
 static int read_flags(const struct profile_reader *r, const json_t *value, unsigned *ret)
 {
-	struct profile_where w = profile_at(NULL, "flags");
+	struct profile_where w = profile_at(&r->top, "flags");
 
 	if (!json_is_array(value))
 		return profile_wrong_type(r, &w, "a list of strings");
@@ -304,7 +307,7 @@ static int read_flags(const struct profile_reader *r, const json_t *value, unsig
 
 static int read_profile(const struct profile_reader *r, const json_t *root, struct seccomp_profile *ret)
 {
-	struct profile_where top = { { 0 } }, w = profile_at(NULL, "syscalls");
+	struct profile_where top = r->top, w = profile_at(&r->top, "syscalls");
 	const json_t *flags, *syscalls;
 	int rc;
 
@@ -336,23 +339,36 @@ static int read_profile(const struct profile_reader *r, const json_t *root, stru
 	return 0;
 }
 
-int seccomp_json_parse(const char *text, size_t size, const char *name, struct arena *arena,
-		       struct seccomp_profile *ret, struct err *err)
+static int parse(struct profile_reader r, const char *text, size_t size, struct seccomp_profile *ret)
 {
-	struct profile_reader r = { .name = name, .arena = arena, .err = err };
 	struct seccomp_profile profile = { 0 };
 	json_error_t where;
 	json_t *root;
 	int rc;
 
 	if (size > MAX_TEXT)
-		return err_input(err, "%s: %zu bytes; a profile has at most %u", name, size, MAX_TEXT);
-	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+		return err_input(r.err, "%s: %zu bytes; a profile has at most %u", r.name, size, MAX_TEXT);
+	root = json_load_whole(text, size, JSON_REJECT_DUPLICATES, &where);
 	if (!root)
-		return err_input(err, "%s: line %d, column %d: %s", name, where.line, where.column, where.text);
+		return err_input(r.err, "%s: line %d, column %d: %s", r.name, where.line, where.column, where.text);
 	rc = read_profile(&r, root, &profile);
 	json_decref(root);
 	if (rc == 0)
 		*ret = profile;
 	return rc;
+}
+
+int seccomp_json_parse(const char *text, size_t size, const char *name, struct arena *arena,
+		       struct seccomp_profile *ret, struct err *err)
+{
+	return parse((struct profile_reader){ .name = name, .arena = arena, .err = err }, text, size, ret);
+}
+
+int seccomp_json_parse_oci(const char *text, size_t size, const char *name, const char *top, struct arena *arena,
+			   struct seccomp_profile *ret, struct err *err)
+{
+	struct profile_reader r = { .name = name, .arena = arena, .err = err, .oci = true };
+
+	snprintf(r.top.text, sizeof(r.top.text), "%s", top);
+	return parse(r, text, size, ret);
 }

@@ -139,7 +139,7 @@ static int read_condition(const struct profile_reader *r, const json_t *value, c
 static int read_names(const struct profile_reader *r, const json_t *value, const struct profile_where *w,
 		      const char *const **ret)
 {
-	const json_t *names = profile_member(value, "names"), *name = profile_member(value, "name");
+	const json_t *names = profile_member(value, "names"), *name = r->oci ? NULL : profile_member(value, "name");
 	struct profile_where wn = profile_at(w, name ? "name" : "names");
 	const char **one;
 	int rc;
@@ -174,8 +174,8 @@ int profile_read_entry(const struct profile_reader *r, const json_t *value, cons
 	if (rc < 0)
 		return rc;
 	args = profile_member(value, "args");
-	includes = profile_member(value, "includes");
-	excludes = profile_member(value, "excludes");
+	includes = r->oci ? NULL : profile_member(value, "includes");
+	excludes = r->oci ? NULL : profile_member(value, "excludes");
 	rc = read_names(r, value, w, &ret->rule.names);
 	if (rc == 0)
 		rc = profile_read_action(r, value, w, "action", "errnoRet", &ret->rule.action);

@@ -76,17 +76,31 @@ static int read_rules(const char *text, size_t size, const char *name, uint64_t 
 	return r < 0 ? r : seccomp_profile_resolve(&profile, caps, arena, ret, err);
 }
 
-static int compile(const char *text, size_t size, const char *name, uint64_t caps, struct arena *arena,
+/* Of config.json: it has no conditions, so that nothing depends on capabilities. */
+static int read_bundle_rules(const char *text, size_t size, const char *name, struct arena *arena,
+			     struct seccomp_rules *ret, struct err *err)
+{
+	struct seccomp_profile profile;
+
+	const int r = seccomp_json_parse_oci(text, size, name, "linux.seccomp", arena, &profile, err);
+	return r < 0 ? r : seccomp_profile_resolve(&profile, 0, arena, ret, err);
+}
+
+static int compile(const struct plan *plan, const struct filter_key *key, const char *name,
 		   const struct seccomp_program **ret, struct err *err)
 {
+	struct arena *arena = plan->arena;
 	_cleanup_(program_freep) struct seccomp_program program = { 0 };
 	struct seccomp_program *kept;
 	struct sock_filter *insns;
 	struct seccomp_rules rules;
 	int r;
 
-	r = read_rules(text, size, name, caps, arena, &rules, err);
-	if (r == 0)
+	if (plan_is_bundle(plan))
+		r = read_bundle_rules(key->profile, key->size, name, arena, &rules, err);
+	else
+		r = read_rules(key->profile, key->size, name, key->caps, arena, &rules, err);
+	if (r == 0 && !plan_is_bundle(plan))
 		r = refuse_notify(&rules, name, err);
 	if (r < 0)
 		return r;
@@ -108,14 +122,18 @@ static int compile(const char *text, size_t size, const char *name, uint64_t cap
 static int find_or_compile(struct plan *plan, const char *text, size_t size, const char *name,
 			   const struct seccomp_program **ret, struct err *err)
 {
-	const struct filter_key key = { .profile = text, .size = size, .caps = plan->caps.bounding };
+	const struct filter_key key = {
+		.profile = text,
+		.size = size,
+		.caps = plan_is_bundle(plan) ? 0 : plan->caps.bounding,
+	};
 	struct filter_entry *entry;
 	char *copy;
 
 	*ret = filter_cache_find(NULL, &key, plan->arena);
 	if (*ret)
 		return 0;
-	const int r = compile(text, size, name, plan->caps.bounding, plan->arena, ret, err);
+	const int r = compile(plan, &key, name, ret, err);
 	if (r < 0)
 		return r;
 	entry = arena_alloc(plan->arena, sizeof(*entry));
@@ -171,6 +189,38 @@ static bool permits(const struct seccomp_program *program, int nr)
 	return action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG;
 }
 
+/* What nsrun itself must still do once the filter is in force. */
+static int check_permits(const struct plan *plan, const struct seccomp_program *program, const char *name,
+			 struct err *err)
+{
+	static const uint64_t no_args[6];
+	const bool asked = (seccomp_evaluate(program, SYS_execve, no_args) & SECCOMP_RET_ACTION_FULL) ==
+			   SECCOMP_RET_USER_NOTIF; /* its listener decides */
+
+	if (!permits(program, SYS_execve) && !(asked && plan_is_bundle(plan)))
+		return err_input(err, "%s: the profile denies execve(2), so that no CMD could be started", name);
+	if (!plan->no_new_privs && !permits(program, SYS_capset))
+		return err_refused(err, ERR_ID_SECCOMP_ORDER, "%s: the profile denies capset(2)", name);
+	return 0;
+}
+
+int plan_resolve_bundle_seccomp(struct plan *plan, const char *text, size_t size, const char *name, struct err *err)
+{
+	const struct seccomp_program *program;
+	const char *where = arena_printf(plan->arena, "%s: linux.seccomp", name);
+
+	if (!where)
+		return err_oom(err);
+	int r = find_or_compile(plan, text, size, name, &program, err);
+	if (r == 0)
+		r = check_permits(plan, program, where, err);
+	if (r < 0)
+		return r;
+	plan->seccomp_name = "linux.seccomp";
+	plan->seccomp = program;
+	return 0;
+}
+
 int plan_resolve_seccomp(struct plan *plan, const char *word, struct err *err)
 {
 	const struct seccomp_program *program;
@@ -191,11 +241,9 @@ int plan_resolve_seccomp(struct plan *plan, const char *word, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	/* What nsrun itself must still do once the filter is in force. */
-	if (!permits(program, SYS_execve))
-		return err_input(err, "%s: the profile denies execve(2), so that no CMD could be started", word);
-	if (!plan->no_new_privs && !permits(program, SYS_capset))
-		return err_refused(err, ERR_ID_SECCOMP_ORDER, "%s: the profile denies capset(2)", word);
+	r = check_permits(plan, program, word, err);
+	if (r < 0)
+		return r;
 	plan->seccomp_name = name;
 	plan->seccomp = program;
 	return 0;

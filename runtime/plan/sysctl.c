@@ -5,7 +5,6 @@
 #include <nsrun/base/strings.h>
 
 #include <ctype.h>
-#include <sched.h>
 #include <string.h>
 
 #define KEY_MAX 256
@@ -14,40 +13,38 @@
 
 static const struct family {
 	const char *prefix; /* one that does not end in "/" is the whole path */
-	uint64_t flag;
-	const char *namespace;
+	enum ns_kind kind;
 } families[] = {
-	{ "net/", CLONE_NEWNET, "network" },
-	{ "fs/mqueue/", CLONE_NEWIPC, "ipc" },
-	{ "kernel/msgmax", CLONE_NEWIPC, "ipc" },
-	{ "kernel/msgmnb", CLONE_NEWIPC, "ipc" },
-	{ "kernel/msgmni", CLONE_NEWIPC, "ipc" },
-	{ "kernel/msg_next_id", CLONE_NEWIPC, "ipc" },
-	{ "kernel/auto_msgmni", CLONE_NEWIPC, "ipc" },
-	{ "kernel/sem", CLONE_NEWIPC, "ipc" },
-	{ "kernel/sem_next_id", CLONE_NEWIPC, "ipc" },
-	{ "kernel/shmall", CLONE_NEWIPC, "ipc" },
-	{ "kernel/shmmax", CLONE_NEWIPC, "ipc" },
-	{ "kernel/shmmni", CLONE_NEWIPC, "ipc" },
-	{ "kernel/shm_rmid_forced", CLONE_NEWIPC, "ipc" },
-	{ "kernel/shm_next_id", CLONE_NEWIPC, "ipc" },
-	{ "user/", CLONE_NEWUSER, "user" },
+	{ "net/", NS_NET },
+	{ "fs/mqueue/", NS_IPC },
+	{ "kernel/msgmax", NS_IPC },
+	{ "kernel/msgmnb", NS_IPC },
+	{ "kernel/msgmni", NS_IPC },
+	{ "kernel/msg_next_id", NS_IPC },
+	{ "kernel/auto_msgmni", NS_IPC },
+	{ "kernel/sem", NS_IPC },
+	{ "kernel/sem_next_id", NS_IPC },
+	{ "kernel/shmall", NS_IPC },
+	{ "kernel/shmmax", NS_IPC },
+	{ "kernel/shmmni", NS_IPC },
+	{ "kernel/shm_rmid_forced", NS_IPC },
+	{ "kernel/shm_next_id", NS_IPC },
+	{ "user/", NS_USER },
 };
 
 /* As sysctl(8) has it: the first separator decides. "net.ipv4.conf.eth0/100.forwarding" and "net/ipv4/conf/eth0.100/forwarding" are the same. */
-static int path_of_key(const char *key, size_t n, const char *text, char path[KEY_MAX], struct err *err)
+static int path_of_key(const char *key, char path[KEY_MAX], struct err *err)
 {
-	const size_t first = strcspn(key, "./");
+	const size_t first = strcspn(key, "./"), n = strlen(key);
 	const bool dots = key[first] == '.';
 
 	if (n == 0 || n >= KEY_MAX || first >= n)
-		return err_input(err, "--sysctl %s: KEY=VALUE with a key such as net.ipv4.ip_forward is wanted", text);
+		return err_input(err, "a key such as net.ipv4.ip_forward is wanted");
 	for (size_t i = 0; i < n; i++) {
 		const char c = key[i];
 
 		if (!isascii(c) || !(isalnum((unsigned char)c) || strchr("./_-:@", c)))
-			return err_input(err, "--sysctl %s: the key has a character that no kernel parameter has",
-					 text);
+			return err_input(err, "the key has a character that no kernel parameter has");
 		path[i] = !dots ? c : c == '.' ? '/' : c == '/' ? '.' : c;
 	}
 	path[n] = '\0';
@@ -56,52 +53,70 @@ static int path_of_key(const char *key, size_t n, const char *text, char path[KE
 
 		if (length == 0 || strncmp(p, ".", length) == 0 || strncmp(p, "..", length) == 0 ||
 		    (p[length] == '/' && !p[length + 1]))
-			return err_input(err, "--sysctl %s: the key has an empty part, or one of dots", text);
+			return err_input(err, "the key has an empty part, or one of dots");
 		p += length + (p[length] == '/');
 	}
 	return 0;
 }
 
-static int check_namespaced(const struct plan *plan, const char *path, const char *text, struct err *err)
+/* A bundle may name one of a namespace that was made for it and that it joins, as engines do for the network of a pod. */
+static bool covers(const struct plan *plan, enum ns_kind kind)
 {
-	if (streq(path, "kernel/hostname") || streq(path, "kernel/domainname"))
-		return err_input(err, "--sysctl %s: say --%s NAME", text, path + strlen("kernel/"));
+	return plan_is_bundle(plan) ? plan->ns[kind].use != NS_HOST : plan_owns_ns(plan, kind);
+}
+
+static int check_namespaced(const struct plan *plan, const char *path, struct err *err)
+{
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		const struct family *family = &families[i];
 		const size_t n = strlen(family->prefix);
 
 		if (family->prefix[n - 1] == '/' ? strncmp(path, family->prefix, n) != 0 : !streq(path, family->prefix))
 			continue;
-		if ((plan->namespaces | plan->namespaces_later) & family->flag)
+		if (covers(plan, family->kind))
 			return 0;
 		return err_refused(err, ERR_ID_SYSCTL_NAMESPACE,
-				   "--sysctl %s: it would change a %s namespace that is not the container's own", text,
-				   family->namespace);
+				   "it would change a %s namespace that is not the container's own",
+				   family->kind == NS_NET ? "network" : plan_ns_name(family->kind));
 	}
-	return err_refused(err, ERR_ID_SYSCTL_NAMESPACE, "--sysctl %s: no namespace covers it: it is the whole host's",
-			   text);
+	return err_refused(err, ERR_ID_SYSCTL_NAMESPACE, "no namespace covers it: it is the whole host's");
+}
+
+int plan_check_sysctl(const struct plan *plan, const char *key, const char *value, struct plan_sysctl *ret,
+		      struct err *err)
+{
+	char path[KEY_MAX];
+
+	int r = path_of_key(key, path, err);
+	if (r == 0 && (streq(path, "kernel/hostname") || streq(path, "kernel/domainname")))
+		return err_input(err, plan_is_bundle(plan) ? "%s of config.json says it" : "say --%s NAME",
+				 path + strlen("kernel/"));
+	if (r == 0)
+		r = check_namespaced(plan, path, err);
+	if (r < 0)
+		return r;
+	if (!*value || strlen(value) > VALUE_MAX)
+		return err_input(err, "a value of 1 to %d bytes is wanted", VALUE_MAX);
+	if (strpbrk(value, "\n\r"))
+		return err_input(err, "the value has more than one line");
+	ret->path = arena_strdup(plan->arena, path);
+	ret->value = arena_strdup(plan->arena, value);
+	return ret->path && ret->value ? 0 : err_oom(err);
 }
 
 static int parse_one(const struct plan *plan, const char *text, struct plan_sysctl *ret, struct err *err)
 {
 	const char *equals = strchr(text, '=');
-	char path[KEY_MAX];
+	_cleanup_free_ char *key = equals ? strndup(text, (size_t)(equals - text)) : NULL;
+	struct err why = ERR_INIT;
 
 	if (!equals)
 		return err_input(err, "--sysctl %s: KEY=VALUE is wanted", text);
-	int r = path_of_key(text, (size_t)(equals - text), text, path, err);
-	if (r == 0)
-		r = check_namespaced(plan, path, text, err);
-	if (r < 0)
-		return r;
-	const char *value = equals + 1;
-	if (!*value || strlen(value) > VALUE_MAX)
-		return err_input(err, "--sysctl %s: a value of 1 to %d bytes is wanted", path, VALUE_MAX);
-	if (strpbrk(value, "\n\r"))
-		return err_input(err, "--sysctl %s: the value has more than one line", path);
-	ret->path = arena_strdup(plan->arena, path);
-	ret->value = arena_strdup(plan->arena, value);
-	return ret->path && ret->value ? 0 : err_oom(err);
+	if (!key)
+		return err_oom(err);
+	if (plan_check_sysctl(plan, key, equals + 1, ret, &why) < 0)
+		return err_set(err, why.kind, why.id, why.errnum, "--sysctl %.200s: %s", text, why.message);
+	return 0;
 }
 
 int plan_resolve_sysctls(struct plan *plan, const struct plan_request *request, struct err *err)

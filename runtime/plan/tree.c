@@ -213,30 +213,51 @@ static void settle_tree(const struct plan *plan, struct plan_tree *tree)
 	tree->owner_pending = false;
 }
 
-int plan_resolve_tree(const struct plan *plan, const char *source, const struct tree_wish *wish, struct plan_tree *ret,
-		      struct err *err)
+int plan_find_tree(struct arena *arena, const char *source, enum tree_kind kind, struct plan_tree *ret, int *ret_fd,
+		   struct err *err)
 {
-	struct plan_tree tree = { .source = source, .readonly = wish->readonly, .propagation = MS_PRIVATE };
-	const char *what = wish->is_rootfs ? "rootfs" : "volume";
+	struct plan_tree tree = { .source = source, .propagation = MS_PRIVATE };
+	const char *what = kind == TREE_ROOTFS ? "rootfs" : "volume";
+	char path[PATH_MAX];
 	struct stat st;
 
 	_cleanup_close_ int fd = open(source, O_PATH | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return err_set(err, ERR_INPUT, wish->is_rootfs ? ERR_ID_ROOTFS_MISSING : ERR_ID_VOLUME_MISSING, ENOENT,
-			       "%s %s: does not exist", what, source);
+		return err_set(err, ERR_INPUT, kind == TREE_ROOTFS ? ERR_ID_ROOTFS_MISSING : ERR_ID_VOLUME_MISSING,
+			       ENOENT, "%s %s: does not exist", what, source);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_system(err, "%s %s", what, source);
 	tree.is_directory = S_ISDIR(st.st_mode);
 	tree.device = st.st_dev;
 	tree.inode = st.st_ino;
-	if (wish->is_rootfs && !tree.is_directory)
+	if (kind == TREE_ROOTFS && !tree.is_directory)
 		return err_set(err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, ENOTDIR, "rootfs %s: is not a directory", source);
+	const int r = tree_path_of(fd, source, path, err);
+	if (r < 0)
+		return r;
+	tree.path = arena_strdup(arena, path);
+	if (!tree.path)
+		return err_oom(err);
+	*ret = tree;
+	if (ret_fd)
+		*ret_fd = TAKE_FD(fd);
+	return 0;
+}
 
-	char path[PATH_MAX];
-	int r = tree_path_of(fd, source, path, err);
-	if (r == 0 && !(tree.path = arena_strdup(plan->arena, path)))
-		r = err_oom(err);
-	if (r == 0 && wish->is_rootfs)
+int plan_resolve_tree(const struct plan *plan, const char *source, const struct tree_wish *wish, struct plan_tree *ret,
+		      struct err *err)
+{
+	struct plan_tree tree = { 0 };
+	_cleanup_close_ int fd = FD_NONE;
+	struct stat st;
+
+	int r = plan_find_tree(plan->arena, source, wish->is_rootfs ? TREE_ROOTFS : TREE_VOLUME, &tree, &fd, err);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return err_system(err, "%s", source);
+	tree.readonly = wish->readonly;
+	if (wish->is_rootfs)
 		r = check_rootfs(fd, source, err);
 	if (r == 0)
 		r = choose_view(plan, fd, &st, wish, &tree, err);

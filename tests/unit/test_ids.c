@@ -204,12 +204,12 @@ static void words_are_true_everywhere(void **state)
 
 	(void)state;
 	/* in a nested user namespace id 0 is not the host's */
-	assert_true(ids_check_map(&map, &visible, "uid map", &err) < 0);
+	assert_true(ids_check_map(&map, &visible, false, "uid map", &err) < 0);
 	assert_int_equal(err.id, ERR_ID_MAP_HOST_ROOT);
 	assert_null(strstr(err.message, "host"));
 	assert_non_null(strstr(err.message, "user namespace around it"));
 	err = ERR_INIT;
-	assert_true(ids_check_map(&map, NULL, "uid map", &err) < 0);
+	assert_true(ids_check_map(&map, NULL, false, "uid map", &err) < 0);
 	assert_non_null(strstr(err.message, "of the host"));
 	assert_non_null(strstr(err_id_remedy(ERR_ID_MAP_HOST_ROOT), "or of the user namespace"));
 	/* followed to the letter by two users, a remedy with numbers gives both the same ids */
@@ -442,18 +442,18 @@ static void maps_keep_to_the_lines_around(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(ids_check_map(&map, &visible, "map", &err), 0);
+	assert_int_equal(ids_check_map(&map, &visible, false, "map", &err), 0);
 	map.extents[0] = (struct idmap_extent){ 0, 1, 65536 };
-	assert_int_equal(ids_check_map(&map, &visible, "map", &err), 0);
+	assert_int_equal(ids_check_map(&map, &visible, false, "map", &err), 0);
 	map.extents[0].count++;
-	assert_true(ids_check_map(&map, &visible, "map", &err) < 0);
+	assert_true(ids_check_map(&map, &visible, false, "map", &err) < 0);
 	const struct idmap apart = { .n = 2, .extents = { { 0, 1000, 100 }, { 100, 300000, 100 } } };
 	map.extents[0] = (struct idmap_extent){ 0, 50, 51 };
 	err = ERR_INIT;
-	assert_true(ids_check_map(&map, &apart, "map", &err) < 0);
+	assert_true(ids_check_map(&map, &apart, false, "map", &err) < 0);
 	assert_non_null(strstr(err.message, "several lines"));
 	map.extents[0].count--;
-	assert_int_equal(ids_check_map(&map, &apart, "map", &err), 0);
+	assert_int_equal(ids_check_map(&map, &apart, false, "map", &err), 0);
 }
 
 static int set_up(void **state)

@@ -53,6 +53,7 @@ struct cgroup_value {
 	int64_t number;
 	const char *text, *value_text; /* see above; NULL where the resource has none */
 	uint32_t major, minor;	       /* of the block device */
+	bool from_oci; /* it was said by its key of linux.resources: messages call it so, and not by an option */
 };
 
 /* In the order in which they were said. Of two values of the same resource (and device, and text) the later one counts: cgroup_resources_add(). */

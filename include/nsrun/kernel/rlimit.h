@@ -22,6 +22,7 @@ int rlimit_check(const struct rlimit_setting *setting, struct err *err);
 /* prlimit(2) on a child, by the runtime: the hard limit can be raised with the caller's privileges alone. */
 int rlimit_apply(const struct pidref *child, const struct rlimit_setting *setting, struct err *err);
 
+int oom_score_read(pid_t pid, int *ret, struct err *err);
 /* /proc/PID/oom_score_adj of a child (proc(5)). ERR_ID_OOM_SCORE_LOWER where that needs CAP_SYS_RESOURCE. */
 int oom_score_write(const struct pidref *child, int score, struct err *err);
 

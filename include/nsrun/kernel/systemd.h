@@ -31,7 +31,7 @@ bool systemd_is_there(void);
 void systemd_unit_name(const char *id, char ret[SYSTEMD_UNIT_SIZE]);
 /* Does the group's path end with the unit of this container? */
 bool systemd_is_unit_group(const char *path, const char *id);
-/* Its last component; NULL: the group is none of a unit of ours. */
+/* Its last component; NULL: the group is none of a scope. */
 const char *systemd_unit_of_group(const char *path);
 /* "a-b.slice" is "/a.slice/a-b.slice" below the manager's group, "-.slice" that group itself: systemd.slice(5). */
 int systemd_slice_path(const char *slice, char *ret, size_t size, struct err *err);

@@ -28,6 +28,9 @@ struct bundle_request {
 };
 
 int oci_plan(const struct bundle_request *request, struct plan **ret, struct err *err);
+/* The same of a document that is read already; `dir` is the bundle's absolute path. */
+int oci_plan_document(const struct bundle_request *request, const char *dir, const json_t *document, struct plan **ret,
+		      struct err *err);
 
 /*
  * exec --process FILE: the process object alone, onto a plan that plan_resolve_exec() has made. `at` is the object. What it does not say stays the
@@ -43,6 +46,13 @@ struct oci_reader {
 	struct json_at config; /* the document */
 	struct json_at linux_; /* its `linux`; value NULL: none */
 };
+/* Adds to plan->bundle->warnings; `at` is what cannot be granted. */
+int oci_warn(struct oci_reader *r, const struct json_at *at, struct err *err, const char *fmt, ...) _printf_(4, 5);
+/* "network" of NS_NET. */
+const char *oci_namespace_name(enum ns_kind kind);
+/* An array of containerID, hostID, size. */
+int oci_read_map(const struct json_at *at, struct idmap *ret, struct err *err);
+
 int oci_read_ids(struct oci_reader *r,
 		 struct err *err); /* config_ids.c: linux.namespaces, uidMappings, gidMappings, timeOffsets */
 int oci_read_process(struct oci_reader *r, struct err *err); /* config_process.c: process */

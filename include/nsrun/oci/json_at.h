@@ -43,6 +43,8 @@ int json_at_array(const struct json_at *at, struct err *err);
 int json_at_string(const struct json_at *at, struct arena *arena, const char **ret, struct err *err);
 int json_at_bool(const struct json_at *at, bool *ret, struct err *err);
 int json_at_int(const struct json_at *at, int64_t min, int64_t max, int64_t *ret, struct err *err);
+/* 0 to 2^64 - 1. */
+int json_at_u64(const struct json_at *at, uint64_t *ret, struct err *err);
 int json_at_strings(const struct json_at *at, struct arena *arena, const char *const **ret, size_t *ret_n,
 		    struct err *err);
 /* One of `words` (ends with NULL): its index. The error names the nearest. */

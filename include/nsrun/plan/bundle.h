@@ -92,6 +92,9 @@ struct plan_bundle {
 	const char *oci_version; /* as config.json says it */
 	const char *annotations; /* JSON text of the object; "{}" */
 	struct plan_hooks hooks[HOOK_KIND_COUNT];
+	size_t n_warnings;
+	const char *const *
+		warnings; /* what config.json asks for, cannot be granted, and is no error by the specification: for the log */
 
 	/* Files */
 	bool root_readonly;

@@ -52,6 +52,14 @@ bool subid_owner_is(const char *owner, const char *name, uint32_t id);
  * (its name) from the request and this process' ids and capabilities. Every refusal of features.md on identity is here. */
 int plan_resolve_ids(struct plan *plan, const struct plan_request *request, struct err *err);
 
+/* The same where the ids are exactly these, as config.json has them. Host id 0 may be among them. */
+struct ids_given {
+	enum ns_use userns;
+	const struct idmap *uids, *gids; /* NS_NEW; of NS_JOIN what the namespace's are to be, NULL: whatever */
+	const char *userns_said, *uids_said, *gids_said; /* for messages */
+};
+int plan_resolve_given_ids(struct plan *plan, const struct ids_given *given, struct err *err);
+
 /* Who calls: filled from this process by plan_resolve_ids(). */
 struct id_caller {
 	uid_t uid;
@@ -64,11 +72,14 @@ struct id_caller {
 /* The same for any caller and any files: what the unit tests drive. */
 int ids_resolve(struct plan *plan, const struct plan_request *request, const struct id_caller *caller,
 		const struct id_files *files, struct err *err);
+int ids_resolve_given(struct plan *plan, const struct ids_given *given, const struct id_caller *caller,
+		      const struct id_files *files, struct err *err);
 /* Words INSIDE:OUTSIDE:COUNT, up to a NULL. */
 int ids_parse_map(const char *const *words, const char *option, struct idmap *ret, struct err *err);
-/* Refuses a map that is malformed, reaches host id 0, or reaches ids that this user namespace (`visible`; NULL in the initial one) does
+/* Refuses a map that is malformed, reaches host id 0 (unless `host_root`), or reaches ids that this user namespace (`visible`; NULL in the initial one) does
  * not have. */
-int ids_check_map(const struct idmap *map, const struct idmap *visible, const char *what, struct err *err);
+int ids_check_map(const struct idmap *map, const struct idmap *visible, bool host_root, const char *what,
+		  struct err *err);
 /* This process' own map (/proc/self/uid_map) as far as it has at most IDMAP_EXTENTS_MAX extents; false in the initial namespace. */
 bool ids_visible(bool initial_userns, enum subid_kind kind, struct idmap *ret);
 /* Lays ranges end to end from container id `inside` on. */

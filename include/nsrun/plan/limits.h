@@ -32,6 +32,14 @@ json_t *limits_to_json(const struct cgroup_resources *resources);
 int limits_from_json(struct arena *arena, const json_t *json, const char *where, struct cgroup_resources *ret,
 		     struct err *err);
 
+/*
+ * The same for an engine's own words: 0 is what they write where nothing was said, but for limits of which 0 is one; what the kernel does anyway is left out,
+ * and memory.kernel, which no kernel of today bounds, is refused. `where` ends with ".": "config.json: linux.resources.". With `is_new` also what a new group has
+ * already. Errors of the values call them by their key.
+ */
+int limits_from_oci(struct arena *arena, const json_t *json, const char *where, bool is_new,
+		    struct cgroup_resources *ret, struct err *err);
+
 /* limits_host.c: what of this host the words are about. `option` and `said` are for messages. */
 
 /* "0-3,8": sorted, ranges joined. Each must be a processor that is online (CGROUP_CPUSET_CPUS) or a node that has memory (CGROUP_CPUSET_MEMS). */

@@ -14,6 +14,8 @@ int plan_choose_manager(struct plan *plan, const struct plan_request *request, s
 /* For CGROUP_MANAGER_SYSTEMD: where the scope will be, and whether its manager has the controllers. Asks systemd, changes nothing. plan->cgroup_path is
  * the slice's group; plan_reserve() adds the unit's name. */
 int plan_resolve_scope(struct plan *plan, const struct plan_request *request, struct err *err);
+/* The same in this slice; `what` asked for it. */
+int plan_resolve_scope_in(struct plan *plan, const char *slice, const char *what, struct err *err);
 /* "cgroupfs", "systemd", "disabled". */
 const char *plan_manager_name(enum cgroup_manager manager);
 

@@ -22,4 +22,11 @@ int ns_parse_word(const char *option, const char *text, bool network, enum ns_wo
 /* "monotonic=SECONDS" or "boottime=SECONDS": decimal, with a sign and up to nine digits of a fraction. *ret_boottime: which clock. */
 int ns_parse_time_offset(const char *text, bool *ret_boottime, struct time_offset *ret, struct err *err);
 
+/* Is it within the kernel's bounds: no clock before 0, none beyond half of what it can count? The message names no option. */
+int ns_check_time_offset(bool boottime, const struct time_offset *offset, struct err *err);
+
+/* plan->ns[kind].path is to be joined: checks its kind and whether this caller may, and fills the rest; a user namespace brings its maps, which must be
+ * those of the plan where some were said. `what` begins messages. The user namespace comes first. */
+int plan_join_namespace(struct plan *plan, enum ns_kind kind, const char *what, bool maps_said, struct err *err);
+
 #endif

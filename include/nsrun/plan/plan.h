@@ -114,6 +114,7 @@ struct plan_namespace {
 	const char *word; /* as it was said, for --dry-run and records: "ns:/run/netns/blue", "container:web" */
 	const char *
 		path; /* NS_JOIN: the file to open; of another container /proc/PID/ns/NAME. NULL for NS_USER: the owner of the others */
+	bool inside; /* NS_JOIN: it belongs to the user namespace that is joined, and so is entered after that one; all others before it */
 	dev_t device; /* NS_JOIN: which namespace that was when it was checked; the row that opens it compares */
 	ino_t inode;
 };

@@ -13,6 +13,11 @@ int plan_resolve_process(struct plan *plan, const struct plan_request *request, 
 int plan_resolve_process_of(struct plan *plan, const struct plan_request *request, const struct image_config *image,
 			    struct err *err);
 
+#define PLAN_STOP_TIMEOUT 10 /* seconds, as docker stop */
+
+/* What the workload inherits as 0 (`stdin_too`), 1 and 2 must be no directories. */
+int plan_check_standard_fds(bool stdin_too, struct err *err);
+
 /* The environment alone. */
 int plan_resolve_env(struct plan *plan, const struct plan_request *request, const struct image_config *image,
 		     struct err *err);
@@ -20,6 +25,10 @@ int plan_resolve_env(struct plan *plan, const struct plan_request *request, cons
 /* --sysctl, and the container's own files of /etc: both after the namespaces are decided. */
 int plan_resolve_sysctls(struct plan *plan, const struct plan_request *request, struct err *err);
 int plan_resolve_etc(struct plan *plan, const struct plan_request *request, struct err *err);
+
+/* One of them: is its key of a namespace of the container? *ret is in the plan's arena. */
+int plan_check_sysctl(const struct plan *plan, const char *key, const char *value, struct plan_sysctl *ret,
+		      struct err *err);
 
 /* Capabilities, no_new_privs, the filter, nosuid, masked and read-only paths. */
 int plan_resolve_confinement(struct plan *plan, const struct plan_request *request, struct err *err);

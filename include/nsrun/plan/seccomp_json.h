@@ -9,4 +9,8 @@
 int seccomp_json_parse(const char *text, size_t size, const char *name, struct arena *arena,
 		       struct seccomp_profile *ret, struct err *err);
 
+/* The same of linux.seccomp of config.json (`name`): keys that the specification does not have are ignored. `top` begins the place of messages. */
+int seccomp_json_parse_oci(const char *text, size_t size, const char *name, const char *top, struct arena *arena,
+			   struct seccomp_profile *ret, struct err *err);
+
 #endif

@@ -7,15 +7,17 @@
 
 #include <jansson.h>
 
+/* Where a value stands: printed as syscalls[3].args[0].op. */
+struct profile_where {
+	char text[96];
+};
+
 struct profile_reader {
 	const char *name; /* of the profile, for messages */
 	struct arena *arena;
 	struct err *err;
-};
-
-/* Where a value stands: printed as syscalls[3].args[0].op. */
-struct profile_where {
-	char text[96];
+	struct profile_where top; /* "" or, of config.json, "linux.seccomp" */
+	bool oci; /* the runtime specification's keys alone: Docker's are unknown to it, and what is unknown is ignored */
 };
 
 /* A word and what it stands for; tables end with a NULL name and have at most PROFILE_MAX_WORDS rows. */

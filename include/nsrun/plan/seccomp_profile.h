@@ -57,4 +57,7 @@ int plan_seccomp_rules(const struct plan *plan, struct seccomp_rules *ret, struc
  * belongs to the plan's arena. */
 int plan_resolve_seccomp(struct plan *plan, const char *word, struct err *err);
 
+/* The same for linux.seccomp of config.json (`name`): its JSON text. */
+int plan_resolve_bundle_seccomp(struct plan *plan, const char *text, size_t size, const char *name, struct err *err);
+
 #endif

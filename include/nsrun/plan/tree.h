@@ -17,6 +17,11 @@ struct tree_wish {
 	const char *ids; /* :idmap=uids=..., NULL: nothing said */
 };
 
+/* A tree of the host as it is: path, device, inode, is_directory; a rootfs must be a directory. ret_fd (may be NULL): O_PATH. Who owns it is not looked
+ * at: what an OCI bundle names is bound as it is. */
+enum tree_kind { TREE_ROOTFS, TREE_VOLUME };
+int plan_find_tree(struct arena *arena, const char *source, enum tree_kind kind, struct plan_tree *ret, int *ret_fd,
+		   struct err *err);
 /* Opens source, decides tree->view, readonly, why, device and inode; refuses with the ways out. */
 int plan_resolve_tree(const struct plan *plan, const char *source, const struct tree_wish *wish, struct plan_tree *ret,
 		      struct err *err);
