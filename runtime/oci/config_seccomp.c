@@ -50,7 +50,8 @@ static int read_listener(struct oci_reader *r, const struct json_at *at, struct 
 				   NOTIFY " as the default would ask the listener before it has its descriptor");
 	const bool notify = uses_notify(at);
 	if (notify && !said.path)
-		return json_at_err(at, err, NOTIFY " needs a listenerPath: without a listener each such call is ENOSYS");
+		return json_at_err(at, err,
+				   NOTIFY " needs a listenerPath: without a listener each such call is ENOSYS");
 	if (notify) /* config-linux.md: otherwise it is ignored */
 		r->bundle->listener = said;
 	return 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What follows from a bundle's config.json once its parts are read. */
+#include <nsrun/plan/bundle.h>
+
 #include <nsrun/plan/bundle_resolve.h>
 
 #include <nsrun/base/strings.h>
@@ -112,8 +114,8 @@ static int choose_scope(struct plan *plan, const struct bundle_cgroup *said, str
 	const char *slice = systemd_default_slice(plan->caller_uid != 0), *prefix = "nsrun", *name = plan->name;
 
 	if (path && (!second || strchr(second + 1, ':')))
-		return wrong_path(said, "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups",
-				  err);
+		return wrong_path(
+			said, "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups", err);
 	if (path) {
 		slice = first > path ? arena_strndup(plan->arena, path, (size_t)(first - path)) : slice;
 		prefix = arena_strndup(plan->arena, first + 1, (size_t)(second - first - 1));
@@ -124,8 +126,8 @@ static int choose_scope(struct plan *plan, const struct bundle_cgroup *said, str
 	if (!slice || !prefix || !unit)
 		return err_oom(err);
 	if (strlen(unit) > UNIT_NAME_MAX || strspn(unit, UNIT_CHARACTERS) != strlen(unit))
-		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0, "%s: '%.128s' is no name of a unit (systemd.unit(5))",
-			       said->where, unit);
+		return err_set(err, ERR_INPUT, ERR_ID_CGROUP_PARENT, 0,
+			       "%s: '%.128s' is no name of a unit (systemd.unit(5))", said->where, unit);
 	const int r = plan_resolve_scope_in(plan, slice, said->where, err);
 	if (r < 0)
 		return r;

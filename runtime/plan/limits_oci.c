@@ -8,12 +8,15 @@
 static const struct {
 	const char *object, *key;
 } unset_by_zero[] = {
-	{ "memory", "limit" },	       { "memory", "reservation" },    { "memory", "swap" },
-	{ "memory", "kernel" },	       { "memory", "kernelTCP" },      { "cpu", "shares" },
-	{ "cpu", "quota" },	       { "cpu", "period" },	       { "cpu", "burst" },
-	{ "cpu", "realtimeRuntime" },  { "cpu", "realtimePeriod" },    { "cpu", "cpus" },
-	{ "cpu", "mems" },	       { "pids", "limit" },	       { "blockIO", "weight" },
-	{ "blockIO", "leafWeight" },   { "network", "classID" },
+	{ "memory", "limit" },	     { "memory", "reservation" },
+	{ "memory", "swap" },	     { "memory", "kernel" },
+	{ "memory", "kernelTCP" },   { "cpu", "shares" },
+	{ "cpu", "quota" },	     { "cpu", "period" },
+	{ "cpu", "burst" },	     { "cpu", "realtimeRuntime" },
+	{ "cpu", "realtimePeriod" }, { "cpu", "cpus" },
+	{ "cpu", "mems" },	     { "pids", "limit" },
+	{ "blockIO", "weight" },     { "blockIO", "leafWeight" },
+	{ "network", "classID" },
 };
 
 /* The same of the entries of an array. */
@@ -51,7 +54,8 @@ static int check_gone(json_t *memory, const char *where, struct err *err)
 	if (hierarchy && !json_is_null(hierarchy) && !json_is_boolean(hierarchy))
 		return err_input(err, "%smemory.useHierarchy: true or false is wanted", where);
 	if (json_is_false(hierarchy))
-		return err_input(err, "%smemory.useHierarchy: groups below are always counted, since Linux 5.11", where);
+		return err_input(err, "%smemory.useHierarchy: groups below are always counted, since Linux 5.11",
+				 where);
 	hierarchy = json_object_get(memory, "checkBeforeUpdate");
 	if (hierarchy && !json_is_null(hierarchy) && !json_is_boolean(hierarchy))
 		return err_input(err, "%smemory.checkBeforeUpdate: true or false is wanted", where);
@@ -66,8 +70,13 @@ static int check_pairs(const json_t *json, const char *where, struct err *err)
 	json_t *device;
 	size_t i;
 
-	json_array_foreach(list, i, entry) if (!json_object_get(entry, "weight") && !json_object_get(entry, "leafWeight"))
-		return err_input(err, "%sblockIO.weightDevice[%zu]: weight or leafWeight is wanted", where, i);
+	json_array_foreach(list, i, entry) if (
+		!json_object_get(entry, "weight") &&
+		!json_object_get(
+			entry,
+			"leafWeight")) return err_input(err,
+							"%sblockIO.weightDevice[%zu]: weight or leafWeight is wanted",
+							where, i);
 	json_object_foreach(json_object_get(json, "rdma"), name, device)
 	{
 		if (!json_is_object(device))

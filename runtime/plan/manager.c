@@ -142,7 +142,8 @@ int plan_resolve_scope_in(struct plan *plan, const char *slice, const char *what
 int plan_resolve_scope(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	const char *parent = request->cgroup_parent;
-	const char *what = parent ? arena_printf(plan->arena, "--cgroup-parent %s", parent) : "--cgroup-manager=systemd";
+	const char *what =
+		parent ? arena_printf(plan->arena, "--cgroup-parent %s", parent) : "--cgroup-manager=systemd";
 
 	if (!what)
 		return err_oom(err);

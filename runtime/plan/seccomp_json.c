@@ -266,7 +266,8 @@ static int read_arch_map(const struct profile_reader *r, const json_t *map, stru
 
 static int read_archs(const struct profile_reader *r, const json_t *root, struct seccomp_profile *ret)
 {
-	const json_t *list = profile_member(root, "architectures"), *map = r->oci ? NULL : profile_member(root, "archMap");
+	const json_t *list = profile_member(root, "architectures"),
+		     *map = r->oci ? NULL : profile_member(root, "archMap");
 	struct profile_where w = profile_at(&r->top, "architectures");
 	uint32_t *archs;
 	size_t n = 0;

@@ -69,7 +69,7 @@ struct systemd_scope {
 	const struct pidref *process;		     /* moved into it by systemd */
 	const char *const *controllers;		     /* delegated ones, ends with NULL; NULL: all that systemd has */
 	const struct systemd_properties *properties; /* may be NULL */
-	uint64_t stop_us; /* `systemctl stop`: from SIGTERM to SIGKILL */
+	uint64_t stop_us;			     /* `systemctl stop`: from SIGTERM to SIGKILL */
 };
 /* Starts it and waits until the job is done; then its group's path, as the manager has it. A property that this systemd does not know is left
  * out: the file holds the limit. */
