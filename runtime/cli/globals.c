@@ -38,14 +38,23 @@ const struct option_table globals_options = {
 	.count = ARRAY_LEN(rows),
 	.command = "nsrun",
 	.one_dash = true,
+	.last_wins = true,
 };
 
 /* Written once, by main(), before there is a container. */
-static struct globals current;
+static struct {
+	struct globals globals;
+	bool engine;
+} current;
 
 const struct globals *globals_get(void)
 {
-	return &current;
+	return &current.globals;
+}
+
+bool globals_is_engine(void)
+{
+	return current.engine;
 }
 
 /* Commands that the OCI runtime alone has. */
@@ -131,10 +140,11 @@ int globals_apply(const struct globals *globals, const char *command, struct err
 {
 	int r = 0;
 
-	current = *globals;
+	current.globals = *globals;
 	const bool said = globals->root || globals->log || globals->log_format || globals->debug ||
 			  globals->systemd_cgroup || globals->cgroup_manager || globals->rootless || globals->criu;
-	if (said || is_oci_command(command))
+	current.engine = said || is_oci_command(command);
+	if (current.engine)
 		report_exit_with(streq(command, "exec") ? EXIT_OCI_EXEC : EXIT_OCI);
 	if (globals->log)
 		r = report_to_file(globals->log, globals->log_format && streq(globals->log_format, "json"), err);

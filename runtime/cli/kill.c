@@ -4,6 +4,7 @@
 #include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/containers.h>
+#include <nsrun/cli/globals.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/sigfate.h>
 #include <nsrun/plan/container_group.h>
@@ -48,7 +49,8 @@ static int act(struct container *container, void *data, struct err *err)
 	if (container->paused && signal != SIGKILL)
 		fprintf(stderr, "nsrun: %s: it is paused: %s waits until nsrun resume %s\n", container_label(container),
 			signal_name(signal, name), container_label(container));
-	puts(container_label(container));
+	if (!globals_is_engine())
+		puts(container_label(container));
 	return 0;
 }
 

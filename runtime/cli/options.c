@@ -142,7 +142,7 @@ static int set_switch(struct parser *p, const struct option_row *row, const char
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_VALUE, 0, "%s=%s: the value is true or false%s%s%s",
 			       spelling, value, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 	}
-	if (*field != UNSET && *field != said && !p->table->one_dash)
+	if (*field != UNSET && *field != said && !p->table->last_wins)
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_REPEATED, 0, "%s: true and false are both said", spelling);
 	*field = said;
 	return 0;
@@ -178,7 +178,7 @@ static int set_value(struct parser *p, const struct option_row *row, const char 
 		return r;
 	if (row->kind == OPTION_LIST)
 		return add_to_list(p, row, value, err);
-	if (*field && !streq(*field, value) && !p->table->one_dash)
+	if (*field && !streq(*field, value) && !p->table->last_wins)
 		return err_set(err, ERR_INPUT, ERR_ID_OPTION_REPEATED, 0, "%s: '%s' and '%s' are both said", spelling,
 			       *field, value);
 	*field = value;

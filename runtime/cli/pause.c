@@ -3,6 +3,7 @@
 #include <nsrun/cli/commands.h>
 
 #include <nsrun/cli/containers.h>
+#include <nsrun/cli/globals.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/launch/pause.h>
 
@@ -23,7 +24,8 @@ static int act(struct container *container, void *data, struct err *err)
 
 	if (r < 0)
 		return r;
-	puts(container_label(container));
+	if (!globals_is_engine())
+		puts(container_label(container));
 	fflush(stdout); /* a signal that was held back ends this process before all are done */
 	return 0;
 }

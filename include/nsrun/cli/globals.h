@@ -30,5 +30,7 @@ int globals_parse(int argc, char *const *argv, struct globals *ret, int *ret_at,
 int globals_apply(const struct globals *globals, const char *command, struct err *err);
 /* What holds: zeroed where nothing was said. */
 const struct globals *globals_get(void);
+/* Is this line an engine's? Then only what runc prints is printed. */
+bool globals_is_engine(void);
 
 #endif

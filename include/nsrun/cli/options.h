@@ -78,7 +78,8 @@ struct option_table {
 	const struct option_row *rows;
 	size_t count;
 	const char *command; /* for messages: "exec"; NULL for the one-shot command */
-	bool one_dash; /* a long option may have one dash, and the last value of a repeated one wins: as engines' clients have it (Go's flag package) */
+	bool one_dash;	     /* a long option may have one dash, as engines' clients have it (Go's flag package), */
+	bool last_wins;	     /* and the last value of one that is said again is meant */
 };
 
 /* The one-shot command's. */
