@@ -150,6 +150,52 @@ const char *role_name(enum role role)
 
 /* ---- predicates ---- */
 
+/* What nsrun decides about a container's files; a bundle says all of it itself. */
+bool wants_one_shot(const struct plan *plan)
+{
+	return !plan_is_bundle(plan);
+}
+
+bool wants_keyring(const struct plan *plan)
+{
+	return !plan_is_bundle(plan) || !plan->bundle->no_new_keyring;
+}
+
+bool wants_gate(const struct plan *plan)
+{
+	return plan_is_bundle(plan) && plan->bundle->gated;
+}
+
+bool wants_console_socket(const struct plan *plan)
+{
+	return plan->terminal && plan_is_bundle(plan) && plan->bundle->console_socket;
+}
+
+static bool has_hooks(const struct plan *plan, enum hook_kind kind)
+{
+	return plan_is_bundle(plan) && plan->bundle->hooks[kind].n > 0;
+}
+
+bool wants_hooks_runtime(const struct plan *plan)
+{
+	return has_hooks(plan, HOOK_PRESTART) || has_hooks(plan, HOOK_CREATE_RUNTIME);
+}
+
+bool wants_hooks_container(const struct plan *plan)
+{
+	return has_hooks(plan, HOOK_CREATE_CONTAINER);
+}
+
+bool wants_hooks_start(const struct plan *plan)
+{
+	return has_hooks(plan, HOOK_START_CONTAINER);
+}
+
+bool wants_console_bound(const struct plan *plan)
+{
+	return plan->terminal && !plan_is_bundle(plan);
+}
+
 bool wants_cgroup(const struct plan *plan)
 {
 	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_CGROUPFS;
@@ -215,7 +261,7 @@ bool wants_cgroupns_later(const struct plan *plan)
 /* On a hybrid host the v2 hierarchy has no controllers, so there is nothing to read in it; groups can be made all the same. */
 bool wants_cgroup_mount(const struct plan *plan)
 {
-	return plan->cgroup_path && *plan->cgroup_host->v2_mount &&
+	return !plan_is_bundle(plan) && plan->cgroup_path && *plan->cgroup_host->v2_mount &&
 	       (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->cgroup_writable);
 }
 
@@ -232,7 +278,7 @@ bool wants_scope_delegate(const struct plan *plan)
 
 static bool provided(const struct plan *plan, enum ns_kind kind)
 {
-	return plan->ns[kind].use == NS_HOST && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED;
+	return !plan_is_bundle(plan) && plan->ns[kind].use == NS_HOST && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED;
 }
 
 bool wants_proc_provided(const struct plan *plan)
@@ -406,7 +452,7 @@ bool wants_reaper(const struct plan *plan)
 /* Under a reaper the kernel ends the workload with PID 1, unless the reaper is none; the parent-death signal is otherwise init's alone. */
 bool wants_direct_workload(const struct plan *plan)
 {
-	return (!plan->reaper || !plan_owns_ns(plan, NS_PID)) && !wants_release(plan);
+	return (!plan->reaper || !plan_owns_ns(plan, NS_PID)) && !wants_release(plan) && !wants_gate(plan);
 }
 
 bool wants_oom_score(const struct plan *plan)
@@ -476,5 +522,5 @@ bool wants_cgroupns_entered(const struct plan *plan)
 
 bool wants_release(const struct plan *plan)
 {
-	return plan->enter && plan->detached;
+	return plan->detached && (plan->enter || (plan_is_bundle(plan) && !plan->bundle->gated));
 }

@@ -283,6 +283,13 @@ void reservation_abandon(struct reservation *reservation)
 	*reservation = RESERVATION_NONE;
 }
 
+int reservation_lock_again(struct reservation *reservation)
+{
+	_cleanup_close_ int dir = open(reservation->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return dir < 0 ? -errno : state_lock(dir, &reservation->lock_fd, NULL);
+}
+
 /* The marker goes before the lock on the ids does: afterwards it may be somebody else's. */
 static int remove_marker(const struct reservation *reservation, struct err *err)
 {

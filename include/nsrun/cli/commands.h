@@ -22,6 +22,8 @@ int command_run(int argc, char *const *argv);
 /* nsrun NAME ...; alphabetical, as commands[] */
 int command_checkpoint(int argc, char *const *argv);
 int command_events(int argc, char *const *argv);
+int command_create(int argc, char *const *argv);
+int command_delete(int argc, char *const *argv);
 int command_exec(int argc, char *const *argv);
 int command_gc(int argc, char *const *argv);
 int command_help(int argc, char *const *argv); /* [COMMAND|OPTION|GROUP] */
@@ -34,6 +36,9 @@ int command_restore(int argc, char *const *argv);
 int command_resume(int argc, char *const *argv);
 int command_rm(int argc, char *const *argv);
 int command_spec(int argc, char *const *argv);
+int command_run_bundle(int argc, char *const *argv);
+int command_start(int argc, char *const *argv);
+int command_state(int argc, char *const *argv);
 int command_stats(int argc, char *const *argv);
 int command_stop(int argc, char *const *argv);
 int command_top(int argc, char *const *argv);
@@ -48,7 +53,8 @@ const char *command_nearest(const char *word);
 
 /* Their options. */
 extern const struct option_table checkpoint_options, events_options, ps_options, restore_options, spec_options;
-extern const struct option_table exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options,
-	rm_options, stats_options, stop_options, top_options, update_options, wait_options;
+extern const struct option_table create_options, delete_options, run_options, start_options, state_options,
+	exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options, rm_options,
+	stats_options, stop_options, top_options, update_options, wait_options;
 
 #endif

@@ -17,6 +17,9 @@ STEP(STATE_RECORD, "state.record", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_s
 STEP(CID_WRITE, "cid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_cidfile, runtime_cid_write, runtime_cid_remove,
      NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
      "--cidfile: a file that exists is refused, so that of two containers none is lost. It stays, unless the launch fails.")
+STEP(GATE_LISTEN, "gate.listen", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_gate_listen, runtime_gate_close,
+     NEEDS(STEP_STATE_RECORD), "bind", "unix(7)",
+     "create: a socket in the state directory, which its owner alone can search; init inherits it and waits there for start.")
 STEP(LOG_OPEN, "log.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_log, runtime_log_open, runtime_log_close,
      NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
      "Before the workload: a log that cannot be written is known before there is anything to log.")
@@ -157,7 +160,7 @@ STEP(IDS_BECOME_ROOT, "ids.become-root", ROLE_INIT, 0, STEP_ACTION, wants_userns
 STEP(PARENT_REBIND, "parent.rebind", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_parent_rebind, NULL,
      NEEDS(STEP_IDS_BECOME_ROOT), "prctl", "prctl(2)",
      "Sets both again: the bond to the runtime, and dumpable, without which init could not open its own files in /proc.")
-STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_new, NULL, NEEDS(STEP_NONE),
+STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, wants_keyring, init_keyring_new, NULL, NEEDS(STEP_NONE),
      "keyctl", "session-keyring(7)",
      "The caller's session keyring is inherited across clone and would be readable inside.")
 STEP(CGROUPNS_ENTER, "cgroupns.enter", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_entered, init_cgroupns_enter, NULL,
@@ -181,7 +184,7 @@ STEP(CONTAINER_ENTER, "container.enter", ROLE_INIT, 0, STEP_ACTION, enters_conta
 STEP(MOUNTS_PRIVATE, "mounts.private", ROLE_INIT, 0, STEP_ACTION, NULL, init_mounts_private, NULL, NEEDS(STEP_NONE),
      "mount", "mount_namespaces(7)",
      "Nothing mounted from here on may propagate to the host, and nothing of the host into the container.")
-STEP(ROOTFS_PROTECT, "rootfs.protect", ROLE_INIT, 0, STEP_ACTION, NULL, init_rootfs_protect, NULL,
+STEP(ROOTFS_PROTECT, "rootfs.protect", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_rootfs_protect, NULL,
      NEEDS(STEP_ROOTFS_OPEN, STEP_ROOTFS_OPEN_INSIDE, STEP_ROOTFS_IDMAP, STEP_ROOTFS_OVERLAY), "mount_setattr", "mount_setattr(2)",
      "nodev and, with no_new_privs, nosuid; read-only from the start where it was asked for, so that nsrun itself cannot write either.")
 STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_attach, NULL,
@@ -190,19 +193,19 @@ STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_atta
 STEP(ROOT_OVERLAY, "root.overlay", ROLE_INIT, 0, STEP_ACTION, wants_overlay, init_root_overlay, NULL,
      NEEDS(STEP_ROOT_ATTACH), "fsmount", "mount(2)",
      "--ephemeral: an overlay whose upper directory is a tmpfs takes every write; it needs its lower directory attached.")
-STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_proc_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_PROC_PROVIDE),
+STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_proc_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_PROC_PROVIDE),
      "fsmount", "proc(5)",
      "A procfs of this pid namespace; while the host's is still visible, since the kernel compares with it (mount_too_revealing). Where init may make none it attaches the one of proc.provide, or binds the host's, read-only.")
-STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_SYS_PROVIDE),
+STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_SYS_PROVIDE),
      "fsmount", "sysfs(5)",
      "Of this network namespace, in the same three ways; read-only but for --privileged.")
-STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
+STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
      "fsmount", "tmpfs(5)",
      "A /dev of its own: whatever the rootfs has there stays covered.")
-STEP(DEV_NODES, "dev.nodes", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_nodes, NULL, NEEDS(STEP_DEV_MOUNT),
+STEP(DEV_NODES, "dev.nodes", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_dev_nodes, NULL, NEEDS(STEP_DEV_MOUNT),
      "open_tree", "null(4)",
      "The host's nodes are bound by descriptor after their numbers were verified: mknod(2) is EPERM in a user namespace.")
-STEP(DEV_LINKS, "dev.links", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_links, NULL, NEEDS(STEP_DEV_MOUNT),
+STEP(DEV_LINKS, "dev.links", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_dev_links, NULL, NEEDS(STEP_DEV_MOUNT),
      "symlinkat", "fd(4)",
      "The links that programs expect: fd, stdin, stdout, stderr, ptmx.")
 STEP(HOSTNAME_SET, "hostname.set", ROLE_INIT, 0, STEP_ACTION, wants_hostname, init_hostname_set, NULL, NEEDS(STEP_INIT_CLONE),
@@ -214,13 +217,13 @@ STEP(DOMAINNAME_SET, "domainname.set", ROLE_INIT, 0, STEP_ACTION, wants_domainna
 STEP(ETC_MOUNT, "etc.mount", ROLE_INIT, 0, STEP_ACTION, wants_etc, init_etc_mount, NULL, NEEDS(STEP_HOSTNAME_SET, STEP_DEV_MOUNT),
      "open_tree", "hosts(5)",
      "hosts, hostname and resolv.conf of its own are bound over those of the rootfs, which is not written. Before pts.mount, below which they lie hidden, and before volumes, which win.")
-STEP(PTS_MOUNT, "pts.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_pts_mount, NULL, NEEDS(STEP_DEV_MOUNT),
+STEP(PTS_MOUNT, "pts.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_pts_mount, NULL, NEEDS(STEP_DEV_MOUNT),
      "fsmount", "pts(4)",
      "A devpts instance of its own: the host's terminals are not in it.")
-STEP(SHM_MOUNT, "shm.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_shm_mount, NULL, NEEDS(STEP_DEV_MOUNT),
+STEP(SHM_MOUNT, "shm.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_shm_mount, NULL, NEEDS(STEP_DEV_MOUNT),
      "fsmount", "shm_overview(7)",
      "POSIX shared memory: a tmpfs of its own, with --ipc=host the host's.")
-STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_mount, NULL, NEEDS(STEP_DEV_MOUNT, STEP_MQUEUE_PROVIDE),
+STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_mqueue_mount, NULL, NEEDS(STEP_DEV_MOUNT, STEP_MQUEUE_PROVIDE),
      "fsmount", "mq_overview(7)",
      "POSIX message queues of this ipc namespace.")
 STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
@@ -256,7 +259,7 @@ STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_path
 STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT, STEP_CONTAINER_ENTER),
      "ioctl", "ioctl_tty(2)",
      "The pair is made in the container's devpts; its peer comes from the master (TIOCGPTPEER), never from a path (CVE-2025-52565).")
-STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN),
+STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_console_bound, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN),
      "open_tree", "console(4)",
      "/dev/console is the same terminal, bound from its descriptor.")
 STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
@@ -271,9 +274,21 @@ STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_
 STEP(TERMINAL_RAW, "terminal.raw", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_terminal, runtime_terminal_raw, runtime_terminal_restore,
      NEEDS(STEP_TERMINAL_OPEN, STEP_TERMINAL_GUARD), "ioctl", "termios(3)",
      "Keys belong to the container's own line discipline from now on.")
+STEP(CONSOLE_SEND, "console.send", ROLE_RUNTIME, 0, STEP_ACTION, wants_console_socket, runtime_console_send, NULL,
+     NEEDS(STEP_TERMINAL_OPEN), "sendmsg", "unix(7)",
+     "--console-socket: the pty's master goes to whoever listens there, who proxies the terminal; the runtime keeps nothing of it.")
+STEP(HOOKS_RUNTIME, "hooks.runtime", ROLE_RUNTIME, 0, STEP_ACTION, wants_hooks_runtime, runtime_hooks_run, NULL,
+     NEEDS(STEP_ROOT_ATTACH), "execve", "execve(2)",
+     "prestart and createRuntime hooks: in the runtime's namespaces, after the container's exist and its files are mounted, before the pivot.")
+STEP(SYNC_HOOKED, "sync.hooked", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "The hooks of the runtime's namespaces have succeeded: init goes on with its own.")
+STEP(HOOKS_CONTAINER, "hooks.container", ROLE_INIT, 0, STEP_ACTION, wants_hooks_container, init_hooks_container, NULL,
+     NEEDS(STEP_HOOKS_RUNTIME, STEP_ROOT_ATTACH), "execve", "execve(2)",
+     "createContainer hooks: in the container's namespaces while their paths still mean the host's tree.")
 /* ---- the host's tree goes ---- */
 STEP(ROOT_PIVOT, "root.pivot", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_pivot, NULL,
-     NEEDS(STEP_ROOT_ATTACH, STEP_ROOT_OVERLAY, STEP_PROC_MOUNT, STEP_SYS_MOUNT), "pivot_root", "pivot_root(2)",
+     NEEDS(STEP_HOOKS_RUNTIME, STEP_HOOKS_CONTAINER, STEP_ROOT_ATTACH, STEP_ROOT_OVERLAY, STEP_PROC_MOUNT, STEP_SYS_MOUNT), "pivot_root", "pivot_root(2)",
      "After everything that needs the host's tree; unlike chroot(2) there is nothing left to climb out to.")
 STEP(ROOT_DETACH, "root.detach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_detach, NULL, NEEDS(STEP_ROOT_PIVOT),
      "umount2", "pivot_root(2)",
@@ -284,6 +299,25 @@ STEP(USER_RESOLVE, "user.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_user_re
 STEP(ARGV_RESOLVE, "argv.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_argv_resolve, NULL, NEEDS(STEP_ROOT_DETACH, STEP_USER_RESOLVE),
      "faccessat2", "execve(2)",
      "CMD is looked up in the container's PATH; the shell of the user when there is none.")
+/* ---- create ends here, start goes on ---- */
+STEP(GATE_RELEASE, "gate.release", ROLE_INIT, 0, STEP_ACTION, wants_gate, init_gate_release, NULL, NEEDS(STEP_ARGV_RESOLVE),
+     "prctl", "prctl(2)",
+     "Init outlives the runtime of create: the bond between them ends, and until the next sync from there a pidfd replaces it. Undumpable from here on: what waits here holds descriptors.")
+STEP(SYNC_READY, "sync.ready", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "All that may fail before start has not failed.")
+STEP(STATE_CREATED, "state.created", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_state_created, NULL,
+     NEEDS(STEP_STATE_INIT, STEP_GATE_RELEASE), "pwrite", "pwrite(2)",
+     "The lock's text says that it was created: from now on nothing but delete removes it.")
+STEP(SYNC_CREATED, "sync.created", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "The last that init hears of the runtime. Without it init ends.")
+STEP(GATE_WAIT, "gate.wait", ROLE_INIT, 0, STEP_ACTION, wants_gate, init_gate_wait, NULL, NEEDS(STEP_GATE_LISTEN, STEP_STATE_CREATED),
+     "accept4", "unix(7)",
+     "Until somebody says start; what fails after it is told there. A terminating signal ends init, which as PID 1 would not notice it otherwise.")
+STEP(HOOKS_START, "hooks.start", ROLE_INIT, 0, STEP_ACTION, wants_hooks_start, init_hooks_start, NULL,
+     NEEDS(STEP_GATE_WAIT, STEP_ROOT_DETACH), "execve", "execve(2)",
+     "startContainer hooks: in the container's namespaces and tree, before the workload.")
 STEP(WORKLOAD_FORK, "workload.fork", ROLE_INIT, ROLE_WORKLOAD, STEP_FORK, wants_reaper, init_workload_fork, NULL,
      NEEDS(STEP_ARGV_RESOLVE), "clone", "pid_namespaces(7)",
      "--init: this process stays PID 1, reaps orphans and forwards signals; it is made undumpable first, the workload must not look into it. In a shared pid namespace it becomes a subreaper for that.")
