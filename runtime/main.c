@@ -74,6 +74,7 @@ int main(int argc, char **argv)
 		return command_version(1, argv);
 	if (globals.help == YES)
 		return command_help(1, argv);
+	globals.argv = argv;
 	if (globals_apply(&globals, argv[at], &err) < 0)
 		return report_error(stderr, &err);
 	return run_command(command_find(argv[at]), argc - at, argv + at);

@@ -13,6 +13,22 @@ const struct command_row commands[] = {
 		  "does not handle it. The exit status is the container's when it ends.",
 	  .arguments = "NAME",
 	  .options = &attach_table },
+	{ .name = "create",
+	  .run = command_create,
+	  .help = "make a container from an OCI bundle; nsrun start runs it",
+	  .details =
+		  "The bundle is a directory with config.json (runtime specification, ociVersion 1.x). All is made but the workload is not executed; ID "
+		  "names the container from now on, until nsrun delete.",
+	  .arguments = "ID",
+	  .options = &create_options },
+	{ .name = "delete",
+	  .run = command_delete,
+	  .help = "remove a container that was made from an OCI bundle",
+	  .details =
+		  "What is left of its processes, its control groups, its state. One that waits for start is killed; one that runs is refused unless --force, "
+		  "which kills it first and cleans up whatever is there. Poststop hooks run; one that fails is told and changes nothing.",
+	  .arguments = "ID",
+	  .options = &delete_options },
 	{ .name = "exec",
 	  .run = command_exec,
 	  .help = "run a command in a container that runs",
@@ -47,7 +63,8 @@ const struct command_row commands[] = {
 	  .help = "send a signal to process 1 of containers",
 	  .details =
 		  "SIGKILL unless another one is named: -s TERM, -TERM, -15. The kernel drops a signal that process 1 of a pid namespace "
-		  "neither handles nor blocks, SIGKILL and SIGSTOP apart (pid_namespaces(7)); nsrun says so then.",
+		  "neither handles nor blocks, SIGKILL and SIGSTOP apart (pid_namespaces(7)); nsrun says so then. Of a container that was made from an OCI "
+		  "bundle also: nsrun kill ID [SIGNAL], SIGTERM by default.",
 	  .arguments = "NAME...",
 	  .options = &kill_options },
 	{ .name = "logs",
@@ -86,6 +103,26 @@ const struct command_row commands[] = {
 		  "killed it ends what is left.",
 	  .arguments = "NAME...",
 	  .options = &rm_options },
+	{ .name = "run",
+	  .run = command_run_bundle,
+	  .help = "create and start a container from an OCI bundle",
+	  .details =
+		  "As create and start. In the foreground it is deleted at its end, and the exit status is its own; with --detach it stays until nsrun delete.",
+	  .arguments = "ID",
+	  .options = &run_options },
+	{ .name = "start",
+	  .run = command_start,
+	  .help = "execute the workload of a container that nsrun create has made",
+	  .details = "Ends when the workload is executed, or with the error that kept it from that.",
+	  .arguments = "ID",
+	  .options = &start_options },
+	{ .name = "state",
+	  .run = command_state,
+	  .help = "print the state of a container that was made from an OCI bundle",
+	  .details =
+		  "A JSON object: ociVersion, id, pid, status (creating, created, running, paused, stopped), bundle, annotations, rootfs, created.",
+	  .arguments = "ID",
+	  .options = &state_options },
 	{ .name = "stats",
 	  .run = command_stats,
 	  .help = "show what containers use",

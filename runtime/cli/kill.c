@@ -6,6 +6,7 @@
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/sigfate.h>
+#include <nsrun/launch/kill_all.h>
 #include <nsrun/plan/container_group.h>
 
 #include <ctype.h>
@@ -14,23 +15,40 @@
 struct kill_line {
 	enum tristate help;
 	const char *signal;
+	enum tristate all;
 };
 
 static const struct option_row rows[] = {
 	OPTION_HELP_ROW,
 	COMMAND_OPTION(struct kill_line, signal, "signal", 's', "SIGNAL", STRING,
 		       "name or number (default: KILL); -TERM is the same as -s TERM", "-s TERM"),
+	COMMAND_OPTION(struct kill_line, all, "all", 'a', NULL, TRISTATE, "to every process, not to process 1 alone",
+		       "--all"),
 };
-const struct option_table kill_options = { .rows = rows, .count = ARRAY_LEN(rows), .command = "kill" };
+const struct option_table kill_options = {
+	.rows = rows, .count = ARRAY_LEN(rows), .command = "kill", .one_dash = true
+};
+
+struct sending {
+	int signal;
+	bool all;
+};
 
 static int act(struct container *container, void *data, struct err *err)
 {
 	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
-	const int signal = *(const int *)data;
+	const struct sending *sending = data;
+	const int signal = sending->signal;
 	enum sigfate fate = SIGFATE_TAKEN;
 	char name[SIGNAL_NAME_SIZE];
 	int r;
 
+	if (sending->all) {
+		r = container_kill_all(container, signal, err);
+		if (r == 0)
+			puts(container_label(container));
+		return r;
+	}
 	r = container_open_init(container, &init, err);
 	if (r < 0)
 		return r;
@@ -68,12 +86,45 @@ static const char *take_dashed(int *argc, const char **argv)
 	return NULL;
 }
 
+/* ---- the OCI runtime's form: ID [SIGNAL] ---- */
+
+static int kill_bundle(const char *id, const struct sending *sending, struct err *err)
+{
+	_cleanup_(container_done) struct container container = { 0 };
+	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
+
+	const int r = container_find_bundle(id, &container, err);
+	if (r < 0)
+		return r;
+	if (sending->all)
+		return container_kill_all(&container, sending->signal, err);
+	/* In runc's words, which engines take for "it has ended". */
+	if (container_open_init(&container, &init, NULL) < 0)
+		return err_input(err, "container not running");
+	return pidref_kill(&init, sending->signal, err);
+}
+
+/* Two words are a container and a signal when the second is one, and the first is no container of the one-shot command; one word may be
+ * a bundle's container. */
+static bool is_bundle_form(const char *const *names, size_t n, bool signal_said)
+{
+	_cleanup_(container_done) struct container container = { 0 };
+	int signal;
+
+	if (n > 2 || (n == 2 && (signal_said || signal_parse(names[1], "kill", &signal, NULL) < 0)))
+		return false;
+	if (container_find_bundle(names[0], &container, NULL) == 0)
+		return true;
+	return n == 2 && container_find(names[0], &container, NULL) == -ENOENT;
+}
+
 int command_kill(int argc, char *const *argv)
 {
 	_cleanup_free_ const char **names = NULL, **words = NULL;
 	struct kill_line line = { 0 };
 	struct err err = ERR_INIT;
-	int status, flushed, signal = SIGKILL;
+	struct sending sending = { .signal = SIGKILL };
+	int status, flushed;
 	const char *dashed;
 	size_t n;
 
@@ -94,9 +145,20 @@ int command_kill(int argc, char *const *argv)
 	}
 	if (line.signal)
 		dashed = line.signal;
-	if (dashed && signal_parse(dashed, "kill", &signal, &err) < 0)
+	sending.all = line.all == YES;
+	if (is_bundle_form(names, n, dashed != NULL)) {
+		report_exit_with(1);
+		if (n == 2)
+			dashed = names[1];
+		else if (!dashed)
+			sending.signal = SIGTERM;
+		if (dashed && signal_parse(dashed, "kill", &sending.signal, &err) < 0)
+			return report_error(stderr, &err);
+		return kill_bundle(names[0], &sending, &err) < 0 ? report_error(stderr, &err) : 0;
+	}
+	if (dashed && signal_parse(dashed, "kill", &sending.signal, &err) < 0)
 		return report_error(stderr, &err);
-	status = for_each_container(names, n, act, &signal);
+	status = for_each_container(names, n, act, &sending);
 	flushed = report_flush(stdout, "standard output");
 	return flushed ? flushed : status;
 }

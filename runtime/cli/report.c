@@ -61,6 +61,11 @@ int report_to_file(const char *path, bool json, struct err *err)
 	return 0;
 }
 
+int report_log_fd(void)
+{
+	return log_state.fd;
+}
+
 void report_exit_with(int status)
 {
 	log_state.status = status;

@@ -292,8 +292,43 @@ static void unmake_groups(struct cgroup_dirs *g)
 		}
 }
 
+static size_t keep_side(struct cgroup_setting *list, size_t n, enum cgroup_side side)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (side & (list[i].v2 ? CGROUP_IN_V2 : CGROUP_IN_V1)) {
+			if (kept != i)
+				list[kept] = list[i];
+			kept++;
+		}
+	return kept;
+}
+
+bool cgroup_limits_are_in(const struct cgroup_host *host, const struct cgroup_resources *resources,
+			  enum cgroup_side side)
+{
+	for (size_t i = 0; i < resources->n; i++) {
+		const struct cgroup_resources one = { .values = &resources->values[i], .n = 1 };
+		const unsigned controllers = cgroup_resources_controllers(&one);
+		bool v1 = false;
+
+		for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+			v1 |= (controllers & 1U << c) && cgroup_on_v1(host, c);
+		if (side & (v1 ? CGROUP_IN_V1 : CGROUP_IN_V2))
+			return true;
+	}
+	return false;
+}
+
 int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *resources,
 			struct err *err)
+{
+	return cgroup_apply_limits_in(host, path, resources, CGROUP_IN_BOTH, err);
+}
+
+int cgroup_apply_limits_in(const struct cgroup_host *host, const char *path, const struct cgroup_resources *resources,
+			   enum cgroup_side side, struct err *err)
 {
 	_cleanup_free_ struct cgroup_setting *list = NULL;
 	_cleanup_(cgroup_dirs_close) struct cgroup_dirs groups = cgroup_dirs_none(host, path);
@@ -309,8 +344,10 @@ int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const 
 	if (!list)
 		return err_oom(err);
 	r = cgroup_settings(host, resources, list, &n, err);
-	if (r == 0)
-		r = make_groups(&groups, list, n, err);
+	if (r < 0)
+		return r;
+	n = keep_side(list, n, side);
+	r = make_groups(&groups, list, n, err);
 	if (r == 0)
 		r = cgroup_write_settings(&groups, list, n, progress, err);
 	if (r < 0)

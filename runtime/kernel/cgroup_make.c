@@ -198,13 +198,19 @@ static bool shares_hierarchy(const struct cgroup_host *host, unsigned earlier, e
 	return false;
 }
 
+bool cgroup_has_tasks_v1(const struct cgroup_host *host, unsigned controllers, enum cgroup_ctl controller)
+{
+	return (controllers & 1U << controller) && cgroup_on_v1(host, controller) &&
+	       !shares_hierarchy(host, controllers, controller);
+}
+
 int cgroup_open_tasks_v1(const struct cgroup_host *host, const char *path, unsigned controllers,
 			 int fds[CGROUP_CONTROLLER_COUNT], struct err *err)
 {
 	char file[2 * CGROUP_PATH_MAX + 32];
 
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
-		if (!(controllers & 1U << c) || !cgroup_on_v1(host, c) || shares_hierarchy(host, controllers, c))
+		if (!cgroup_has_tasks_v1(host, controllers, c))
 			continue;
 		/* Not cgroup.procs, which moves a whole process, and so waits. */
 		snprintf(file, sizeof(file), "%s%s/tasks", host->v1_mount[c], path);

@@ -16,9 +16,22 @@ struct message {
 	uint32_t size; /* of the whole message */
 };
 
+struct fd_list {
+	size_t n;
+	int fds[CHANNEL_FDS_MAX];
+};
+
+static void fd_list_close(struct fd_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		close(list->fds[i]);
+	list->n = 0;
+}
+
 union fd_control {
 	struct cmsghdr header;
-	char buffer[CMSG_SPACE(sizeof(int) * 2)]; /* room for one more than is allowed, so that it is noticed */
+	char buffer[CMSG_SPACE(sizeof(int) *
+			       (CHANNEL_FDS_MAX + 1))]; /* one more than is allowed, so that it is noticed */
 };
 
 int channel_open(int *ret_runtime, int *ret_init, struct err *err)
@@ -32,7 +45,7 @@ int channel_open(int *ret_runtime, int *ret_init, struct err *err)
 	return 0;
 }
 
-int channel_send(int channel, enum step_id step, int pass_fd, struct err *err)
+int channel_send(int channel, enum step_id step, const int *fds, size_t n_fds, struct err *err)
 {
 	struct message message = { CHANNEL_MAGIC, MESSAGE_SYNC, (uint16_t)step, sizeof(message) };
 	struct iovec iov = { &message, sizeof(message) };
@@ -40,14 +53,16 @@ int channel_send(int channel, enum step_id step, int pass_fd, struct err *err)
 	union fd_control control = { 0 };
 	ssize_t n;
 
-	if (pass_fd >= 0) {
+	if (n_fds > CHANNEL_FDS_MAX)
+		return err_bug(err, "channel: %zu descriptors for %s", n_fds, score[step].name);
+	if (n_fds) {
 		header.msg_control = control.buffer;
-		header.msg_controllen = CMSG_SPACE(sizeof(int));
+		header.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
+		c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
 	}
 	do
 		n = sendmsg(channel, &header, MSG_NOSIGNAL);
@@ -59,11 +74,10 @@ int channel_send(int channel, enum step_id step, int pass_fd, struct err *err)
 	return 0;
 }
 
-/* Collects the descriptors of a message: one is handed out, more are closed and refused. */
-static int take_fds(struct msghdr *header, int *ret_fd, struct err *err)
+/* Collects the descriptors of a message; more than are allowed are closed and refused. */
+static int take_fds(struct msghdr *header, struct fd_list *list, struct err *err)
 {
-	_cleanup_close_ int first = FD_NONE;
-	unsigned n_fds = 0;
+	size_t n_fds = 0;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -73,15 +87,14 @@ static int take_fds(struct msghdr *header, int *ret_fd, struct err *err)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (n_fds++ == 0)
-				first = fd;
+			if (n_fds++ < ARRAY_LEN(list->fds))
+				list->fds[list->n++] = fd;
 			else
 				close(fd);
 		}
 	}
-	if (n_fds > 1 || (header->msg_flags & MSG_CTRUNC))
-		return err_bug(err, "channel: %u descriptors in one message", n_fds);
-	*ret_fd = TAKE_FD(first);
+	if (n_fds > list->n || (header->msg_flags & MSG_CTRUNC))
+		return err_bug(err, "channel: %zu descriptors in one message", n_fds);
 	return 0;
 }
 
@@ -102,7 +115,7 @@ static int wait_readable(int channel, const struct pidref *peer, struct err *err
 	return poll(fds, 1, 0) > 0 && (fds[0].revents & POLLIN);
 }
 
-static int receive(int channel, const struct pidref *peer, struct message *ret, int *ret_fd, struct err *err)
+static int receive(int channel, const struct pidref *peer, struct message *ret, struct fd_list *list, struct err *err)
 {
 	struct message message = { 0 };
 	struct iovec iov = { &message, sizeof(message) };
@@ -111,7 +124,6 @@ static int receive(int channel, const struct pidref *peer, struct message *ret, 
 				 .msg_iovlen = 1,
 				 .msg_control = control.buffer,
 				 .msg_controllen = sizeof(control.buffer) };
-	_cleanup_close_ int fd = FD_NONE;
 	ssize_t n;
 
 	int r = wait_readable(channel, peer, err);
@@ -125,39 +137,42 @@ static int receive(int channel, const struct pidref *peer, struct message *ret, 
 	if (n <= 0)
 		return 0;
 
-	r = take_fds(&header, &fd, err);
+	r = take_fds(&header, list, err);
 	if (r < 0)
 		return r;
 	if (n != (ssize_t)sizeof(message) || (header.msg_flags & MSG_TRUNC) || message.magic != CHANNEL_MAGIC ||
 	    message.size != sizeof(message) || message.type != MESSAGE_SYNC || message.step >= STEP_COUNT)
 		return err_bug(err, "channel: malformed message of %zd bytes", n);
 	*ret = message;
-	*ret_fd = TAKE_FD(fd);
 	return 1;
 }
 
-int channel_expect(int channel, const struct pidref *peer, enum step_id step, int *ret_fd, struct err *err)
+int channel_expect(int channel, const struct pidref *peer, enum step_id step, int *ret_fds, size_t n, struct err *err)
 {
-	_cleanup_close_ int fd = FD_NONE;
+	_cleanup_(fd_list_close) struct fd_list list = { 0 };
 	struct message message;
 
-	const int r = receive(channel, peer, &message, &fd, err);
+	const int r = receive(channel, peer, &message, &list, err);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "the other side of the launch has ended");
 	if (message.step != step)
 		return err_bug(err, "channel: %s came, %s was expected", score[message.step].name, score[step].name);
-	*ret_fd = TAKE_FD(fd);
+	if (list.n != n)
+		return err_bug(err, "channel: %zu descriptors came with %s, %zu were expected", list.n,
+			       score[step].name, n);
+	memcpy(ret_fds, list.fds, n * sizeof(*ret_fds));
+	list.n = 0;
 	return 0;
 }
 
 int channel_wait_end(int channel, const struct pidref *peer, struct err *err)
 {
-	_cleanup_close_ int fd = FD_NONE;
+	_cleanup_(fd_list_close) struct fd_list list = { 0 };
 	struct message message;
 
-	const int r = receive(channel, peer, &message, &fd, err);
+	const int r = receive(channel, peer, &message, &list, err);
 	if (r > 0)
 		return err_bug(err, "channel: %s came, its end was expected", score[message.step].name);
 	return r;

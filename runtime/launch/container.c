@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/launch/container.h>
 
+#include <nsrun/launch/hooks.h>
+#include <nsrun/plan/oci_state.h>
+
 /* What the observer tells, and that the workload was executed. */
 struct watcher {
 	const struct launch_observer *next;
@@ -12,6 +15,11 @@ static void note_begun(const struct launch *launch, void *data)
 	struct watcher *watcher = data;
 
 	watcher->begun = true;
+	/* Of a bundle's container the lock means that it is being created; delete takes it. */
+	if (plan_is_bundle(launch->plan)) {
+		closep(&launch->reservation->lock_fd);
+		launch->reservation->lock_fd = FD_NONE;
+	}
 	if (watcher->next)
 		watcher->next->begun(launch, watcher->next->data);
 }
@@ -45,6 +53,29 @@ static void end_reservation(const struct plan *plan, struct reservation *reserva
 		first(&end->cleanup, &err);
 }
 
+/* A bundle's container: delete may be at work on it at the same time. */
+static void end_bundle(const struct plan *plan, struct reservation *reservation, const struct launch_result *result,
+		       bool begun, struct container_end *end)
+{
+	struct err err = ERR_INIT;
+
+	/* What stays has its end from delete; so has what could not be undone, and what somebody else deletes already. */
+	if ((result && (result->stays || plan->bundle->keep)) || err_is_set(&end->cleanup) ||
+	    (begun && reservation_lock_again(reservation) < 0)) {
+		reservation_abandon(reservation);
+		return;
+	}
+	if (begun) {
+		_cleanup_free_ char *state = oci_state_text(plan, "stopped", 0);
+
+		if (state && hooks_run(HOOK_POSTSTOP, &plan->bundle->hooks[HOOK_POSTSTOP], state, plan->bundle->dir,
+				       &end->poststop) < 0)
+			end->poststop.step = ERR_STEP_NONE;
+	}
+	if (reservation_end(reservation, &err) < 0)
+		first(&end->cleanup, &err);
+}
+
 int container_run(struct plan *plan, struct tape *tape, const struct launch_caller *caller,
 		  const struct launch_observer *observer, struct container_end *end, struct err *err)
 {
@@ -53,12 +84,15 @@ int container_run(struct plan *plan, struct tape *tape, const struct launch_call
 	const struct launch_observer own = { .begun = note_begun, .data = &watcher };
 	int r;
 
-	end->cleanup = ERR_INIT;
+	end->cleanup = end->poststop = ERR_INIT;
 	r = plan_reserve(plan, &reservation, err);
 	if (r < 0)
 		return r;
 	r = launch_run(plan, &reservation, tape, caller, &own, &end->result, err, &end->cleanup);
-	end_reservation(plan, &reservation, r < 0 ? NULL : &end->result, watcher.begun, end);
+	if (plan_is_bundle(plan))
+		end_bundle(plan, &reservation, r < 0 ? NULL : &end->result, watcher.begun, end);
+	else
+		end_reservation(plan, &reservation, r < 0 ? NULL : &end->result, watcher.begun, end);
 	if (r == 0)
 		control_server_end(TAKE_PTR(end->result.server), end->result.exit_status);
 	return r;

@@ -187,6 +187,10 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 	    (err->kind == ERR_PEER || pidref_ended(&launch->init) ||
 	     atomic_load_explicit(&launch->tape->child_failed, memory_order_acquire)))
 		r = explain_end_of_child(launch, err);
+	if (r == 0 && wants_gate(plan)) {
+		launch->stays = true;
+		return 0;
+	}
 	if (r == 0)
 		r = await_exec(launch, err);
 	if (r < 0)
@@ -195,8 +199,14 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 	launch->begun = true;
 	if (observer)
 		observer->begun(launch, observer->data);
+	if (plan_is_bundle(plan)) {
+		r = launch_poststart(launch, err);
+		if (r < 0)
+			return r;
+	}
 
 	if (wants_release(plan)) {
+		launch->stays = plan_is_bundle(plan);
 		pidref_close(&launch->init); /* it stays: nothing to kill, and whoever reaps orphans here reaps it */
 		return 0;
 	}
@@ -242,6 +252,7 @@ static void launch_end(struct launch *launch)
 		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,	&launch->dev_fd,
 		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master,	&launch->client,
 		&launch->null_fd, &launch->cidfile_dir,	  &launch->pidfile_dir, &launch->devices_mount,
+		&launch->gate,	  &launch->tape_fd,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -313,6 +324,8 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.outputs = { FD_NONE, FD_NONE },
 		.input = FD_NONE,
 		.workload_fds = { FD_NONE, FD_NONE, FD_NONE },
+		.gate = FD_NONE,
+		.tape_fd = caller ? caller->tape_fd : FD_NONE,
 		.client = caller ? caller->client : FD_NONE,
 		.size = caller ? caller->size : (struct winsize){ 0 },
 		.terminal_guard = TTY_GUARD_NONE,
@@ -327,7 +340,9 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		r = signals_begin(&signals, err);
 	if (r == 0)
 		r = walk_and_supervise(&launch, &signals, observer, &result, err);
-	runner_undo(&launch, cleanup_err);
+	if (!launch.stays)
+		runner_undo(&launch, cleanup_err);
+	result.stays = launch.stays;
 	launch_end(&launch);
 	signals_end(&signals);
 	if (r < 0)

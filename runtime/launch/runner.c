@@ -87,25 +87,46 @@ static int meet_fault(const struct launch *launch, const struct step *step, bool
 }
 #endif
 
+/* The descriptors that a sync hands over, the same in both processes: the plan says which there are. */
+static size_t carried(struct launch *launch, const struct step *step, int *ret[CHANNEL_FDS_MAX])
+{
+	const struct plan *plan = launch->plan;
+	size_t n = 0;
+
+	_Static_assert(CGROUP_CONTROLLER_COUNT <= CHANNEL_FDS_MAX, "a file of each hierarchy fits");
+	if (step->id == STEP_SYNC_MOUNTED && launch->wanted[STEP_TERMINAL_OPEN])
+		ret[n++] = &launch->pty_master;
+	if (step->id == STEP_SYNC_GROUPED)
+		for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+			if (cgroup_has_tasks_v1(plan->cgroup_host, plan->controllers, c))
+				ret[n++] = &launch->tasks_fds[c];
+	return n;
+}
+
 static int run_sync(struct launch *launch, const struct step *step, struct err *err)
 {
-	if (launch->roles & step->role) {
-		const int sent = channel_send(launch->channel, step->id, launch->pty_master, err);
+	int *places[CHANNEL_FDS_MAX], fds[CHANNEL_FDS_MAX];
+	const size_t n = carried(launch, step, places);
 
-		closep(&launch->pty_master); /* it is the runtime's now: its end must be the terminal's hang-up */
-		launch->pty_master = FD_NONE;
+	if (launch->roles & step->role) {
+		for (size_t i = 0; i < n; i++)
+			fds[i] = *places[i];
+		const int sent = channel_send(launch->channel, step->id, fds, n, err);
+
+		/* They are the other's now: the end of the runtime's pty master must be the terminal's hang-up. */
+		for (size_t i = 0; i < n; i++) {
+			closep(places[i]);
+			*places[i] = FD_NONE;
+		}
 		return sent;
 	}
 
-	_cleanup_close_ int fd = FD_NONE;
 	const struct pidref *peer = (launch->roles & ROLE_RUNTIME) ? &launch->init : &launch->runtime;
-	const int r = channel_expect(launch->channel, peer, step->id, &fd, err);
+	const int r = channel_expect(launch->channel, peer, step->id, fds, n, err);
 	if (r < 0)
 		return r;
-	if (fd >= 0) {
-		closep(&launch->pty_master);
-		launch->pty_master = TAKE_FD(fd);
-	}
+	for (size_t i = 0; i < n; i++)
+		*places[i] = fds[i];
 	return 0;
 }
 

@@ -95,11 +95,15 @@ static bool wanted_by_plan(const struct plan *plan, const struct step *step)
 }
 
 /* Does a row after the sync, in the process that waits, need a row before it in the process that sends? A row that was done before the
- * waiting process was forked is in its past anyway. */
+ * waiting process was forked is in its past anyway, and what an earlier sync of the two waits for has been waited for. */
 static bool sync_is_needed(const struct plan *plan, const struct step *sync)
 {
 	const enum role from = process_of(plan, sync->role), to = process_of(plan, sync->peer);
-	const enum step_id born = from == ROLE_RUNTIME ? STEP_INIT_CLONE : STEP_NONE;
+	enum step_id known = from == ROLE_RUNTIME ? STEP_INIT_CLONE : STEP_NONE;
+
+	for (enum step_id id = known + 1; id < sync->id; id++)
+		if (score[id].kind == STEP_SYNC && score[id].role == sync->role && score[id].peer == sync->peer)
+			known = id;
 
 	for (enum step_id id = sync->id + 1; id < STEP_COUNT; id++) {
 		const struct step *row = &score[id];
@@ -112,7 +116,7 @@ static bool sync_is_needed(const struct plan *plan, const struct step *sync)
 		for (size_t i = 0; i < STEP_NEEDS_MAX && row->needs[i] != STEP_NONE; i++) {
 			const struct step *need = &score[row->needs[i]];
 
-			if (need->id > born && need->id < sync->id && process_of(plan, need->role) == from &&
+			if (need->id > known && need->id < sync->id && process_of(plan, need->role) == from &&
 			    wanted_by_plan(plan, need))
 				return true;
 		}
@@ -146,14 +150,74 @@ const char *role_name(enum role role)
 
 /* ---- predicates ---- */
 
+/* What nsrun decides about a container's files; a bundle says all of it itself. */
+bool wants_one_shot(const struct plan *plan)
+{
+	return !plan_is_bundle(plan);
+}
+
+bool wants_keyring(const struct plan *plan)
+{
+	return !plan_is_bundle(plan) || !plan->bundle->no_new_keyring;
+}
+
+bool wants_gate(const struct plan *plan)
+{
+	return plan_is_bundle(plan) && plan->bundle->gated;
+}
+
+bool wants_console_socket(const struct plan *plan)
+{
+	return plan->terminal && plan_is_bundle(plan) && plan->bundle->console_socket;
+}
+
+static bool has_hooks(const struct plan *plan, enum hook_kind kind)
+{
+	return plan_is_bundle(plan) && plan->bundle->hooks[kind].n > 0;
+}
+
+bool wants_hooks_runtime(const struct plan *plan)
+{
+	return has_hooks(plan, HOOK_PRESTART) || has_hooks(plan, HOOK_CREATE_RUNTIME);
+}
+
+bool wants_hooks_container(const struct plan *plan)
+{
+	return has_hooks(plan, HOOK_CREATE_CONTAINER);
+}
+
+bool wants_hooks_start(const struct plan *plan)
+{
+	return has_hooks(plan, HOOK_START_CONTAINER);
+}
+
+bool wants_console_bound(const struct plan *plan)
+{
+	return plan->terminal && !plan_is_bundle(plan);
+}
+
 bool wants_cgroup(const struct plan *plan)
 {
 	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_CGROUPFS;
 }
 
+/* cgroups(7), v1: who has not the user id 0 of the initial user namespace moves processes of its own ids alone, and init has those only at
+ * first. Where nobody's ids change, the caller's rights are enough all along. */
+static bool enters_late(const struct plan *plan)
+{
+	return wants_cgroup(plan) && !plan->enter && plan->caller_uid == 0 &&
+	       (plan->caller == CALLER_ROOT_HOST || plan->caller == CALLER_ROOT_REMAPPED);
+}
+
 bool wants_limits(const struct plan *plan)
 {
-	return wants_cgroup(plan) && plan->resources.n != 0;
+	return wants_cgroup(plan) && plan->resources.n != 0 &&
+	       (!enters_late(plan) || cgroup_limits_are_in(plan->cgroup_host, &plan->resources, CGROUP_IN_V2));
+}
+
+bool wants_limits_late(const struct plan *plan)
+{
+	return enters_late(plan) && cgroup_limits_are_in(plan->cgroup_host, &plan->resources, CGROUP_IN_V1);
 }
 
 bool wants_scope(const struct plan *plan)
@@ -171,12 +235,22 @@ bool wants_scope_entered(const struct plan *plan)
 	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD && plan->enter;
 }
 
-bool wants_v1_groups(const struct plan *plan)
+static bool has_v1_groups(const struct plan *plan)
 {
 	for (enum cgroup_ctl c = 0; plan->cgroup_path && c < CGROUP_CONTROLLER_COUNT; c++)
 		if ((plan->controllers & 1U << c) && cgroup_on_v1(plan->cgroup_host, c))
 			return true;
 	return false;
+}
+
+bool wants_v1_groups(const struct plan *plan)
+{
+	return has_v1_groups(plan) && !enters_late(plan);
+}
+
+bool wants_v1_groups_late(const struct plan *plan)
+{
+	return has_v1_groups(plan) && enters_late(plan);
 }
 
 bool wants_cgroupns_later(const struct plan *plan)
@@ -187,7 +261,7 @@ bool wants_cgroupns_later(const struct plan *plan)
 /* On a hybrid host the v2 hierarchy has no controllers, so there is nothing to read in it; groups can be made all the same. */
 bool wants_cgroup_mount(const struct plan *plan)
 {
-	return plan->cgroup_path && *plan->cgroup_host->v2_mount &&
+	return !plan_is_bundle(plan) && plan->cgroup_path && *plan->cgroup_host->v2_mount &&
 	       (plan->cgroup_host->v2_controller[CGROUP_MEMORY] || plan->cgroup_writable);
 }
 
@@ -204,7 +278,7 @@ bool wants_scope_delegate(const struct plan *plan)
 
 static bool provided(const struct plan *plan, enum ns_kind kind)
 {
-	return plan->ns[kind].use == NS_HOST && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED;
+	return !plan_is_bundle(plan) && plan->ns[kind].use == NS_HOST && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED;
 }
 
 bool wants_proc_provided(const struct plan *plan)
@@ -252,6 +326,8 @@ bool wants_time_offsets(const struct plan *plan)
 
 bool wants_hostname(const struct plan *plan)
 {
+	if (plan_is_bundle(plan)) /* config.json may name one for a namespace that it joins, and none for its own */
+		return plan->hostname != NULL;
 	return plan_owns_ns(plan, NS_UTS);
 }
 
@@ -376,7 +452,7 @@ bool wants_reaper(const struct plan *plan)
 /* Under a reaper the kernel ends the workload with PID 1, unless the reaper is none; the parent-death signal is otherwise init's alone. */
 bool wants_direct_workload(const struct plan *plan)
 {
-	return (!plan->reaper || !plan_owns_ns(plan, NS_PID)) && !wants_release(plan);
+	return (!plan->reaper || !plan_owns_ns(plan, NS_PID)) && !wants_release(plan) && !wants_gate(plan);
 }
 
 bool wants_oom_score(const struct plan *plan)
@@ -446,5 +522,5 @@ bool wants_cgroupns_entered(const struct plan *plan)
 
 bool wants_release(const struct plan *plan)
 {
-	return plan->enter && plan->detached;
+	return plan->detached && (plan->enter || (plan_is_bundle(plan) && !plan->bundle->gated));
 }

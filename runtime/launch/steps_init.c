@@ -131,7 +131,13 @@ int init_terminal_open(struct launch *launch, struct err *err)
 	const int r = tty_open_pty(launch->pts_fd, &launch->pty_master, &launch->pty_peer, err);
 
 	/* Here and not only in the runtime, which goes on beside the workload: a program reads the size first of all. */
-	if (r == 0 && launch->plan->keeper)
+	const struct plan_bundle *bundle = launch->plan->bundle;
+	const struct winsize said = { .ws_row = bundle ? bundle->console_rows : 0,
+				      .ws_col = bundle ? bundle->console_columns : 0 };
+
+	if (r == 0 && bundle && bundle->has_console_size)
+		(void)ioctl(launch->pty_master, TIOCSWINSZ, &said);
+	else if (r == 0 && launch->plan->keeper)
 		(void)ioctl(launch->pty_master, TIOCSWINSZ, &launch->size);
 	else if (r == 0)
 		(void)tty_copy_size(STDIN_FILENO, launch->pty_master);

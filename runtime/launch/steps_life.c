@@ -34,7 +34,7 @@ bool wants_output_pipes(const struct plan *plan)
 
 bool wants_user_terminal(const struct plan *plan)
 {
-	return plan->terminal && !plan->keeper;
+	return plan->terminal && !plan->keeper && !wants_console_socket(plan);
 }
 
 bool wants_kept_terminal(const struct plan *plan)
@@ -98,21 +98,27 @@ int runtime_cid_remove(struct launch *launch, struct err *err)
 	return launch->begun ? 0 : remove_from("--cidfile", launch->plan->cidfile, launch->cidfile_dir, err);
 }
 
+static const char *pidfile_option(const struct plan *plan)
+{
+	return plan_is_bundle(plan) ? "--pid-file" : "--pidfile";
+}
+
 int runtime_pid_write(struct launch *launch, struct err *err)
 {
 	const char *name;
 	char text[16];
 
-	int r = open_above("--pidfile", launch->plan->pidfile, &launch->pidfile_dir, &name, err);
+	int r = open_above(pidfile_option(launch->plan), launch->plan->pidfile, &launch->pidfile_dir, &name, err);
 	if (r < 0)
 		return r;
-	snprintf(text, sizeof(text), "%d\n", (int)launch->init.pid);
+	/* Engines take a newline for a part of the number. */
+	snprintf(text, sizeof(text), plan_is_bundle(launch->plan) ? "%d" : "%d\n", (int)launch->init.pid);
 	return file_replace_at(launch->pidfile_dir, name, 0644, text, strlen(text), err);
 }
 
 int runtime_pid_remove(struct launch *launch, struct err *err)
 {
-	return remove_from("--pidfile", launch->plan->pidfile, launch->pidfile_dir, err);
+	return remove_from(pidfile_option(launch->plan), launch->plan->pidfile, launch->pidfile_dir, err);
 }
 
 int runtime_log_open(struct launch *launch, struct err *err)

@@ -20,7 +20,10 @@ int runtime_state_record(struct launch *launch, struct err *err)
 
 int runtime_state_init(struct launch *launch, struct err *err)
 {
-	return state_record_init(launch->reservation, launch->init.pid, err);
+	const struct plan *plan = launch->plan;
+
+	/* What create makes is complete once init waits at the gate: state.created. */
+	return state_record_init(launch->reservation, launch->init.pid, plan_is_bundle(plan) && !wants_gate(plan), err);
 }
 
 int runtime_cgroup_create(struct launch *launch, struct err *err)
@@ -50,11 +53,21 @@ int runtime_cgroup_remove(struct launch *launch, struct err *err)
 	return cgroup_destroy_by(plan->cgroup_host, plan->cgroup_path, &how, err);
 }
 
-int runtime_cgroup_limits(struct launch *launch, struct err *err)
+static int write_limits(struct launch *launch, enum cgroup_side side, struct err *err)
 {
 	const struct plan *plan = launch->plan;
 
-	return cgroup_apply_limits(plan->cgroup_host, plan->cgroup_path, &plan->resources, err);
+	return cgroup_apply_limits_in(plan->cgroup_host, plan->cgroup_path, &plan->resources, side, err);
+}
+
+int runtime_cgroup_limits(struct launch *launch, struct err *err)
+{
+	return write_limits(launch, launch->wanted[STEP_CGROUP_LIMITS_LATE] ? CGROUP_IN_V2 : CGROUP_IN_BOTH, err);
+}
+
+int runtime_cgroup_limits_late(struct launch *launch, struct err *err)
+{
+	return write_limits(launch, CGROUP_IN_V1, err);
 }
 
 int runtime_cgroup_delegate(struct launch *launch, struct err *err)

@@ -39,7 +39,8 @@ int workload_stdin_null(struct launch *launch, struct err *err)
 
 int workload_fds_close(struct launch *launch, struct err *err)
 {
-	const int kept = STDERR_FILENO + 1;
+	const struct plan_bundle *bundle = launch->plan->bundle;
+	const int kept = STDERR_FILENO + 1 + (int)(bundle ? bundle->preserve_fds : 0);
 
 	/* Also the bond to the parent, which needs no descriptor once it is set. */
 	if (launch->channel != kept && dup3(launch->channel, kept, O_CLOEXEC) < 0)

@@ -193,7 +193,8 @@ static int not_found(const char *word, int root_fd, struct err *err)
 /* A name is one directory entry; what it may consist of beyond that was decided when it was given. */
 static bool may_be_name(const char *word)
 {
-	return word[0] != '\0' && word[0] != '.' && !strchr(word, '/') && strlen(word) <= NAME_MAX;
+	return word[0] != '\0' && !streq(word, ".") && !streq(word, "..") && !strchr(word, '/') &&
+	       strlen(word) <= NAME_MAX;
 }
 
 static int find_by_name(const char *word, const char *root, int root_fd, struct container *ret, struct err *err)
@@ -255,6 +256,32 @@ int container_find(const char *word, struct container *ret, struct err *err)
 	if (r < 0 && err && !err_is_set(err))
 		*err = why;
 	return r;
+}
+
+int container_find_bundle(const char *id, struct container *ret, struct err *err)
+{
+	_cleanup_close_ int root_fd = FD_NONE;
+	struct err why = ERR_INIT;
+	struct container found;
+	char root[PATH_MAX];
+
+	int r = open_root(root, &root_fd, &why);
+	if (r == 0)
+		r = find_by_name(id, root, root_fd, &found, &why);
+	/* One of the one-shot command is none; of one that has no record yet nobody can say. */
+	if (r == 0 && !container_is_bundle(&found) && found.name) {
+		container_done(&found);
+		r = -ENOENT;
+	}
+	if (r == -ENOENT)
+		return err_set(err, ERR_INPUT, ERR_ID_NO_CONTAINER, ENOENT, "container does not exist: %.200s", id);
+	if (r < 0) {
+		if (err && !err_is_set(err))
+			*err = why;
+		return r;
+	}
+	*ret = found;
+	return 0;
 }
 
 int container_refresh(struct container *container, struct err *err)

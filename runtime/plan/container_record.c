@@ -15,14 +15,15 @@
 #include <sys/stat.h>
 
 #define RECORD_MAX (8U << 20) /* the environment is in it */
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
 #define LOCK_TEXT_MAX 64
 #define STOP_SECONDS 10 /* as docker has it */
 
 /* What the lock tells. */
 struct lock_look {
 	bool held;
-	pid_t init; /* 0: not there */
+	pid_t init;   /* 0: not there */
+	bool created; /* a bundle's: create has done all */
 	uint64_t start;
 };
 
@@ -61,6 +62,7 @@ static int look_at_lock(int dirfd, struct lock_look *ret, struct err *err)
 	/* Written by one write(2), which may still be under way: half a line is none. */
 	if (n > 0 && text[n - 1] == '\n' && sscanf(text, "%d %llu\n", &pid, &start) == 2 && pid > 1) {
 		look.init = pid;
+		look.created = strstr(text, " created\n") != NULL;
 		look.start = start;
 	}
 	*ret = look;
@@ -157,6 +159,34 @@ static bool is_object(const json_t *value)
 	return json_is_object(value);
 }
 
+static bool is_hooks(const json_t *hooks)
+{
+	const json_t *hook;
+	size_t i;
+
+	if (hooks && !json_is_array(hooks))
+		return false;
+	json_array_foreach(hooks, i, hook)
+	{
+		const json_t *args = json_object_get(hook, "args"), *env = json_object_get(hook, "env");
+		const json_t *timeout = json_object_get(hook, "timeout");
+
+		if (!json_is_string(json_object_get(hook, "path")) || (args && !is_strings(args)) ||
+		    (env && !is_strings(env)) || (timeout && !in_range(timeout, 0, INT_MAX)))
+			return false;
+	}
+	return true;
+}
+
+static bool is_bundle(const json_t *value)
+{
+	const json_t *annotations = json_object_get(value, "annotations"), *hooks = json_object_get(value, "hooks");
+
+	return json_is_string(json_object_get(value, "dir")) && json_is_string(json_object_get(value, "oci_version")) &&
+	       (!annotations || json_is_object(annotations)) && is_hooks(json_object_get(hooks, "poststart")) &&
+	       is_hooks(json_object_get(hooks, "poststop"));
+}
+
 int container_record_check(const json_t *state, const char *id, const char *where, struct err *err)
 {
 	static const struct {
@@ -183,6 +213,7 @@ int container_record_check(const json_t *state, const char *id, const char *wher
 		{ "resources", "object", is_object, false },
 
 		{ "devices", "object", is_object, false },
+		{ "bundle", "bundle", is_bundle, false },
 		{ "stop", "signal and timeout", is_stop, false },
 		{ "log", "object", is_object, false },
 		{ "exit", "end of a container", is_exit, false },
@@ -307,6 +338,23 @@ static bool of_another_boot(const json_t *state)
 	return then && state_boot_id(now) && !streq(now, then);
 }
 
+/* The lock tells of an init that is not known yet, and nothing else: who looks takes it for a moment, too. */
+static void judge_bundle(struct container *c, const struct lock_look *look)
+{
+	struct procstat stat;
+
+	const bool known = look->init > 0 && !of_another_boot(c->state);
+	if (known && is_process_now(look->init, look->start, &stat) && stat.state != 'Z' && stat.state != 'X') {
+		c->init = look->init;
+		c->init_start = look->start;
+		c->status = executes(&stat) ? CONTAINER_RUNNING
+			    : look->created ? CONTAINER_CREATED
+					    : CONTAINER_STARTING;
+		return;
+	}
+	c->status = !known && look->held ? CONTAINER_STARTING : CONTAINER_STOPPED;
+}
+
 static void judge(struct container *c, const struct lock_look *look)
 {
 	struct procstat stat;
@@ -314,6 +362,10 @@ static void judge(struct container *c, const struct lock_look *look)
 	bool known;
 
 	take_process(json_object_get(c->state, "owner"), &c->owner, &owner_start);
+	if (container_is_bundle(c)) {
+		judge_bundle(c, look);
+		return;
+	}
 	if (json_is_object(json_object_get(c->state, "exit"))) {
 		c->status = CONTAINER_ENDED;
 		return;
@@ -417,10 +469,8 @@ bool container_owner_lives(const struct container *container)
 const char *container_status_name(enum container_status status)
 {
 	static const char *const names[] = {
-		[CONTAINER_STARTING] = "starting",
-		[CONTAINER_RUNNING] = "running",
-		[CONTAINER_ENDED] = "ended",
-		[CONTAINER_DEAD] = "dead",
+		[CONTAINER_STARTING] = "starting", [CONTAINER_RUNNING] = "running", [CONTAINER_ENDED] = "ended",
+		[CONTAINER_DEAD] = "dead",	   [CONTAINER_CREATED] = "created", [CONTAINER_STOPPED] = "stopped",
 	};
 
 	return names[status];
@@ -429,6 +479,16 @@ const char *container_status_name(enum container_status status)
 const char *container_status_word(const struct container *container)
 {
 	return container->paused ? "paused" : container_status_name(container->status);
+}
+
+bool container_is_bundle(const struct container *container)
+{
+	return json_is_object(json_object_get(container->state, "bundle"));
+}
+
+const char *container_oci_status(const struct container *container)
+{
+	return container->status == CONTAINER_STARTING ? "creating" : container_status_word(container);
 }
 
 const char *container_label(const struct container *container)

@@ -68,6 +68,8 @@ static int take_ids(struct plan *plan, const int *fds, struct reservation *reser
 	int r;
 
 	/* An ordinary user's locks would be seen by that user's own containers alone, which may share. */
+	if (plan_is_bundle(plan)) /* whoever wrote config.json shares them out */
+		return 0;
 	if (plan->remap == REMAP_NONE || plan->performer[WORK_MAPS] != BY_RUNTIME || plan->remap == REMAP_SINGLE ||
 	    plan->caller == CALLER_USER_SINGLE)
 		return 0;
@@ -183,6 +185,8 @@ static int open_dirs(const struct plan *plan, int *fds, struct err *err)
 
 static int fill_names(struct plan *plan, struct err *err)
 {
+	if (plan_is_bundle(plan)) /* its group has a path of its own, and its name may be nobody's */
+		return 0;
 	if (!plan->hostname)
 		plan->hostname = arena_strdup(plan->arena, plan->id);
 	if (!plan->hostname)
@@ -277,6 +281,13 @@ void reservation_abandon(struct reservation *reservation)
 	free(reservation->dir);
 	free(reservation->marker);
 	*reservation = RESERVATION_NONE;
+}
+
+int reservation_lock_again(struct reservation *reservation)
+{
+	_cleanup_close_ int dir = open(reservation->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return dir < 0 ? -errno : state_lock(dir, &reservation->lock_fd, NULL);
 }
 
 /* The marker goes before the lock on the ids does: afterwards it may be somebody else's. */

@@ -173,23 +173,28 @@ bool state_is_id(const char *name)
 	return strlen(name) == PLAN_ID_LEN && only(name, PLAN_ID_LEN, "0123456789abcdef");
 }
 
-bool state_is_cgroup(const char *path, const char *id)
+bool state_is_cgroup_path(const char *path)
 {
 	const char *p = path;
-	size_t n;
 
-	if (!state_is_id(id) || strlen(path) >= CGROUP_PATH_MAX)
+	if (strlen(path) >= CGROUP_PATH_MAX)
 		return false;
 	do {
 		if (*p++ != '/')
 			return false;
-		n = strcspn(p, "/");
+		const size_t n = strcspn(p, "/");
+
 		if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
 			return false;
-		if (!p[n])
-			return streq(p, id) || systemd_is_unit_group(path, id);
 		p += n;
-	} while (true);
+	} while (*p);
+	return true;
+}
+
+bool state_is_cgroup(const char *path, const char *id)
+{
+	return state_is_id(id) && state_is_cgroup_path(path) &&
+	       (streq(strrchr(path, '/') + 1, id) || systemd_is_unit_group(path, id));
 }
 
 int state_check_places(const json_t *record, const char *dir, const struct cgroup_host *host, unsigned *ret_controllers,

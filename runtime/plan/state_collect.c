@@ -56,7 +56,7 @@ static bool lives(int remap_fd, const char *id)
 
 	snprintf(path, sizeof(path), "%s/lock", id);
 	fd = openat(remap_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
 }
 
 /* Returns how many locks it tried, at most `tries`; a directory with none counts as one. */
@@ -133,7 +133,7 @@ static void collect_remap(struct collection *c, const char *remap)
 
 		if (!state_is_id(entry->d_name))
 			continue;
-		r = state_recover(c->root_fd, remap, entry->d_name, STATE_RECOVER_MS, &failure);
+		r = state_recover_any(c->root_fd, remap, entry->d_name, STATE_RECOVER_MS, &failure);
 		if (r == -EBUSY && !err_is_set(&failure))
 			continue;
 		note(c, r, &failure);

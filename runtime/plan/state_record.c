@@ -223,6 +223,45 @@ static void put_life(FILE *f, const struct plan *plan)
 		plan->log.driver == LOG_FILE ? "file" : "none", plan->log.max_size, plan->log.max_file);
 }
 
+static void put_hooks(FILE *f, const struct plan_hooks *hooks, enum hook_kind kind)
+{
+	fprintf(f, "\"%s\": [", hook_kind_name(kind));
+	for (size_t i = 0; i < hooks->n; i++) {
+		const struct plan_hook *hook = &hooks->hooks[i];
+
+		fputs(i ? ", {\"path\": " : "{\"path\": ", f);
+		put_string(f, hook->path);
+		if (hook->argv) {
+			fputs(", \"args\": ", f);
+			put_strv(f, hook->argv, SIZE_MAX);
+		}
+		if (hook->env) {
+			fputs(", \"env\": ", f);
+			put_strv(f, hook->env, SIZE_MAX);
+		}
+		if (hook->timeout)
+			fprintf(f, ", \"timeout\": %u", hook->timeout);
+		fputc('}', f);
+	}
+	fputc(']', f);
+}
+
+/* What the commands after create need of config.json, which may change by then. */
+static void put_bundle(FILE *f, const struct plan_bundle *bundle)
+{
+	if (!bundle)
+		return;
+	fputs(",\n \"bundle\": {\"oci_version\": ", f);
+	put_string(f, bundle->oci_version ? bundle->oci_version : "");
+	fputs(", \"dir\": ", f);
+	put_string(f, bundle->dir);
+	fprintf(f, ", \"annotations\": %s, \"hooks\": {", bundle->annotations ? bundle->annotations : "{}");
+	put_hooks(f, &bundle->hooks[HOOK_POSTSTART], HOOK_POSTSTART);
+	fputs(", ", f);
+	put_hooks(f, &bundle->hooks[HOOK_POSTSTOP], HOOK_POSTSTOP);
+	fputs("}}", f);
+}
+
 static void put_exit(FILE *f, bool ended, const struct state_exit *end)
 {
 	char now[STATE_TIME_SIZE];
@@ -276,7 +315,8 @@ static int put_state(FILE *f, const struct plan *plan, const struct reservation 
 	int r;
 
 	state_format_time(&reservation->created, created);
-	fprintf(f, "{\"version\": 2");
+	/* An older nsrun would take a bundle's container, whose owner has ended by design, for a dead one. */
+	fprintf(f, "{\"version\": %d", plan_is_bundle(plan) ? 3 : 2);
 	put_optional(f, "id", plan->id);
 	put_optional(f, "name", plan->name);
 	fprintf(f, ",\n \"keep\": %s", plan->keep ? "true" : "false");
@@ -300,6 +340,7 @@ static int put_state(FILE *f, const struct plan *plan, const struct reservation 
 	put_workload(f, plan);
 	put_devices(f, plan);
 	put_life(f, plan);
+	put_bundle(f, plan->bundle);
 	put_exit(f, ended, end);
 	fputs("}\n", f);
 	return 0;
@@ -343,16 +384,16 @@ int state_record(const struct plan *plan, const struct reservation *reservation,
 	return r < 0 ? r : write_state(dir, plan, reservation, false, NULL, err);
 }
 
-int state_record_init(const struct reservation *reservation, pid_t init, struct err *err)
+int state_record_init(const struct reservation *reservation, pid_t init, bool created, struct err *err)
 {
 	uint64_t start;
-	char text[48];
+	char text[64];
 	int n, r;
 
 	r = state_start_time(init, &start, err);
 	if (r < 0)
 		return r;
-	n = snprintf(text, sizeof(text), "%d %" PRIu64 "\n", (int)init, start);
+	n = snprintf(text, sizeof(text), "%d %" PRIu64 "%s\n", (int)init, start, created ? " created" : "");
 	if (pwrite(reservation->lock_fd, text, (size_t)n, 0) != n)
 		return err_system(err, "lock of a container's state directory: init");
 	return 0;

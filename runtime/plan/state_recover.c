@@ -106,7 +106,8 @@ static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, 
 
 	if (!cgroup)
 		return 0;
-	if (!state_is_cgroup(cgroup, id))
+	if (json_is_object(json_object_get(state, "bundle")) ? !state_is_cgroup_path(cgroup)
+							     : !state_is_cgroup(cgroup, id))
 		return err_input(err, "%s/state.json: \"%s\" is not its cgroup", id, cgroup);
 	arena = arena_new();
 	r = arena ? cgroup_probe(arena, &host, err) : err_oom(err);
@@ -205,7 +206,15 @@ bool state_is_ended(int remap_fd, const char *id)
 	return faccessat(remap_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-int state_recover(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err)
+bool state_is_created(int dir_fd)
+{
+	_cleanup_close_ int fd = openat(dir_fd, "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char text[64] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, " created\n");
+}
+
+static int recover(int root_fd, const char *remap, const char *id, bool bundles, unsigned timeout_ms, struct err *err)
 {
 	_cleanup_close_ int remap_fd = FD_NONE, dir = FD_NONE, lock = FD_NONE;
 	_cleanup_(json_done) json_t *state = NULL;
@@ -215,7 +224,8 @@ int state_recover(int root_fd, const char *remap, const char *id, unsigned timeo
 	dir = remap_fd < 0 ? FD_NONE : openat(remap_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : err_system(err, "%s/%s in the state root", remap, id);
-	if (state_is_ended(remap_fd, id))
+	/* Of a bundle's container nothing is touched, its lock neither. */
+	if (state_is_ended(remap_fd, id) || state_is_created(dir))
 		return 0;
 	r = state_lock(dir, &lock, err);
 	if (r == -ESTALE)
@@ -223,6 +233,8 @@ int state_recover(int root_fd, const char *remap, const char *id, unsigned timeo
 	if (r < 0)
 		return r;
 	r = read_state(dir, id, &state, err);
+	if (r == 0 && json_is_object(json_object_get(state, "bundle")) && (!bundles || state_is_created(dir)))
+		return 0;
 	if (r == 0)
 		r = end_processes(state, lock, id, timeout_ms, err);
 	if (r < 0)
@@ -240,4 +252,22 @@ int state_recover(int root_fd, const char *remap, const char *id, unsigned timeo
 		return r;
 	remove_marker(root_fd, remap, id);
 	return 1;
+}
+
+int state_recover(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err)
+{
+	return recover(root_fd, remap, id, false, timeout_ms, err);
+}
+
+int state_recover_any(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err)
+{
+	return recover(root_fd, remap, id, true, timeout_ms, err);
+}
+
+int state_end_bundle(int dir_fd, int lock_fd, const char *id, unsigned timeout_ms, struct err *err)
+{
+	_cleanup_(json_done) json_t *state = NULL;
+
+	const int r = read_state(dir_fd, id, &state, err);
+	return r < 0 ? r : end_processes(state, lock_fd, id, timeout_ms, err);
 }

@@ -121,7 +121,7 @@ static void records_json(void **state)
 		const char *text, *id;
 		int pid, owner, first;
 		if (state_record(plan, &reservation, &err) < 0 ||
-		    (i && state_record_init(&reservation, getpid(), &err) < 0))
+		    (i && state_record_init(&reservation, getpid(), false, &err) < 0))
 			fail_msg("%s", err.message);
 		snprintf(path, sizeof(path), "%s/state.json", reservation.dir);
 		json = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
@@ -411,7 +411,7 @@ static void leave_record(pid_t init, enum left left)
 		char path[160], command[300];
 
 		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
-		    state_record_init(&reservation, init, &err) < 0)
+		    state_record_init(&reservation, init, false, &err) < 0)
 			_exit(1);
 		snprintf(path, sizeof(path), "%s/lock", reservation.dir);
 		snprintf(command, sizeof(command), "sed -i 's/ .*/ 1/' %s", path);

@@ -10,6 +10,7 @@
 #include <nsrun/launch/channel.h>
 #include <nsrun/launch/step.h>
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -89,6 +90,7 @@ static struct plan shape(unsigned bits)
 		.n_devices = (bits & 32) && (bits & 64) ? 1 : 0,
 		.device_filter = (bits & 8) && (bits & 256) ? DEVICE_FILTER_V2 : DEVICE_FILTER_NONE,
 	};
+	plan.caller = (bits & 1024) ? CALLER_USER_RANGES : CALLER_ROOT_REMAPPED;
 	plan.performer[WORK_SOURCES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
 	plan.performer[WORK_OVERLAY] = (bits & 2048) && !(bits & 1024) ? BY_RUNTIME : BY_INIT;
 	plan.performer[WORK_DEVICES] = (bits & 1024) ? BY_INIT : BY_RUNTIME;
@@ -173,6 +175,14 @@ static void syncs_are_few_and_needed(void **state)
 	const struct plan remapped = shape(1), terminal = shape(2);
 	assert_true(score_wants(&remapped, STEP_SYNC_PLACED));
 	assert_true(score_wants(&terminal, STEP_SYNC_MOUNTED));
+	/* Limits of v1: while init works where the caller is root, else before it is there; and it waits once more for that alone. */
+	const struct plan grouped = shape(8 | 16), users = shape(8 | 16 | 1024);
+	assert_true(score_wants(&grouped, STEP_CGROUP_LIMITS_LATE) && score_wants(&grouped, STEP_SYNC_GROUPED) &&
+		    score_wants(&grouped, STEP_CGROUP_ATTACH_LATE));
+	assert_false(score_wants(&grouped, STEP_CGROUP_LIMITS) || score_wants(&grouped, STEP_CGROUP_ATTACH));
+	assert_true(score_wants(&users, STEP_CGROUP_LIMITS) && score_wants(&users, STEP_CGROUP_ATTACH));
+	assert_false(score_wants(&users, STEP_CGROUP_LIMITS_LATE) || score_wants(&users, STEP_SYNC_GROUPED));
+	assert_false(score_wants(&remapped, STEP_SYNC_GROUPED));
 }
 
 /* What the runtime does for init after the clone is waited for, in every plan: a limit that is set while the workload already runs
@@ -189,6 +199,8 @@ static void nothing_overtakes_the_runtime(void **state)
 			if (!score_wants(&plan, STEP_SYNC_PLACED))
 				fail_msg("plan %#x: nobody waits for %s", bits, row(id)->name);
 		}
+		if (score_wants(&plan, STEP_CGROUP_LIMITS_LATE) && !score_wants(&plan, STEP_SYNC_GROUPED))
+			fail_msg("plan %#x: nobody waits for cgroup.limits-late", bits);
 	}
 }
 
@@ -252,15 +264,51 @@ static void channel_delivers_id_and_fd(void **state)
 {
 	struct ends *ends = *state;
 	struct err err = ERR_INIT;
-	int fd = 1234;
+	const int sent[CHANNEL_FDS_MAX] = { [0 ... CHANNEL_FDS_MAX - 1] = STDERR_FILENO };
+	int fds[CHANNEL_FDS_MAX] = { 1234 };
 
-	assert_int_equal(channel_send(ends->a, STEP_SYNC_PLACED, FD_NONE, &err), 0);
-	assert_int_equal(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, &fd, &err), 0);
-	assert_int_equal(fd, FD_NONE);
-	assert_int_equal(channel_send(ends->a, STEP_SYNC_MOUNTED, STDERR_FILENO, &err), 0);
-	assert_int_equal(channel_expect(ends->b, &ends->self, STEP_SYNC_MOUNTED, &fd, &err), 0);
-	assert_true(fd >= 0);
-	close(fd);
+	assert_int_equal(channel_send(ends->a, STEP_SYNC_PLACED, NULL, 0, &err), 0);
+	assert_int_equal(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, fds, 0, &err), 0);
+	assert_int_equal(fds[0], 1234);
+	for (size_t n = 1; n <= CHANNEL_FDS_MAX; n += CHANNEL_FDS_MAX - 1) {
+		assert_int_equal(channel_send(ends->a, STEP_SYNC_MOUNTED, sent, n, &err), 0);
+		assert_int_equal(channel_expect(ends->b, &ends->self, STEP_SYNC_MOUNTED, fds, n, &err), 0);
+		for (size_t i = 0; i < n; i++) {
+			assert_true(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
+			close(fds[i]);
+		}
+	}
+}
+
+static size_t open_fds(void)
+{
+	size_t n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void channel_refuses_another_number_of_fds(void **state)
+{
+	const int sent[CHANNEL_FDS_MAX + 1] = { 0 };
+	struct ends *ends = *state;
+	const size_t before = open_fds();
+	int fds[2] = { 77, 77 };
+
+	for (size_t n = 0; n < 4; n++) {
+		struct err err = ERR_INIT;
+
+		if (n == 2)
+			continue;
+		assert_int_equal(channel_send(ends->a, STEP_SYNC_MOUNTED, sent, n, &err), 0);
+		assert_true(channel_expect(ends->b, &ends->self, STEP_SYNC_MOUNTED, fds, 2, &err) < 0);
+		assert_int_equal(err.kind, ERR_BUG);
+		assert_int_equal(fds[0], 77);
+	}
+	struct err err = ERR_INIT;
+	assert_true(channel_send(ends->a, STEP_SYNC_MOUNTED, sent, CHANNEL_FDS_MAX + 1, &err) < 0);
+	assert_int_equal(open_fds(), before);
 }
 
 static void channel_refuses_another_id(void **state)
@@ -269,8 +317,8 @@ static void channel_refuses_another_id(void **state)
 	struct err err = ERR_INIT;
 	int fd = 77;
 
-	assert_int_equal(channel_send(ends->a, STEP_SYNC_MOUNTED, FD_NONE, &err), 0);
-	assert_true(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, &fd, &err) < 0);
+	assert_int_equal(channel_send(ends->a, STEP_SYNC_MOUNTED, NULL, 0, &err), 0);
+	assert_true(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, &fd, 0, &err) < 0);
 	assert_int_equal(err.kind, ERR_BUG);
 	assert_int_equal(fd, 77);
 }
@@ -286,7 +334,7 @@ static void channel_refuses_malformed_messages(void **state)
 		int fd;
 
 		assert_int_equal(send(ends->a, garbage, n, 0), (ssize_t)n);
-		assert_true(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, &fd, &err) < 0);
+		assert_true(channel_expect(ends->b, &ends->self, STEP_SYNC_PLACED, &fd, 0, &err) < 0);
 		assert_int_equal(err.kind, ERR_BUG);
 	}
 }
@@ -303,7 +351,7 @@ static void channel_end_and_death_are_told(void **state)
 	if (pid == 0)
 		_exit(0);
 	assert_int_equal(pidref_open(pid, &child, &err), 0);
-	assert_int_equal(channel_expect(ends->b, &child, STEP_SYNC_PLACED, &fd, &err), -ESRCH);
+	assert_int_equal(channel_expect(ends->b, &child, STEP_SYNC_PLACED, &fd, 0, &err), -ESRCH);
 	assert_int_equal(err.kind, ERR_PEER);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	pidref_close(&child);
@@ -325,6 +373,7 @@ int main(void)
 		cmocka_unit_test(parent_bond_is_renewed),
 		cmocka_unit_test(filter_order_follows_no_new_privs),
 		cmocka_unit_test_setup_teardown(channel_delivers_id_and_fd, open_ends, close_ends),
+		cmocka_unit_test_setup_teardown(channel_refuses_another_number_of_fds, open_ends, close_ends),
 		cmocka_unit_test_setup_teardown(channel_refuses_another_id, open_ends, close_ends),
 		cmocka_unit_test_setup_teardown(channel_refuses_malformed_messages, open_ends, close_ends),
 		cmocka_unit_test_setup_teardown(channel_end_and_death_are_told, open_ends, close_ends),

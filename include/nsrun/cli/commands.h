@@ -20,6 +20,8 @@ extern const struct command_row commands[];
 /* nsrun [OPTIONS] ROOTFS [--] [CMD [ARG...]] */
 int command_run(int argc, char *const *argv);
 /* nsrun NAME ...; alphabetical, as commands[] */
+int command_create(int argc, char *const *argv);
+int command_delete(int argc, char *const *argv);
 int command_exec(int argc, char *const *argv);
 int command_gc(int argc, char *const *argv);
 int command_help(int argc, char *const *argv); /* [COMMAND|OPTION|GROUP] */
@@ -29,6 +31,9 @@ int command_ls(int argc, char *const *argv);
 int command_pause(int argc, char *const *argv);
 int command_resume(int argc, char *const *argv);
 int command_rm(int argc, char *const *argv);
+int command_run_bundle(int argc, char *const *argv);
+int command_start(int argc, char *const *argv);
+int command_state(int argc, char *const *argv);
 int command_stats(int argc, char *const *argv);
 int command_stop(int argc, char *const *argv);
 int command_top(int argc, char *const *argv);
@@ -42,7 +47,8 @@ const struct command_row *command_find(const char *word);
 const char *command_nearest(const char *word);
 
 /* Their options. */
-extern const struct option_table exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options,
-	rm_options, stats_options, stop_options, top_options, update_options, wait_options;
+extern const struct option_table create_options, delete_options, run_options, start_options, state_options,
+	exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options, rm_options,
+	stats_options, stop_options, top_options, update_options, wait_options;
 
 #endif

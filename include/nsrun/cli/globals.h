@@ -17,6 +17,7 @@ struct globals {
 	const char *rootless;	    /* accepted and ignored: "true", "false", "auto"; the kernel decides */
 	const char *cgroup_manager; /* "cgroupfs", "systemd", "disabled" */
 	const char *criu;	    /* accepted and ignored */
+	char *const *argv;	    /* all of main()'s words, for who executes them again */
 };
 
 extern const struct option_table globals_options;

@@ -17,6 +17,8 @@
 int report_error(FILE *out, const struct err *err);
 /* Errors are appended to this file as well: a line each, or an object a line with level, msg and time, of which engines show the last one. Once. */
 int report_to_file(const char *path, bool json, struct err *err);
+/* The descriptor of that file; FD_NONE. */
+int report_log_fd(void);
 /* What report_error() returns from now on, instead of 125, 126 and 127. */
 void report_exit_with(int status);
 /* What could not be undone; does not change the exit status. */

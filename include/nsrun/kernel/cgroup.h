@@ -122,6 +122,8 @@ int cgroup_open_tasks_v1(const struct cgroup_host *host, const char *path, unsig
 int cgroup_enter_v1(const struct cgroup_host *host, const char *path, int fds[CGROUP_CONTROLLER_COUNT],
 		    struct err *err);
 void cgroup_close_tasks(int fds[CGROUP_CONTROLLER_COUNT]);
+/* Does cgroup_open_tasks_v1() open a file for this controller? One for each hierarchy. */
+bool cgroup_has_tasks_v1(const struct cgroup_host *host, unsigned controllers, enum cgroup_ctl controller);
 
 /*
  * One hierarchy in which a group was made, for whoever must remove the group later and perhaps elsewhere: in another mount or cgroup

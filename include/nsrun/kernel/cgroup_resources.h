@@ -148,6 +148,12 @@ int cgroup_check_limits(const struct cgroup_host *host, const char *parent, cons
  * and reads each one back: ERR_ID_LIMIT_NOT_APPLIED where the kernel holds another value. On failure nothing is left but the parent. */
 int cgroup_apply_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *resources,
 			struct err *err);
+/* The same for those of one side of a hybrid host. */
+enum cgroup_side { CGROUP_IN_V1 = 1, CGROUP_IN_V2 = 2, CGROUP_IN_BOTH = CGROUP_IN_V1 | CGROUP_IN_V2 };
+bool cgroup_limits_are_in(const struct cgroup_host *host, const struct cgroup_resources *resources,
+			  enum cgroup_side side);
+int cgroup_apply_limits_in(const struct cgroup_host *host, const char *path, const struct cgroup_resources *resources,
+			   enum cgroup_side side, struct err *err);
 /*
  * Changes a living group. `before`: the values that it was made with or updated to, since some files follow from several (v2's swap). All or nothing:
  * what was written is put back when a later file is refused. A limit below what is used now is an error with check_before_update, and otherwise

@@ -7,7 +7,8 @@
 
 struct container_end {
 	struct launch_result result;
-	struct err cleanup; /* what could not be undone; kind ERR_NONE: nothing */
+	struct err cleanup;  /* what could not be undone; kind ERR_NONE: nothing */
+	struct err poststop; /* a hook that failed when all was over, which changes nothing */
 };
 
 /* plan_reserve(), launch_run() and the end: the record is kept or removed, and attached clients are told. On failure `end` has what

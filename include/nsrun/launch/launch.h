@@ -59,11 +59,14 @@ struct launch {
 	int pty_peer, pty_master;
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */
 	int workload_fds[3];   /* the other ends, by descriptor */
+	int gate;	       /* create: where init listens for start */
+	int tape_fd;	       /* create: of the tape, for who calls start */
 	int client;	       /* FD_NONE, or a connected client of the control socket: the keeper's caller */
 	struct winsize size;   /* of the caller's terminal, where only the caller has it */
 	struct log_writer *log;
 	struct control_server *server;
 	bool begun;		   /* the workload executes */
+	bool stays;		   /* a bundle's container, which this process leaves: nothing is undone */
 	uint64_t oom_kills_before; /* exec: of the container */
 	struct termios terminal_saved;
 	struct tty_guard terminal_guard;
@@ -79,14 +82,16 @@ struct launch_result {
 	struct cgroup_events events;   /* of exec: those of the container while it lasted */
 	char log_error[128];	       /* why output is missing from the log; "" */
 	struct control_server *server; /* its clients are still to be told; owned */
+	bool stays; /* it was created, or runs detached: this process has nothing more to do with it */
 };
 
 /* What a keeper has of its caller. */
 struct launch_caller {
 	int client; /* end of a control connection; FD_NONE. Taken */
 	struct winsize size;
+	int tape_fd; /* of tape_new_shared(); FD_NONE. Taken */
 };
-#define LAUNCH_CALLER_NONE ((struct launch_caller){ .client = FD_NONE })
+#define LAUNCH_CALLER_NONE ((struct launch_caller){ .client = FD_NONE, .tape_fd = FD_NONE })
 
 /* Called once, in the runtime, when the workload executes and before it is supervised: nothing is undone yet, and the tape is complete. */
 struct launch_observer {
@@ -99,6 +104,9 @@ struct launch_observer {
 int launch_run(const struct plan *plan, struct reservation *reservation, struct tape *tape,
 	       const struct launch_caller *caller, const struct launch_observer *observer, struct launch_result *ret,
 	       struct err *err, struct err *cleanup_err);
+
+/* The hooks that follow execve(2); one that fails ends the container. */
+int launch_poststart(struct launch *launch, struct err *err);
 
 /* Closes the ends of the workload's pipes that this process does not need. */
 void launch_close_streams(struct launch *launch, bool ours, bool workloads);

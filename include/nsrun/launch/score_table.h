@@ -17,6 +17,9 @@ STEP(STATE_RECORD, "state.record", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_s
 STEP(CID_WRITE, "cid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_cidfile, runtime_cid_write, runtime_cid_remove,
      NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
      "--cidfile: a file that exists is refused, so that of two containers none is lost. It stays, unless the launch fails.")
+STEP(GATE_LISTEN, "gate.listen", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_gate_listen, runtime_gate_close,
+     NEEDS(STEP_STATE_RECORD), "bind", "unix(7)",
+     "create: a socket in the state directory, which its owner alone can search; init inherits it and waits there for start.")
 STEP(LOG_OPEN, "log.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_log, runtime_log_open, runtime_log_close,
      NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
      "Before the workload: a log that cannot be written is known before there is anything to log.")
@@ -30,14 +33,14 @@ STEP(CGROUP_CREATE, "cgroup.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup,
      NEEDS(STEP_STATE_RECORD), "mkdirat", "cgroups(7)",
      "The group must exist before clone3 can place init into it; moving a process later waits for an RCU grace period.")
 STEP(CGROUP_LIMITS, "cgroup.limits", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits, runtime_cgroup_limits, NULL,
-     NEEDS(STEP_CGROUP_CREATE), "openat write", "cgroups(7)",
+     NEEDS(STEP_CGROUP_CREATE), "mkdirat openat write", "cgroups(7)",
      "Limits hold from the first instruction of init only if they are written before it is there. Removed with the group.")
 STEP(DEVICES_FILTER, "devices.filter", ROLE_RUNTIME, 0, STEP_ACTION, wants_device_filter, runtime_devices_filter, NULL,
      NEEDS(STEP_CGROUP_CREATE), "bpf", "bpf(2)",
      "Which device nodes the group may open and make; before anybody is in it. On cgroup v2 a program that the kernel asks, on v1 files of the devices controller; either goes with the group. Where a user namespace lets no node be made and no --device gives one, there is nothing to filter, and no row.")
 STEP(CGROUP_OPEN, "cgroup.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_v1_groups, runtime_cgroup_open, runtime_cgroup_close,
      NEEDS(STEP_CGROUP_LIMITS, STEP_DEVICES_FILTER), "openat", "cgroups(7)",
-     "The files by which init enters the v1 groups: the kernel asks for the rights of who opened them, which init will not have.")
+     "The files by which init enters the v1 groups: the kernel asks for the rights of who opened them, which init will not have. Root has cgroup.open-late instead.")
 STEP(CGROUP_DELEGATE, "cgroup.delegate", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgroup_delegate, runtime_cgroup_delegate, NULL,
      NEEDS(STEP_CGROUP_CREATE, STEP_CGROUP_LIMITS), "fchownat", "cgroups(7)",
      "--privileged, --security-opt writable-cgroups: container root may make groups below its own, move its processes there and limit them by the controllers that the host offers: the files that /sys/kernel/cgroup/delegate lists become its own. The limits of the group itself stay the host's.")
@@ -128,7 +131,7 @@ STEP(PARENT_BIND, "parent.bind", ROLE_INIT, 0, STEP_ACTION, NULL, init_parent_bi
      "First of all: when the runtime dies, init dies (PR_SET_PDEATHSIG), also when it died before this row.")
 STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_INIT, 0, STEP_ACTION, wants_v1_groups, init_cgroup_attach, NULL,
      NEEDS(STEP_CGROUP_OPEN, STEP_INIT_CLONE), "write", "cgroups(7)",
-     "A v1 hierarchy cannot be cloned into. Init enters by itself: a move by pid waits for an RCU grace period, some 15 ms, a thread that moves itself does not.")
+     "A v1 hierarchy cannot be cloned into. Init enters by itself: a move by pid waits for an RCU grace period, some 15 ms, a thread that moves itself does not. While its ids are the caller's: who is not root moves no others.")
 STEP(ROOTFS_OPEN_INSIDE, "rootfs.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens, init_rootfs_open, NULL,
      NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
      "An ordinary user may clone mounts only in a mount namespace that its user namespace owns; before ids change, which would lose the right to search the way.")
@@ -141,6 +144,12 @@ STEP(DEVICES_OPEN_INSIDE, "devices.open-inside", ROLE_INIT, 0, STEP_ACTION, init
 STEP(SYNC_PLACED, "sync.placed", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "Maps, idmapped mounts, limits and groups are in place: init may become the container's root.")
+STEP(CGROUP_LIMITS_LATE, "cgroup.limits-late", ROLE_RUNTIME, 0, STEP_ACTION, wants_limits_late, runtime_cgroup_limits_late, NULL,
+     NEEDS(STEP_CGROUP_CREATE, STEP_INIT_CLONE), "mkdirat openat write", "cgroups(7)",
+     "Root's limits in v1 hierarchies, which take 0.3 ms: while init builds the container's view, and before it enters. They hold before the workload's first instruction. Before state.init, by which exec finds these groups.")
+STEP(CGROUP_OPEN_LATE, "cgroup.open-late", ROLE_RUNTIME, 0, STEP_ACTION, wants_v1_groups_late, runtime_cgroup_open, runtime_cgroup_close,
+     NEEDS(STEP_CGROUP_LIMITS_LATE, STEP_DEVICES_FILTER, STEP_INIT_CLONE), "openat", "cgroups(7)",
+     "As cgroup.open; sync.grouped takes them over to init.")
 STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state_init, NULL,
      NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "pwrite", "pwrite(2)",
      "Init's pid and start time become the lock's text: recovery finds by them what survived without a cgroup of its own, and other commands whom to join. Nobody waits for it: init works meanwhile.")
@@ -151,12 +160,9 @@ STEP(IDS_BECOME_ROOT, "ids.become-root", ROLE_INIT, 0, STEP_ACTION, wants_userns
 STEP(PARENT_REBIND, "parent.rebind", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_parent_rebind, NULL,
      NEEDS(STEP_IDS_BECOME_ROOT), "prctl", "prctl(2)",
      "Sets both again: the bond to the runtime, and dumpable, without which init could not open its own files in /proc.")
-STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, NULL, init_keyring_new, NULL, NEEDS(STEP_NONE),
+STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, wants_keyring, init_keyring_new, NULL, NEEDS(STEP_NONE),
      "keyctl", "session-keyring(7)",
      "The caller's session keyring is inherited across clone and would be readable inside.")
-STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
-     NEEDS(STEP_CGROUP_ATTACH, STEP_SCOPE_START), "unshare", "cgroup_namespaces(7)",
-     "The namespace's root is the group at the moment of its making: init must be in its v1 groups.")
 STEP(CGROUPNS_ENTER, "cgroupns.enter", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_entered, init_cgroupns_enter, NULL,
      NEEDS(STEP_CONTAINER_OPEN, STEP_CGROUP_ATTACH, STEP_SCOPE_ENTER), "setns", "cgroup_namespaces(7)",
      "exec: after the process is in its group, since who is in the namespace already may not be moved from outside of its root (ENOENT, nsdelegate).")
@@ -178,7 +184,7 @@ STEP(CONTAINER_ENTER, "container.enter", ROLE_INIT, 0, STEP_ACTION, enters_conta
 STEP(MOUNTS_PRIVATE, "mounts.private", ROLE_INIT, 0, STEP_ACTION, NULL, init_mounts_private, NULL, NEEDS(STEP_NONE),
      "mount", "mount_namespaces(7)",
      "Nothing mounted from here on may propagate to the host, and nothing of the host into the container.")
-STEP(ROOTFS_PROTECT, "rootfs.protect", ROLE_INIT, 0, STEP_ACTION, NULL, init_rootfs_protect, NULL,
+STEP(ROOTFS_PROTECT, "rootfs.protect", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_rootfs_protect, NULL,
      NEEDS(STEP_ROOTFS_OPEN, STEP_ROOTFS_OPEN_INSIDE, STEP_ROOTFS_IDMAP, STEP_ROOTFS_OVERLAY), "mount_setattr", "mount_setattr(2)",
      "nodev and, with no_new_privs, nosuid; read-only from the start where it was asked for, so that nsrun itself cannot write either.")
 STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_attach, NULL,
@@ -187,22 +193,19 @@ STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_atta
 STEP(ROOT_OVERLAY, "root.overlay", ROLE_INIT, 0, STEP_ACTION, wants_overlay, init_root_overlay, NULL,
      NEEDS(STEP_ROOT_ATTACH), "fsmount", "mount(2)",
      "--ephemeral: an overlay whose upper directory is a tmpfs takes every write; it needs its lower directory attached.")
-STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_proc_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_PROC_PROVIDE),
+STEP(PROC_MOUNT, "proc.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_proc_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_PROC_PROVIDE),
      "fsmount", "proc(5)",
      "A procfs of this pid namespace; while the host's is still visible, since the kernel compares with it (mount_too_revealing). Where init may make none it attaches the one of proc.provide, or binds the host's, read-only.")
-STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_SYS_PROVIDE),
+STEP(SYS_MOUNT, "sys.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_sys_mount, NULL, NEEDS(STEP_ROOT_ATTACH, STEP_SYS_PROVIDE),
      "fsmount", "sysfs(5)",
      "Of this network namespace, in the same three ways; read-only but for --privileged.")
-STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
-     NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE, STEP_CGROUP_PROVIDE), "fsmount", "cgroups(7)",
-     "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged and --security-opt writable-cgroups, which let container root make groups below its own.")
-STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
+STEP(DEV_MOUNT, "dev.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_dev_mount, NULL, NEEDS(STEP_ROOT_ATTACH),
      "fsmount", "tmpfs(5)",
      "A /dev of its own: whatever the rootfs has there stays covered.")
-STEP(DEV_NODES, "dev.nodes", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_nodes, NULL, NEEDS(STEP_DEV_MOUNT),
+STEP(DEV_NODES, "dev.nodes", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_dev_nodes, NULL, NEEDS(STEP_DEV_MOUNT),
      "open_tree", "null(4)",
      "The host's nodes are bound by descriptor after their numbers were verified: mknod(2) is EPERM in a user namespace.")
-STEP(DEV_LINKS, "dev.links", ROLE_INIT, 0, STEP_ACTION, NULL, init_dev_links, NULL, NEEDS(STEP_DEV_MOUNT),
+STEP(DEV_LINKS, "dev.links", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_dev_links, NULL, NEEDS(STEP_DEV_MOUNT),
      "symlinkat", "fd(4)",
      "The links that programs expect: fd, stdin, stdout, stderr, ptmx.")
 STEP(HOSTNAME_SET, "hostname.set", ROLE_INIT, 0, STEP_ACTION, wants_hostname, init_hostname_set, NULL, NEEDS(STEP_INIT_CLONE),
@@ -214,15 +217,30 @@ STEP(DOMAINNAME_SET, "domainname.set", ROLE_INIT, 0, STEP_ACTION, wants_domainna
 STEP(ETC_MOUNT, "etc.mount", ROLE_INIT, 0, STEP_ACTION, wants_etc, init_etc_mount, NULL, NEEDS(STEP_HOSTNAME_SET, STEP_DEV_MOUNT),
      "open_tree", "hosts(5)",
      "hosts, hostname and resolv.conf of its own are bound over those of the rootfs, which is not written. Before pts.mount, below which they lie hidden, and before volumes, which win.")
-STEP(PTS_MOUNT, "pts.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_pts_mount, NULL, NEEDS(STEP_DEV_MOUNT),
+STEP(PTS_MOUNT, "pts.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_pts_mount, NULL, NEEDS(STEP_DEV_MOUNT),
      "fsmount", "pts(4)",
      "A devpts instance of its own: the host's terminals are not in it.")
-STEP(SHM_MOUNT, "shm.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_shm_mount, NULL, NEEDS(STEP_DEV_MOUNT),
+STEP(SHM_MOUNT, "shm.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_shm_mount, NULL, NEEDS(STEP_DEV_MOUNT),
      "fsmount", "shm_overview(7)",
      "POSIX shared memory: a tmpfs of its own, with --ipc=host the host's.")
-STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, NULL, init_mqueue_mount, NULL, NEEDS(STEP_DEV_MOUNT, STEP_MQUEUE_PROVIDE),
+STEP(MQUEUE_MOUNT, "mqueue.mount", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_mqueue_mount, NULL, NEEDS(STEP_DEV_MOUNT, STEP_MQUEUE_PROVIDE),
      "fsmount", "mq_overview(7)",
      "POSIX message queues of this ipc namespace.")
+STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
+     "ioctl", "netdevice(7)",
+     "A new network namespace has a loopback device that is down.")
+STEP(SYNC_GROUPED, "sync.grouped", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "Carries the files by which init enters the v1 groups. As late as what follows in the cgroup namespace allows: init rarely waits here.")
+STEP(CGROUP_ATTACH_LATE, "cgroup.attach-late", ROLE_INIT, 0, STEP_ACTION, wants_v1_groups_late, init_cgroup_attach, NULL,
+     NEEDS(STEP_CGROUP_OPEN_LATE), "write", "cgroups(7)",
+     "As cgroup.attach, with the same files: what counts is who opened them, and root may move a process of any ids.")
+STEP(CGROUPNS_UNSHARE, "cgroupns.unshare", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_later, init_cgroupns_unshare, NULL,
+     NEEDS(STEP_CGROUP_ATTACH, STEP_CGROUP_ATTACH_LATE, STEP_SCOPE_START), "unshare", "cgroup_namespaces(7)",
+     "The namespace's root is the group at the moment of its making: init must be in its v1 groups.")
+STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount, init_cgroup_mount, NULL,
+     NEEDS(STEP_SYS_MOUNT, STEP_CGROUPNS_UNSHARE, STEP_CGROUP_PROVIDE), "fsmount", "cgroups(7)",
+     "Programs read their limits there. Read-only, since writing is for the host (CVE-2022-0492), but for --privileged and --security-opt writable-cgroups, which let container root make groups below its own.")
 STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
      NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_SHM_MOUNT), "move_mount", "move_mount(2)",
      "--volume, --mount, --tmpfs: each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else. Parents come before what lies below.")
@@ -238,13 +256,10 @@ STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, wants_readonly
 STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT, STEP_VOLUMES_MOUNT, STEP_DEVICES_PLACE),
      "move_mount", "move_mount(2)",
      "What tells about the host's hardware, keys and timing is covered, and what --masked-path names; after the volumes, which may hold such a path.")
-STEP(LOOPBACK_UP, "loopback.up", ROLE_INIT, 0, STEP_ACTION, wants_loopback, init_loopback_up, NULL, NEEDS(STEP_INIT_CLONE),
-     "ioctl", "netdevice(7)",
-     "A new network namespace has a loopback device that is down.")
 STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT, STEP_CONTAINER_ENTER),
      "ioctl", "ioctl_tty(2)",
      "The pair is made in the container's devpts; its peer comes from the master (TIOCGPTPEER), never from a path (CVE-2025-52565).")
-STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN),
+STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_console_bound, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN),
      "open_tree", "console(4)",
      "/dev/console is the same terminal, bound from its descriptor.")
 STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
@@ -259,9 +274,21 @@ STEP(TERMINAL_GUARD, "terminal.guard", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_
 STEP(TERMINAL_RAW, "terminal.raw", ROLE_RUNTIME, 0, STEP_ACTION, wants_user_terminal, runtime_terminal_raw, runtime_terminal_restore,
      NEEDS(STEP_TERMINAL_OPEN, STEP_TERMINAL_GUARD), "ioctl", "termios(3)",
      "Keys belong to the container's own line discipline from now on.")
+STEP(CONSOLE_SEND, "console.send", ROLE_RUNTIME, 0, STEP_ACTION, wants_console_socket, runtime_console_send, NULL,
+     NEEDS(STEP_TERMINAL_OPEN), "sendmsg", "unix(7)",
+     "--console-socket: the pty's master goes to whoever listens there, who proxies the terminal; the runtime keeps nothing of it.")
+STEP(HOOKS_RUNTIME, "hooks.runtime", ROLE_RUNTIME, 0, STEP_ACTION, wants_hooks_runtime, runtime_hooks_run, NULL,
+     NEEDS(STEP_ROOT_ATTACH), "execve", "execve(2)",
+     "prestart and createRuntime hooks: in the runtime's namespaces, after the container's exist and its files are mounted, before the pivot.")
+STEP(SYNC_HOOKED, "sync.hooked", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "The hooks of the runtime's namespaces have succeeded: init goes on with its own.")
+STEP(HOOKS_CONTAINER, "hooks.container", ROLE_INIT, 0, STEP_ACTION, wants_hooks_container, init_hooks_container, NULL,
+     NEEDS(STEP_HOOKS_RUNTIME, STEP_ROOT_ATTACH), "execve", "execve(2)",
+     "createContainer hooks: in the container's namespaces while their paths still mean the host's tree.")
 /* ---- the host's tree goes ---- */
 STEP(ROOT_PIVOT, "root.pivot", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_pivot, NULL,
-     NEEDS(STEP_ROOT_ATTACH, STEP_ROOT_OVERLAY, STEP_PROC_MOUNT, STEP_SYS_MOUNT), "pivot_root", "pivot_root(2)",
+     NEEDS(STEP_HOOKS_RUNTIME, STEP_HOOKS_CONTAINER, STEP_ROOT_ATTACH, STEP_ROOT_OVERLAY, STEP_PROC_MOUNT, STEP_SYS_MOUNT), "pivot_root", "pivot_root(2)",
      "After everything that needs the host's tree; unlike chroot(2) there is nothing left to climb out to.")
 STEP(ROOT_DETACH, "root.detach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_detach, NULL, NEEDS(STEP_ROOT_PIVOT),
      "umount2", "pivot_root(2)",
@@ -272,6 +299,25 @@ STEP(USER_RESOLVE, "user.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_user_re
 STEP(ARGV_RESOLVE, "argv.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_argv_resolve, NULL, NEEDS(STEP_ROOT_DETACH, STEP_USER_RESOLVE),
      "faccessat2", "execve(2)",
      "CMD is looked up in the container's PATH; the shell of the user when there is none.")
+/* ---- create ends here, start goes on ---- */
+STEP(GATE_RELEASE, "gate.release", ROLE_INIT, 0, STEP_ACTION, wants_gate, init_gate_release, NULL, NEEDS(STEP_ARGV_RESOLVE),
+     "prctl", "prctl(2)",
+     "Init outlives the runtime of create: the bond between them ends, and until the next sync from there a pidfd replaces it. Undumpable from here on: what waits here holds descriptors.")
+STEP(SYNC_READY, "sync.ready", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "All that may fail before start has not failed.")
+STEP(STATE_CREATED, "state.created", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_state_created, NULL,
+     NEEDS(STEP_STATE_INIT, STEP_GATE_RELEASE), "pwrite", "pwrite(2)",
+     "The lock's text says that it was created: from now on nothing but delete removes it.")
+STEP(SYNC_CREATED, "sync.created", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "The last that init hears of the runtime. Without it init ends.")
+STEP(GATE_WAIT, "gate.wait", ROLE_INIT, 0, STEP_ACTION, wants_gate, init_gate_wait, NULL, NEEDS(STEP_GATE_LISTEN, STEP_STATE_CREATED),
+     "accept4", "unix(7)",
+     "Until somebody says start; what fails after it is told there. A terminating signal ends init, which as PID 1 would not notice it otherwise.")
+STEP(HOOKS_START, "hooks.start", ROLE_INIT, 0, STEP_ACTION, wants_hooks_start, init_hooks_start, NULL,
+     NEEDS(STEP_GATE_WAIT, STEP_ROOT_DETACH), "execve", "execve(2)",
+     "startContainer hooks: in the container's namespaces and tree, before the workload.")
 STEP(WORKLOAD_FORK, "workload.fork", ROLE_INIT, ROLE_WORKLOAD, STEP_FORK, wants_reaper, init_workload_fork, NULL,
      NEEDS(STEP_ARGV_RESOLVE), "clone", "pid_namespaces(7)",
      "--init: this process stays PID 1, reaps orphans and forwards signals; it is made undumpable first, the workload must not look into it. In a shared pid namespace it becomes a subreaper for that.")

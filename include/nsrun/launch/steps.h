@@ -6,9 +6,19 @@
 #include <nsrun/launch/launch.h>
 
 /* Predicates: of the plan alone, so that every process decides alike. */
+bool wants_one_shot(const struct plan *plan);
+bool wants_keyring(const struct plan *plan);
+bool wants_console_bound(const struct plan *plan);
+bool wants_gate(const struct plan *plan);
+bool wants_console_socket(const struct plan *plan);
+bool wants_hooks_runtime(const struct plan *plan);
+bool wants_hooks_container(const struct plan *plan);
+bool wants_hooks_start(const struct plan *plan);
 bool wants_cgroup(const struct plan *plan);
 bool wants_limits(const struct plan *plan);
+bool wants_limits_late(const struct plan *plan);
 bool wants_v1_groups(const struct plan *plan);
+bool wants_v1_groups_late(const struct plan *plan);
 bool wants_scope(const struct plan *plan);
 bool wants_scope_limits(const struct plan *plan);
 bool wants_scope_delegate(const struct plan *plan);
@@ -78,6 +88,7 @@ ROW(runtime_state_init);
 ROW(runtime_cgroup_create);
 ROW(runtime_cgroup_remove);
 ROW(runtime_cgroup_limits);
+ROW(runtime_cgroup_limits_late);
 ROW(runtime_cgroup_delegate);
 ROW(runtime_cgroup_open);
 ROW(runtime_cgroup_close);
@@ -194,6 +205,17 @@ ROW(init_terminal_open);
 ROW(init_user_resolve);
 ROW(init_argv_resolve);
 ROW(init_workload_fork);
+
+/* steps_bundle.c */
+ROW(runtime_gate_listen);
+ROW(runtime_gate_close);
+ROW(runtime_state_created);
+ROW(runtime_hooks_run);
+ROW(runtime_console_send);
+ROW(init_gate_release);
+ROW(init_gate_wait);
+ROW(init_hooks_container);
+ROW(init_hooks_start);
 
 /* steps_enter.c: nsrun exec */
 int shed_caps(void *launch, struct err *err); /* struct join, entered */

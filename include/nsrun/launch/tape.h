@@ -37,6 +37,8 @@ struct tape {
 };
 
 int tape_new(bool timed, struct tape **ret, struct err *err);
+/* The same with a descriptor, by which a process that is no child of this one may map it. */
+int tape_new_shared(bool timed, struct tape **ret, int *ret_fd, struct err *err);
 void tape_free(struct tape *tape);
 /* CLOCK_MONOTONIC in nanoseconds; 0 when the tape is not timed. */
 int64_t tape_now(const struct tape *tape);

@@ -24,6 +24,14 @@
  *   filter.bpf   the filter in use, when it is none of nsrun's own: struct sock_filter as the kernel takes them
  *   control      unix(7) socket of the owner: launch/control.h
  *   log, log.1 ...  output, CRI format: TIME STREAM P|F TEXT
+ *   gate         unix(7) socket of an init that waits for start: launch/gate.h
+ *
+ * The container of an OCI bundle has a record of version 3, with one key more, and its own rules:
+ *     bundle       {"oci_version", "dir", "annotations": {...}, "hooks": {"poststart": [...], "poststop": [...]}}
+ * The text of its lock becomes "PID START created\n" when create has done all. Before that it is `creating` while its lock is held, and what is left
+ * of a create that was killed when it is not: nsrun gc removes that. Afterwards nobody owns it: its status is told by init alone, which
+ * waits for start (it was forked and never executed anything), runs, or has ended. Nothing but `nsrun delete` removes it.
+ *
  * STATE_ROOT/names/NAME   symbolic link to ../UID.GID/ID: making it reserves the name
  *
  * A container that has ended in good order and is kept has state.json and no lock (state_is_ended()). Times are RFC 3339, UTC, with nanoseconds.
@@ -47,6 +55,9 @@ enum container_status {
 	CONTAINER_RUNNING,  /* its owner lives; `init` is 0 once that has ended and the owner tidies up */
 	CONTAINER_ENDED,    /* the record is kept: container_exit() tells how it ended, or that this is lost */
 	CONTAINER_DEAD,	    /* its nsrun was killed: the next launch, or nsrun gc, tidies up */
+	/* Of a bundle's container, which STARTING and RUNNING have a meaning for, too: it has no owner once it is created. */
+	CONTAINER_CREATED, /* init waits for start */
+	CONTAINER_STOPPED, /* init has ended: nsrun delete removes it */
 };
 
 struct container {
@@ -63,6 +74,11 @@ struct container {
 
 /* A whole id, "web", or a beginning of at least 3 digits of exactly one id; in this order. ERR_ID_NO_CONTAINER names the nearest name. */
 int container_find(const char *word, struct container *ret, struct err *err);
+/* The bundle's container of that id, which is a name here: no other word is taken. -ENOENT with ERR_ID_NO_CONTAINER in runc's words. */
+int container_find_bundle(const char *id, struct container *ret, struct err *err);
+bool container_is_bundle(const struct container *container);
+/* "creating", "created", "running", "paused", "stopped": the runtime specification's words. */
+const char *container_oci_status(const struct container *container);
 /* Every container of this caller's state root, oldest first. Unreadable records are passed on to `on_bad` (may be NULL) and left out. */
 int container_list(struct container **ret, size_t *ret_n,
 		   void (*on_bad)(const char *dir, const struct err *why, void *data), void *data, struct err *err);

@@ -43,6 +43,9 @@ int plan_reserve(struct plan *plan, struct reservation *ret, struct err *err);
 /* Removes the state directory and lets go of the locks. Errors are reported, everything is tried. */
 int reservation_end(struct reservation *reservation, struct err *err);
 
+/* The lock that was let go while the container ran. Negative: somebody else has it, or has removed the container. */
+int reservation_lock_again(struct reservation *reservation);
+
 /* Lets go of the locks and leaves the record where it is: something that it names could not be undone, and nsrun gc must find it. */
 void reservation_abandon(struct reservation *reservation);
 
@@ -61,8 +64,9 @@ int reservation_keep(const struct plan *plan, struct reservation *reservation, c
 
 /* Record of what is about to be made, as plan/container.h has it. */
 int state_record(const struct plan *plan, const struct reservation *reservation, struct err *err);
-/* Once init exists: its pid and start time become the text of the lock. */
-int state_record_init(const struct reservation *reservation, pid_t init, struct err *err);
+/* Once init exists: its pid and start time become the text of the lock. `created`: and that it is a bundle's, which from now on nothing but delete
+ * removes. */
+int state_record_init(const struct reservation *reservation, pid_t init, bool created, struct err *err);
 
 /* Ends what dead owners left, in the whole state root. on_removed (may be NULL) hears the id and the reason of each. */
 int state_collect(const char *state_root, void (*on_removed)(const char *id, const char *what, void *data), void *data,

@@ -26,6 +26,12 @@ int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, s
 /* Ends and removes what the dead owner of REMAP/ID left, and the marker of its range. 1: removed; 2: the same, and its record is kept; 0: there was
  * nothing, or it has ended in good order; -EBUSY, without filling anything: its owner lives. What it has a group in must be visible here, otherwise the record stays. `timeout_ms` is for the group's end. */
 int state_recover(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err);
+/* For nsrun gc: the same, also of a bundle's container whose create was killed. */
+int state_recover_any(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err);
+/* Is it a bundle's container whose create has done all? Its lock's text says so. */
+bool state_is_created(int dir_fd);
+/* Ends the processes and groups of a bundle's container; its lock is held by this process. */
+int state_end_bundle(int dir_fd, int lock_fd, const char *id, unsigned timeout_ms, struct err *err);
 /* How long nsrun gc, or the launch that needs these ids, waits for the end of one container. */
 #define STATE_RECOVER_MS 5000
 
@@ -70,6 +76,8 @@ bool state_is_id(const char *name);
  * unit (systemd.h)? Nothing else is ever
  * destroyed on the word of a file. */
 bool state_is_cgroup(const char *path, const char *id);
+/* The same of a bundle's, whose engine has named it: absolute, no "." and no "..", and not the root. */
+bool state_is_cgroup_path(const char *path);
 /* "hierarchies" of a record that names a group: each must be mounted here as it was when the group was made, since in another mount or cgroup namespace
  * the same path may be another group. At least one is wanted. *ret_controllers (may be NULL): 1 << enum cgroup_ctl of those of v1. */
 int state_check_places(const json_t *record, const char *dir, const struct cgroup_host *host, unsigned *ret_controllers,

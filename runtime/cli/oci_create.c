@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create and run: a container from an OCI bundle. */
+#include <nsrun/cli/commands.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/cli/containers.h>
+#include <nsrun/cli/globals.h>
+#include <nsrun/cli/launching.h>
+#include <nsrun/cli/report.h>
+#include <nsrun/kernel/exec.h>
+#include <nsrun/launch/container.h>
+#include <nsrun/oci/config.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+struct create_line {
+	enum tristate help;
+	const char *bundle, *config, *pid_file, *console_socket, *preserve_fds;
+	enum tristate no_pivot, no_new_keyring;
+	enum tristate keep, detach, no_subreaper; /* run */
+};
+
+#define LINE(field, ...) COMMAND_OPTION(struct create_line, field, __VA_ARGS__)
+#define CREATE_ROWS                                                                                                    \
+	OPTION_HELP_ROW,                                                                                               \
+		LINE(bundle, "bundle", 'b', "DIR", STRING, "directory of the bundle (default: the working directory)", \
+		     "-b /srv/web"),                                                                                   \
+		LINE(config, "config", 'f', "FILE", STRING, "configuration (default: config.json of the bundle)",      \
+		     "--config other.json"),                                                                           \
+		LINE(console_socket, "console-socket", 0, "PATH", STRING, "socket that takes the terminal's master",   \
+		     "--console-socket /run/tty.sock"),                                                                \
+		LINE(pid_file, "pid-file", 0, "FILE", STRING, "write the pid of its init to a file",                   \
+		     "--pid-file /run/web.pid"),                                                                       \
+		LINE(no_pivot, "no-pivot", 0, NULL, TRISTATE, "move the rootfs onto / where pivot_root(2) is refused", \
+		     "--no-pivot"),                                                                                    \
+		LINE(no_new_keyring, "no-new-keyring", 0, NULL, TRISTATE, "keep the caller's session keyring",         \
+		     "--no-new-keyring"),                                                                              \
+		LINE(preserve_fds, "preserve-fds", 0, "N", STRING, "pass N descriptors on, from 3",                    \
+		     "--preserve-fds 1")
+
+static const struct option_row create_rows[] = { CREATE_ROWS };
+const struct option_table create_options = {
+	.rows = create_rows, .count = ARRAY_LEN(create_rows), .command = "create", .one_dash = true
+};
+
+static const struct option_row run_rows[] = {
+	CREATE_ROWS,
+	LINE(detach, "detach", 'd', NULL, TRISTATE, "leave it running", "-d"),
+	LINE(keep, "keep", 0, NULL, TRISTATE, "keep its state after its end, until nsrun delete", "--keep"),
+	LINE(no_subreaper, "no-subreaper", 0, NULL, TRISTATE, "accepted: this program never becomes a subreaper",
+	     "--no-subreaper"),
+};
+const struct option_table run_options = {
+	.rows = run_rows, .count = ARRAY_LEN(run_rows), .command = "run", .one_dash = true
+};
+
+static int close_from(unsigned first, struct err *err)
+{
+	const int log = report_log_fd();
+
+	if (log >= (int)first && ((unsigned)log > first && close_range(first, (unsigned)log - 1, 0) < 0))
+		return err_system(err, "close_range");
+	return exec_close_from(log >= (int)first ? log + 1 : (int)first, FD_NONE, err);
+}
+
+/* Descriptors 3 to 2 + N are the caller's gift; all others stay behind. */
+static int keep_descriptors(const char *text, unsigned *ret, struct err *err)
+{
+	uint32_t n = 0;
+
+	if (text && (parse_u32(text, &n) < 0 || n > 1024))
+		return err_input(err, "--preserve-fds %s: a number up to 1024 is wanted", text);
+	for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + (int)n; fd++) {
+		const int flags = fcntl(fd, F_GETFD);
+
+		if (flags < 0)
+			return err_system(err, "--preserve-fds %s: descriptor %d", text, fd);
+		/* Close-on-exec is this program's own word for what is not passed on. */
+		(void)fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+	}
+	*ret = n;
+	return close_from(STDERR_FILENO + 1 + n, err);
+}
+
+/* In runc's words, which engines show. */
+static int check_terminal(const struct plan *plan, struct err *err)
+{
+	if (plan->detached && plan->terminal && !plan->bundle->console_socket)
+		return err_input(err, "cannot allocate tty if runc will detach without setting console socket: "
+				      "process.terminal is true, and --console-socket is missing");
+	if (plan->bundle->console_socket && (!plan->detached || !plan->terminal))
+		return err_input(err, "cannot use console socket if runc will not detach or allocate tty: %s",
+				 plan->terminal ? "--detach is missing" : "process.terminal is false");
+	return 0;
+}
+
+static int find_root(struct plan *plan, struct err *err)
+{
+	char root[PATH_MAX];
+
+	const int r = state_root_name(root, sizeof(root), err);
+	if (r < 0)
+		return r;
+	plan->state_root = arena_strdup(plan->arena, root);
+	return plan->state_root ? 0 : err_oom(err);
+}
+
+static int plan_of(const struct create_line *line, const char *id, bool gated, struct plan **ret, struct err *err)
+{
+	const struct globals *globals = globals_get();
+	struct bundle_request request = {
+		.id = id,
+		.bundle = line->bundle,
+		.config = line->config,
+		.pidfile = line->pid_file,
+		.console_socket = line->console_socket,
+		.gated = gated,
+		.detached = gated || line->detach == YES,
+		.keep = line->keep == YES,
+		.cgroup_manager = globals->cgroup_manager	   ? globals->cgroup_manager
+				  : globals->systemd_cgroup == YES ? "systemd"
+								   : NULL,
+		.no_pivot = line->no_pivot == YES,
+		.no_new_keyring = line->no_new_keyring == YES,
+	};
+	_cleanup_(plan_freep) struct plan *plan = NULL;
+
+	int r = keep_descriptors(line->preserve_fds, &request.preserve_fds, err);
+	if (r == 0)
+		r = oci_plan(&request, &plan, err);
+	if (r == 0)
+		r = check_terminal(plan, err);
+	if (r == 0)
+		r = find_root(plan, err);
+	if (r == 0)
+		*ret = TAKE_PTR(plan);
+	return r;
+}
+
+/* In runc's words, on which engines wait. */
+static struct err exists(const char *id)
+{
+	struct err err = ERR_INIT;
+
+	err_input(&err, "container with given ID already exists: %.200s", id);
+	return err;
+}
+
+static int launch(const struct create_line *line, const char *id, bool gated)
+{
+	_cleanup_(plan_freep) struct plan *plan = NULL;
+	_cleanup_(tape_freep) struct tape *tape = NULL;
+	struct launch_caller caller = LAUNCH_CALLER_NONE;
+	struct container_end end = { 0 };
+	struct err err = ERR_INIT;
+
+	int r = plan_of(line, id, gated, &plan, &err);
+	if (r == 0)
+		r = protect_self(plan, globals_get()->argv, &err);
+	if (r == 0)
+		r = gated ? tape_new_shared(false, &tape, &caller.tape_fd, &err) : tape_new(false, &tape, &err);
+	if (r == 0)
+		r = container_run(plan, tape, &caller, NULL, &end, &err);
+	if (r < 0 && err.id == ERR_ID_NAME_IN_USE)
+		err = exists(id);
+	if (err_is_set(&end.poststop))
+		report_cleanup(stderr, &end.poststop);
+	const int status = r < 0 ? report_error(stderr, &err) : end.result.exit_status;
+	if (err_is_set(&end.cleanup))
+		report_cleanup(stderr, &end.cleanup);
+	return status;
+}
+
+static int command(const struct option_table *table, int argc, char *const *argv, bool gated)
+{
+	_cleanup_free_ const char **names = NULL;
+	struct create_line line = { 0 };
+	int status;
+	size_t n;
+
+	if (!command_begin(table, argc, argv, &line, 1, 1, &names, &n, &status))
+		return status;
+	return launch(&line, names[0], gated);
+}
+
+int command_create(int argc, char *const *argv)
+{
+	return command(&create_options, argc, argv, true);
+}
+
+int command_run_bundle(int argc, char *const *argv)
+{
+	return command(&run_options, argc, argv, false);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/launch/hooks.h>
+
+#include <nsrun/base/clock.h>
+#include <nsrun/base/file.h>
+#include <nsrun/base/pidref.h>
+#include <nsrun/base/strings.h>
+#include <nsrun/launch/signals.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#define LINE_MAX_KEPT 256
+
+/* The last line of an output that may be endless. */
+struct tail {
+	int fd;
+	char line[LINE_MAX_KEPT + 1];
+	size_t n;
+	bool ended; /* a newline was the last: the next byte begins anew */
+};
+
+static void take_bytes(struct tail *tail, const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] == '\n') {
+			tail->ended = true;
+			continue;
+		}
+		if (tail->ended)
+			tail->n = 0;
+		tail->ended = false;
+		if (tail->n < LINE_MAX_KEPT)
+			tail->line[tail->n++] = bytes[i];
+		tail->line[tail->n] = '\0';
+	}
+}
+
+/* All that is there now; a descendant that keeps the pipe is not waited for. */
+static void drain(struct tail *tail)
+{
+	char bytes[1024];
+	ssize_t n;
+
+	while (tail->fd >= 0 && (n = read(tail->fd, bytes, sizeof(bytes))) != 0) {
+		if (n > 0)
+			take_bytes(tail, bytes, (size_t)n);
+		else if (errno != EINTR)
+			break;
+	}
+	if (tail->fd >= 0 && n == 0) {
+		closep(&tail->fd);
+		tail->fd = FD_NONE;
+	}
+}
+
+static _Noreturn void execute(const struct plan_hook *hook, const char *dir, const int fds[3])
+{
+	const char *const alone[] = { hook->path, NULL }, *const nothing[] = { NULL };
+
+	for (int i = 0; i < 3; i++)
+		if (dup3(fds[i], i, 0) < 0)
+			_exit(127);
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	setsid();
+	prctl(PR_SET_PDEATHSIG, (long)SIGKILL); /* a create that is killed leaves none of them */
+	if (signals_reset(NULL) == 0 && (!dir || chdir(dir) == 0))
+		execve(hook->path, (char *const *)(hook->argv ? hook->argv : alone),
+		       (char *const *)(hook->env ? hook->env : nothing));
+	dprintf(STDERR_FILENO, "%s", strerror(errno));
+	_exit(127);
+}
+
+/* The descriptors of a child must not be among 0 to 2, which are replaced one by one. */
+static int above(int fd)
+{
+	const int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	close(fd);
+	return moved;
+}
+
+static int make_fds(const char *state, int theirs[3], struct tail tails[2], struct err *err)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC), pair[2];
+
+	theirs[0] = fd < 0 ? FD_NONE : above(fd);
+	/* No pipe: a hook that does not read it must not be waited for. */
+	if (theirs[0] < 0 || write_all(theirs[0], state, strlen(state)) < 0 || lseek(theirs[0], 0, SEEK_SET) < 0)
+		return err_system(err, "hook: its standard input");
+	for (int i = 0; i < 2; i++) {
+		if (pipe2(pair, O_CLOEXEC) < 0)
+			return err_system(err, "hook: its output");
+		tails[i].fd = pair[0];
+		theirs[1 + i] = above(pair[1]);
+		if (theirs[1 + i] < 0 || fcntl(tails[i].fd, F_SETFL, O_NONBLOCK) < 0)
+			return err_system(err, "hook: its output");
+	}
+	return 0;
+}
+
+/* 0: it has ended; -ETIMEDOUT. */
+static int await(const struct pidref *process, struct tail tails[2], unsigned timeout_s)
+{
+	const uint64_t deadline = now_ms() + timeout_s * UINT64_C(1000);
+
+	for (;;) {
+		struct pollfd fds[] = { { .fd = process->fd, .events = POLLIN },
+					{ .fd = tails[0].fd, .events = POLLIN },
+					{ .fd = tails[1].fd, .events = POLLIN } };
+		const uint64_t now = now_ms();
+
+		if (timeout_s && now >= deadline)
+			return -ETIMEDOUT;
+		if (poll(fds, ARRAY_LEN(fds), timeout_s ? (int)(deadline - now) : -1) < 0 && errno != EINTR)
+			return -errno;
+		drain(&tails[0]);
+		drain(&tails[1]);
+		if (fds[0].revents)
+			return 0;
+	}
+}
+
+static int judge(enum hook_kind kind, const struct plan_hook *hook, const siginfo_t *info, bool late,
+		 const struct tail *said, struct err *err)
+{
+	const char *name = hook_kind_name(kind), *colon = said->n ? ": " : "";
+
+	if (late)
+		return err_set(err, ERR_PEER, ERR_ID_NONE, ETIMEDOUT,
+			       "%s hook %s: was killed after its timeout of %u seconds%s%s", name, hook->path,
+			       hook->timeout, colon, said->line);
+	if (info->si_code != CLD_EXITED)
+		return err_set(err, ERR_PEER, ERR_ID_NONE, 0, "%s hook %s: was ended by signal %d (SIG%s)%s%s", name,
+			       hook->path, info->si_status,
+			       sigabbrev_np(info->si_status) ? sigabbrev_np(info->si_status) : "?", colon, said->line);
+	if (info->si_status != 0)
+		return err_set(err, ERR_PEER, ERR_ID_NONE, 0, "%s hook %s: exit status %d%s%s", name, hook->path,
+			       info->si_status, colon, said->line);
+	return 0;
+}
+
+static void close_three(int (*fds)[3])
+{
+	for (int i = 0; i < 3; i++)
+		closep(&(*fds)[i]);
+}
+
+static void close_tails(struct tail (*tails)[2])
+{
+	closep(&(*tails)[0].fd);
+	closep(&(*tails)[1].fd);
+}
+
+static int run_one(enum hook_kind kind, const struct plan_hook *hook, const char *state, const char *dir,
+		   struct err *err)
+{
+	_cleanup_(close_three) int theirs[3] = { FD_NONE, FD_NONE, FD_NONE };
+	_cleanup_(close_tails) struct tail tails[2] = { { .fd = FD_NONE }, { .fd = FD_NONE } };
+	_cleanup_(pidref_close) struct pidref process = PIDREF_NONE;
+	siginfo_t info = { 0 };
+	bool late = false;
+
+	int r = make_fds(state, theirs, tails, err);
+	if (r < 0)
+		return r;
+	const pid_t pid = fork();
+	if (pid == 0)
+		execute(hook, dir, theirs);
+	if (pid < 0)
+		return err_system(err, "%s hook %s: making its process", hook_kind_name(kind), hook->path);
+	close_three(&theirs);
+	for (int i = 0; i < 3; i++)
+		theirs[i] = FD_NONE;
+	r = pidref_open(pid, &process, err);
+	if (r < 0)
+		return r;
+	r = await(&process, tails, hook->timeout);
+	if (r < 0) {
+		late = r == -ETIMEDOUT;
+		kill(-pid, SIGKILL); /* its group; itself, should it not have one yet */
+		(void)pidref_kill(&process, SIGKILL, NULL);
+	}
+	r = pidref_wait(&process, &info, WEXITED, err);
+	drain(&tails[0]);
+	drain(&tails[1]);
+	return r < 0 ? r : judge(kind, hook, &info, late, &tails[1], err);
+}
+
+int hooks_run(enum hook_kind kind, const struct plan_hooks *hooks, const char *state, const char *dir, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < hooks->n; i++)
+		r = run_one(kind, &hooks->hooks[i], state, dir, err);
+	return r;
+}
