@@ -13,7 +13,7 @@ const struct dev_node dev_default_nodes[] = {
 	{ "urandom", 1, 9 }, { "tty", 5, 0 },  { NULL, 0, 0 },
 };
 
-int dev_open_node(const struct dev_node *node, int *ret_mount_fd, struct err *err)
+int dev_find_node(const struct dev_node *node, int *ret_fd, struct err *err)
 {
 	char path[64];
 	struct stat st;
@@ -25,7 +25,16 @@ int dev_open_node(const struct dev_node *node, int *ret_mount_fd, struct err *er
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(node->major, node->minor))
 		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ENODEV, "%s of the host: not the character device %u:%u",
 			       path, node->major, node->minor);
-	return mount_clone_tree(fd, "", false, ret_mount_fd, err);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int dev_open_node(const struct dev_node *node, int *ret_mount_fd, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	const int r = dev_find_node(node, &fd, err);
+
+	return r < 0 ? r : mount_clone_tree(fd, "", false, ret_mount_fd, err);
 }
 
 int dev_bind_nodes(int dev_fd, struct err *err)

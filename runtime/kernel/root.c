@@ -121,6 +121,16 @@ int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t 
 	return 0;
 }
 
+int root_find(int root_fd, const char *path, int *ret_fd, struct err *err)
+{
+	const int fd = open_in_root(root_fd, path, O_PATH);
+
+	if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -fd, "%s in the container", path);
+	*ret_fd = fd < 0 ? FD_NONE : fd;
+	return 0;
+}
+
 int root_find_file(int root_fd, const char *path, int *ret_fd, struct err *err)
 {
 	_cleanup_close_ int fd = open_in_root(root_fd, path, O_PATH);

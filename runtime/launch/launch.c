@@ -271,6 +271,9 @@ static void launch_end(struct launch *launch)
 	for (size_t i = 0; launch->device_mounts && i < launch->plan->n_devices; i++)
 		closep(&launch->device_mounts[i]);
 	free(launch->device_mounts);
+	for (size_t i = 0; i < launch->n_late_mounts; i++)
+		closep(&launch->late_mounts[i]);
+	free(launch->late_mounts);
 }
 
 static int launch_begin(struct launch *launch, struct err *err)

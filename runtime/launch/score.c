@@ -5,6 +5,7 @@
 #include <nsrun/base/strings.h>
 
 #include <linux/sched.h>
+#include <sys/mount.h>
 
 #define NEEDS(...)          \
 	{                   \
@@ -191,11 +192,6 @@ bool wants_hooks_start(const struct plan *plan)
 	return has_hooks(plan, HOOK_START_CONTAINER);
 }
 
-bool wants_console_bound(const struct plan *plan)
-{
-	return plan->terminal && !plan_is_bundle(plan);
-}
-
 bool wants_cgroup(const struct plan *plan)
 {
 	return plan->cgroup_path && plan->cgroup_manager == CGROUP_MANAGER_CGROUPFS;
@@ -276,9 +272,22 @@ bool wants_scope_delegate(const struct plan *plan)
 	return plan->cgroup_writable && wants_scope(plan) && wants_cgroup_mount(plan);
 }
 
+bool wants_view(const struct plan *plan, enum ns_kind kind)
+{
+	static const char *const types[NS_COUNT] = {
+		[NS_PID] = "proc", [NS_NET] = "sysfs", [NS_IPC] = "mqueue", [NS_CGROUP] = "cgroup2"
+	};
+	const struct plan_bundle *bundle = plan->bundle;
+
+	for (size_t i = 0; bundle && types[kind] && i < bundle->n_mounts; i++)
+		if (bundle->mounts[i].type && streq(bundle->mounts[i].type, types[kind]))
+			return true;
+	return !bundle && types[kind] && (kind != NS_CGROUP || wants_cgroup_mount(plan));
+}
+
 static bool provided(const struct plan *plan, enum ns_kind kind)
 {
-	return !plan_is_bundle(plan) && plan->ns[kind].use == NS_HOST && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED;
+	return plan->ns[kind].use == NS_HOST && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED && wants_view(plan, kind);
 }
 
 bool wants_proc_provided(const struct plan *plan)
@@ -298,7 +307,7 @@ bool wants_mqueue_provided(const struct plan *plan)
 
 bool wants_cgroup_provided(const struct plan *plan)
 {
-	return wants_cgroup_mount(plan) && provided(plan, NS_CGROUP);
+	return provided(plan, NS_CGROUP);
 }
 
 bool wants_userns(const struct plan *plan)
@@ -364,6 +373,23 @@ bool init_opens_volumes(const struct plan *plan)
 bool wants_rootfs_idmap(const struct plan *plan)
 {
 	return plan->rootfs.view == VIEW_IDMAPPED && !wants_overlay_outside(plan); /* which needs it mapped before */
+}
+
+bool wants_root_detach(const struct plan *plan)
+{
+	return !plan_is_bundle(plan) || !plan->bundle->no_pivot;
+}
+
+bool wants_root_readonly(const struct plan *plan)
+{
+	const struct plan_bundle *bundle = plan->bundle;
+
+	if (!bundle)
+		return false;
+	for (size_t i = 0; i < bundle->n_mounts; i++)
+		if (!bundle->mounts[i].bind && (bundle->mounts[i].attr_set & MOUNT_ATTR_RDONLY))
+			return true;
+	return bundle->root_readonly || bundle->rootfs_propagation;
 }
 
 bool wants_volumes(const struct plan *plan)

@@ -114,9 +114,28 @@ int init_devices_open(struct launch *launch, struct err *err)
 	return 0;
 }
 
+/* A bundle's: one that a mount brought already is that device, or an error (config-linux.md, "Devices"). */
+static int place_of_bundle(const struct launch *launch, const struct plan_device *device, int mount, struct err *err)
+{
+	const struct root_node node = { .mode = type_bits(device), .device = makedev(device->major, device->minor) };
+	_cleanup_close_ int there = FD_NONE, target = FD_NONE;
+
+	int r = root_find(launch->root_fd, device->target, &there, err);
+	if (r < 0 || (there >= 0 && root_is_node(there, &node)))
+		return r;
+	if (there >= 0)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EEXIST, "%s: %.200s in the container is something else",
+			       device->said, device->target);
+	r = root_mount_point(launch->root_fd, device->target, ROOT_FILE, 0644, &target, err);
+	return r < 0 ? r : mount_attach(mount, target, device->target, err);
+}
+
 static int place_one(const struct launch *launch, const struct plan_device *device, int mount, struct err *err)
 {
 	_cleanup_close_ int target = FD_NONE;
+
+	if (plan_is_bundle(launch->plan))
+		return place_of_bundle(launch, device, mount, err);
 
 	int r = root_mount_point(launch->root_fd, device->target, ROOT_FILE, 0644, &target, err);
 	if (r == 0)
@@ -128,12 +147,16 @@ static int place_one(const struct launch *launch, const struct plan_device *devi
 static int place_made(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
-	_cleanup_close_ int stage = openat(launch->dev_fd, "pts", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* Covers the root for a moment, which is reached by its descriptor. */
+	const bool on_root = plan_is_bundle(plan);
+	const char *where = on_root ? "/" : "/dev/pts";
+	_cleanup_close_ int stage = openat(on_root ? launch->root_fd : launch->dev_fd, on_root ? "." : "pts",
+					   O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	char name[24];
 
 	if (stage < 0)
-		return err_system(err, "/dev/pts in the container");
-	int r = mount_attach(launch->devices_mount, stage, "/dev/pts", err);
+		return err_system(err, "%s in the container", where);
+	int r = mount_attach(launch->devices_mount, stage, where, err);
 	for (size_t i = 0; r == 0 && i < plan->n_devices; i++) {
 		_cleanup_close_ int mount = FD_NONE;
 
@@ -142,7 +165,7 @@ static int place_made(struct launch *launch, struct err *err)
 			r = place_one(launch, &plan->devices[i], mount, err);
 	}
 	if (r == 0 && (fchdir(launch->devices_mount) < 0 || umount2(".", MNT_DETACH) < 0))
-		return err_system(err, "/dev/pts in the container: taking the nodes' own file system off it");
+		return err_system(err, "%s in the container: taking the nodes' own file system off it", where);
 	/* No directory of it stays open in a process of the container. */
 	closep(&launch->devices_mount);
 	launch->devices_mount = FD_NONE;

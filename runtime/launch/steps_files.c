@@ -97,8 +97,7 @@ static int bind_of_host(struct launch *launch, const char *path, uint64_t attr, 
 	return 0;
 }
 
-/* What shows a namespace: a new mount of `type`, the one that was provided, or the host's at `path`. */
-static int open_view(struct launch *launch, enum ns_kind kind, const char *type, const char *path, uint64_t attr,
+int launch_open_view(struct launch *launch, enum ns_kind kind, const char *type, const char *path, uint64_t attr,
 		     int *ret_mount, struct err *err)
 {
 	switch (plan_ns_view(launch->plan, kind)) {
@@ -118,7 +117,7 @@ int init_proc_mount(struct launch *launch, struct err *err)
 	_cleanup_close_ int mount = FD_NONE;
 	struct err refused = ERR_INIT;
 
-	const int r = open_view(launch, NS_PID, "proc", "/proc", 0, &mount, &refused);
+	const int r = launch_open_view(launch, NS_PID, "proc", "/proc", 0, &mount, &refused);
 	if (r < 0) {
 		if (refused.errnum == EPERM && probe_proc_overmounted())
 			refused.id = ERR_ID_PROC_OVERMOUNTED;
@@ -133,7 +132,7 @@ int init_sys_mount(struct launch *launch, struct err *err)
 	_cleanup_close_ int mount = FD_NONE;
 
 	const uint64_t attr = launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY;
-	const int r = open_view(launch, NS_NET, "sysfs", "/sys", attr, &mount, err);
+	const int r = launch_open_view(launch, NS_NET, "sysfs", "/sys", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys", mount, &launch->sys_fd, err);
 }
 
@@ -142,7 +141,7 @@ int init_cgroup_mount(struct launch *launch, struct err *err)
 	_cleanup_close_ int mount = FD_NONE;
 
 	const uint64_t attr = launch->plan->cgroup_writable ? 0 : MOUNT_ATTR_RDONLY;
-	const int r = open_view(launch, NS_CGROUP, "cgroup2", "/sys/fs/cgroup", attr, &mount, err);
+	const int r = launch_open_view(launch, NS_CGROUP, "cgroup2", "/sys/fs/cgroup", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys/fs/cgroup", mount, NULL, err);
 }
 
@@ -246,34 +245,47 @@ int init_mqueue_mount(struct launch *launch, struct err *err)
 		launch_note(launch, "the host has no /dev/mqueue");
 		return 0;
 	}
-	const int r = open_view(launch, NS_IPC, "mqueue", "/dev/mqueue", 0, &mount, err);
+	const int r = launch_open_view(launch, NS_IPC, "mqueue", "/dev/mqueue", 0, &mount, err);
 	return r < 0 ? r : attach_in_dev(launch, "mqueue", mount, err);
+}
+
+/* Where paths are resolved from. A bundle's are anywhere in the container, after its mounts. */
+struct bases {
+	struct root_base base[4];
+};
+
+static struct bases bases_of(const struct launch *launch)
+{
+	struct bases bases = { { { NULL, FD_NONE } } };
+	size_t n = 0;
+
+	if (launch->proc_fd >= 0)
+		bases.base[n++] = (struct root_base){ "/proc", launch->proc_fd };
+	if (launch->sys_fd >= 0)
+		bases.base[n++] = (struct root_base){ "/sys", launch->sys_fd };
+	if (plan_is_bundle(launch->plan))
+		bases.base[n++] = (struct root_base){ "", launch->root_fd };
+	bases.base[n] = (struct root_base){ NULL, FD_NONE };
+	return bases;
 }
 
 int init_paths_readonly(struct launch *launch, struct err *err)
 {
-	const struct root_base bases[] = { { "/proc", launch->proc_fd },
-					   { "/sys", launch->sys_fd },
-					   { NULL, FD_NONE } };
+	const struct bases bases = bases_of(launch);
 
-	return root_readonly_paths(bases, launch->plan->readonly_paths, err);
+	return root_readonly_paths(bases.base, launch->plan->readonly_paths, err);
 }
 
 int init_paths_mask(struct launch *launch, struct err *err)
 {
-	const struct root_base bases[] = { { "/proc", launch->proc_fd },
-					   { "/sys", launch->sys_fd },
-					   { NULL, FD_NONE } };
-	_cleanup_close_ int null = openat(launch->dev_fd, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
+	const struct bases bases = bases_of(launch);
+	_cleanup_close_ int null = FD_NONE;
 
-	if (null < 0 || fstat(null, &st) < 0)
-		return err_system(err, "/dev/null in the container");
-	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
-		return err_bug(err, "/dev/null in the container is not the character device 1:3");
-	int r = root_mask_paths(bases, launch->plan->masked_paths, false, null, err);
+	int r = dev_find_node(&dev_default_nodes[0], &null, err);
+	if (r == 0)
+		r = root_mask_paths(bases.base, launch->plan->masked_paths, false, null, err);
 	/* What the caller named is looked for in the whole container, volumes and rootfs, after everything is mounted. */
-	const struct root_base whole[] = { bases[0], bases[1], { "", launch->root_fd }, { NULL, FD_NONE } };
+	const struct root_base whole[] = { bases.base[0], bases.base[1], { "", launch->root_fd }, { NULL, FD_NONE } };
 	if (r == 0 && launch->plan->asked_masks)
 		r = root_mask_paths(whole, launch->plan->asked_masks, true, null, err);
 	return r;
@@ -286,6 +298,12 @@ int init_console_bind(struct launch *launch, struct err *err)
 	const int r = mount_clone_tree(launch->pty_peer, "", false, &mount, err);
 	if (r < 0)
 		return r;
+	if (plan_is_bundle(launch->plan)) {
+		_cleanup_close_ int there = FD_NONE;
+		const int found = root_mount_point(launch->root_fd, "/dev/console", ROOT_FILE, 0600, &there, err);
+
+		return found < 0 ? found : mount_attach(mount, there, "/dev/console", err);
+	}
 	_cleanup_close_ int target =
 		openat(launch->dev_fd, "console", O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (target < 0)
@@ -295,6 +313,10 @@ int init_console_bind(struct launch *launch, struct err *err)
 
 int init_root_pivot(struct launch *launch, struct err *err)
 {
+	if (!wants_root_detach(launch->plan)) {
+		launch_note(launch, "--no-pivot: chroot(2)");
+		return root_enter(launch->root_fd, err);
+	}
 	return root_pivot(launch->root_fd, err);
 }
 

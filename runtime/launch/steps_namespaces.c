@@ -79,8 +79,10 @@ static const struct {
 /* Each of them shows the namespace of the process that makes it. */
 static int provide(struct launch *launch, enum ns_kind kind, struct err *err)
 {
-	return mount_new_fs(views[kind].type, views[kind].type, NULL,
-			    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | views[kind].attr,
+	const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | views[kind].attr;
+
+	/* What a bundle's has it says itself. */
+	return mount_new_fs(views[kind].type, views[kind].type, NULL, plan_is_bundle(launch->plan) ? 0 : attr,
 			    &launch->provided[kind], err);
 }
 
@@ -158,7 +160,7 @@ int provide_joined(void *data, struct err *err)
 
 	for (enum ns_kind kind = 0; r == 0 && kind < NS_COUNT; kind++)
 		if (views[kind].type && plan->ns[kind].use == NS_JOIN && plan_ns_view(plan, kind) == NS_VIEW_PROVIDED &&
-		    (kind != NS_CGROUP || wants_cgroup_mount(plan)))
+		    wants_view(plan, kind))
 			r = kind == NS_PID ? provide_joined_proc(launch, err) : provide(launch, kind, err);
 	return r;
 }

@@ -12,7 +12,9 @@ struct dev_node {
 };
 extern const struct dev_node dev_default_nodes[]; /* ends with a NULL name */
 
-/* Opens the host's /dev/NAME, verifies its number, returns a detached mount of it. */
+/* Opens the host's /dev/NAME as O_PATH and verifies its number; */
+int dev_find_node(const struct dev_node *node, int *ret_fd, struct err *err);
+/* and returns a detached mount of it. */
 int dev_open_node(const struct dev_node *node, int *ret_mount_fd, struct err *err);
 /* Binds every default node into dev_fd (an fd on the container's /dev). */
 int dev_bind_nodes(int dev_fd, struct err *err);

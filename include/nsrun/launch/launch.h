@@ -46,9 +46,11 @@ struct launch {
 		[NS_COUNT]; /* detached mounts of what shows a namespace that init may not mount itself (enum ns_view) */
 	int userns_fd;	    /* of the container, held to end all that is in it */
 	int rootfs_mount;   /* detached */
-	int *source_mounts;  /* plan->n_sources of them, detached */
-	int devices_mount;   /* a tmpfs with the nodes of --device, detached; */
-	int *device_mounts;  /* or plan->n_devices of the host's own, detached */
+	int *source_mounts; /* plan->n_sources of them, detached */
+	int devices_mount;  /* a tmpfs with the nodes of --device, detached; */
+	int *device_mounts; /* or plan->n_devices of the host's own, detached */
+	int *late_mounts;   /* of a bundle: n_late_mounts that become read-only at the end */
+	size_t n_late_mounts;
 	int root_fd;	     /* the container's "/", once attached */
 	int proc_fd, sys_fd; /* roots of its procfs and sysfs */
 	int dev_fd;	     /* the container's /dev */
@@ -112,6 +114,14 @@ int launch_poststart(struct launch *launch, struct err *err);
 void launch_close_streams(struct launch *launch, bool ours, bool workloads);
 /* Does a path of the container, opened as `fd`, lead to what the kernel or nsrun itself has put there: procfs, sysfs, /dev, device nodes? */
 int launch_is_made_here(const struct launch *launch, int fd, const char *path, bool *ret, struct err *err);
+
+/* What shows a namespace: a new mount of `type`, the one that was provided, or the host's at `path`; `attr` is MOUNT_ATTR_*. */
+int launch_open_view(struct launch *launch, enum ns_kind kind, const char *type, const char *path, uint64_t attr,
+		     int *ret_mount, struct err *err);
+
+/* A mount of type "cgroup" of a bundle, attached at `target`; *ret_fd is it. */
+int launch_mount_cgroup(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd,
+			struct err *err);
 
 /* May something be mounted there? `said` begins the message. */
 int launch_check_place(const struct launch *launch, int target, const char *path, const char *said, struct err *err);

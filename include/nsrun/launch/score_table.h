@@ -244,22 +244,28 @@ STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount
 STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
      NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_SHM_MOUNT), "move_mount", "move_mount(2)",
      "--volume, --mount, --tmpfs: each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else. Parents come before what lies below.")
+STEP(MOUNTS_ALL, "mounts.all", ROLE_INIT, 0, STEP_ACTION, plan_is_bundle, init_mounts_all, NULL,
+     NEEDS(STEP_ROOT_ATTACH, STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_PROC_PROVIDE, STEP_SYS_PROVIDE, STEP_MQUEUE_PROVIDE, STEP_CGROUP_PROVIDE, STEP_CGROUPNS_UNSHARE), "fsmount move_mount", "mount(8)",
+     "The mounts of config.json, in its order. Each destination is resolved once, inside the root, and mounted on by descriptor, as volumes.mount does.")
+STEP(NODES_MAKE, "nodes.make", ROLE_INIT, 0, STEP_ACTION, plan_is_bundle, init_nodes_make, NULL, NEEDS(STEP_MOUNTS_ALL),
+     "mknodat", "mknod(2)",
+     "The default devices of the runtime specification, linux.devices, and the links of /dev; after the mounts, one of which is /dev.")
 STEP(DEVICES_PLACE, "devices.place", ROLE_INIT, 0, STEP_ACTION, wants_devices, init_devices_place, NULL,
-     NEEDS(STEP_DEVICES_MAKE, STEP_DEVICES_OPEN_INSIDE, STEP_PTS_MOUNT, STEP_SHM_MOUNT, STEP_VOLUMES_MOUNT), "move_mount", "move_mount(2)",
+     NEEDS(STEP_DEVICES_MAKE, STEP_DEVICES_OPEN_INSIDE, STEP_PTS_MOUNT, STEP_SHM_MOUNT, STEP_VOLUMES_MOUNT, STEP_NODES_MAKE), "move_mount", "move_mount(2)",
      "--device: each node is attached where it was asked for, also in a volume; directories on the way to it are made.")
 STEP(SYSCTLS_WRITE, "sysctls.write", ROLE_INIT, 0, STEP_ACTION, wants_sysctls, init_sysctls_write, NULL, NEEDS(STEP_PROC_MOUNT),
      "openat2 write", "proc(5)",
      "--sysctl: through the procfs that was just mounted, as container root, whom the kernel lets write what its namespaces cover; before /proc/sys becomes read-only.")
-STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, wants_readonly_paths, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYSCTLS_WRITE),
+STEP(PATHS_READONLY, "paths.readonly", ROLE_INIT, 0, STEP_ACTION, wants_readonly_paths, init_paths_readonly, NULL, NEEDS(STEP_PROC_MOUNT, STEP_MOUNTS_ALL, STEP_SYSCTLS_WRITE),
      "mount_setattr", "mount_setattr(2)",
      "Kernel settings that are not namespaced stay readable and cannot be written.")
-STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT, STEP_VOLUMES_MOUNT, STEP_DEVICES_PLACE),
+STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_paths_mask, NULL, NEEDS(STEP_PROC_MOUNT, STEP_SYS_MOUNT, STEP_VOLUMES_MOUNT, STEP_NODES_MAKE, STEP_DEVICES_PLACE),
      "move_mount", "move_mount(2)",
      "What tells about the host's hardware, keys and timing is covered, and what --masked-path names; after the volumes, which may hold such a path.")
-STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT, STEP_CONTAINER_ENTER),
+STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT, STEP_MOUNTS_ALL, STEP_CONTAINER_ENTER),
      "ioctl", "ioctl_tty(2)",
      "The pair is made in the container's devpts; its peer comes from the master (TIOCGPTPEER), never from a path (CVE-2025-52565).")
-STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_console_bound, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN),
+STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN, STEP_NODES_MAKE),
      "open_tree", "console(4)",
      "/dev/console is the same terminal, bound from its descriptor.")
 STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
@@ -290,9 +296,12 @@ STEP(HOOKS_CONTAINER, "hooks.container", ROLE_INIT, 0, STEP_ACTION, wants_hooks_
 STEP(ROOT_PIVOT, "root.pivot", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_pivot, NULL,
      NEEDS(STEP_HOOKS_RUNTIME, STEP_HOOKS_CONTAINER, STEP_ROOT_ATTACH, STEP_ROOT_OVERLAY, STEP_PROC_MOUNT, STEP_SYS_MOUNT), "pivot_root", "pivot_root(2)",
      "After everything that needs the host's tree; unlike chroot(2) there is nothing left to climb out to.")
-STEP(ROOT_DETACH, "root.detach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_detach, NULL, NEEDS(STEP_ROOT_PIVOT),
+STEP(ROOT_DETACH, "root.detach", ROLE_INIT, 0, STEP_ACTION, wants_root_detach, init_root_detach, NULL, NEEDS(STEP_ROOT_PIVOT),
      "umount2", "pivot_root(2)",
      "The old root lies over the new one and is detached with all its mounts.")
+STEP(ROOT_READONLY, "root.readonly", ROLE_INIT, 0, STEP_ACTION, wants_root_readonly, init_root_readonly, NULL,
+     NEEDS(STEP_ROOT_PIVOT, STEP_MOUNTS_ALL, STEP_NODES_MAKE, STEP_CONSOLE_BIND, STEP_HOOKS_CONTAINER), "mount_setattr", "mount_setattr(2)",
+     "root.readonly, tmpfs mounts with ro, and rootfsPropagation of a bundle: after mount points, nodes and whatever hooks make there; a shared root would be refused by pivot_root(2).")
 STEP(USER_RESOLVE, "user.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_user_resolve, NULL, NEEDS(STEP_ROOT_DETACH, STEP_CONTAINER_ENTER),
      "openat2", "passwd(5)",
      "Names are the container's own, read without NSS, which would load code of the container.")

@@ -8,7 +8,6 @@
 /* Predicates: of the plan alone, so that every process decides alike. */
 bool wants_one_shot(const struct plan *plan);
 bool wants_keyring(const struct plan *plan);
-bool wants_console_bound(const struct plan *plan);
 bool wants_gate(const struct plan *plan);
 bool wants_console_socket(const struct plan *plan);
 bool wants_hooks_runtime(const struct plan *plan);
@@ -26,6 +25,8 @@ bool wants_scope_filter(const struct plan *plan);
 bool wants_scope_entered(const struct plan *plan);
 bool wants_cgroupns_later(const struct plan *plan);
 bool wants_cgroup_mount(const struct plan *plan);
+/* Is there a mount of what shows this namespace? */
+bool wants_view(const struct plan *plan, enum ns_kind kind);
 bool wants_proc_provided(const struct plan *plan);
 bool wants_sys_provided(const struct plan *plan);
 bool wants_mqueue_provided(const struct plan *plan);
@@ -44,6 +45,8 @@ bool init_opens(const struct plan *plan);
 bool init_opens_volumes(const struct plan *plan);
 bool wants_rootfs_idmap(const struct plan *plan);
 bool wants_volumes(const struct plan *plan);
+bool wants_root_readonly(const struct plan *plan);
+bool wants_root_detach(const struct plan *plan);
 bool wants_volumes_idmap(const struct plan *plan);
 bool wants_owner_volumes(const struct plan *plan);
 bool wants_overlay(const struct plan *plan);
@@ -183,6 +186,13 @@ ROW(runtime_devices_make);
 ROW(runtime_devices_drop);
 ROW(init_devices_open);
 ROW(init_devices_place);
+
+/* steps_mounts_bundle.c */
+ROW(init_mounts_all);
+ROW(init_root_readonly);
+
+/* steps_nodes.c */
+ROW(init_nodes_make);
 
 /* steps_etc.c */
 ROW(init_etc_mount);

@@ -43,6 +43,8 @@ struct oci_reader {
 	struct json_at config; /* the document */
 	struct json_at linux_; /* its `linux`; value NULL: none */
 };
+/* A path of the container as a process there means it: without ".", ".." and doubled slashes; a relative one begins at "/" (config.md, "Mounts"). NULL: no memory. */
+const char *oci_clean_path(struct arena *arena, const char *path);
 int oci_read_ids(struct oci_reader *r,
 		 struct err *err); /* config_ids.c: linux.namespaces, uidMappings, gidMappings, timeOffsets */
 int oci_read_process(struct oci_reader *r, struct err *err); /* config_process.c: process */

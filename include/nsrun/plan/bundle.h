@@ -40,21 +40,21 @@ struct plan_hooks {
 /* One entry of `mounts`, in their order. */
 struct bundle_mount {
 	const char *where;	 /* "mounts[3]", for messages */
-	const char *destination; /* in the container */
+	const char *destination; /* in the container: absolute, without ".", ".." and doubled slashes */
 	const char *type;	 /* NULL: a bind mount */
-	const char *source;	 /* NULL: none. Of a bind its tree is plan->sources[source_index] */
-	bool bind, recursive;	 /* "bind", "rbind" */
-	bool is_directory;	 /* a bind's source is one */
+	const char *
+		source; /* NULL: none. Of a bind its tree is plan->sources[source_index], which also says what ids it shows */
+	bool bind, recursive; /* "bind", "rbind" */
+	bool is_directory;    /* a bind's source is one */
 	size_t source_index;
 	uint64_t attr_set, attr_clear;		   /* MOUNT_ATTR_* of this mount */
-	uint64_t attr_set_below, attr_clear_below; /* and of all below it: the r* forms */
-	uint64_t superblock_flags; /* MS_SYNCHRONOUS, MS_DIRSYNC, MS_MANDLOCK, MS_I_VERSION, MS_LAZYTIME, MS_SILENT */
-	uint64_t propagation;	   /* MS_PRIVATE ... with MS_REC; 0: as it is */
+	uint64_t attr_set_below, attr_clear_below; /* and of all of it: the r* forms */
+	uint64_t superblock_flags; /* MS_SYNCHRONOUS, MS_DIRSYNC, MS_MANDLOCK, MS_I_VERSION, MS_LAZYTIME */
+	uint64_t
+		propagation; /* MS_PRIVATE ... with MS_REC; 0: as it is. MS_SLAVE | MS_SHARED: first the one, then the other */
 	bool remount;
-	bool copy_up;		     /* tmpcopyup */
-	const char *data;	     /* what is left: for the file system, comma-separated; NULL: none */
-	bool idmap, idmap_recursive; /* the source shows through `uids` and `gids` (disk id -> id shown), */
-	struct idmap uids, gids;     /* or, where these are empty, through the container's own map */
+	bool copy_up;	  /* tmpcopyup */
+	const char *data; /* what is left: for the file system, comma-separated; NULL: none */
 };
 
 /* A node that is made, or bound from the host's where mknod(2) is not allowed: linux.devices, and the specification's default ones. */
