@@ -238,10 +238,11 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 static void launch_end(struct launch *launch)
 {
 	int *const fds[] = {
-		&launch->channel, &launch->channel_child, &launch->cgroup_fd,	&launch->rootfs_mount,
-		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,	&launch->dev_fd,
-		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master,	&launch->client,
-		&launch->null_fd, &launch->cidfile_dir,	  &launch->pidfile_dir, &launch->devices_mount,
+		&launch->channel,   &launch->channel_child, &launch->cgroup_fd,	  &launch->rootfs_mount,
+		&launch->root_fd,   &launch->proc_fd,	    &launch->sys_fd,	  &launch->dev_fd,
+		&launch->pts_fd,    &launch->pty_peer,	    &launch->pty_master,  &launch->client,
+		&launch->null_fd,   &launch->cidfile_dir,   &launch->pidfile_dir, &launch->devices_mount,
+		&launch->host_proc, &launch->listener,	    &launch->rdt_root,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -260,6 +261,10 @@ static void launch_end(struct launch *launch)
 	for (size_t i = 0; launch->device_mounts && i < launch->plan->n_devices; i++)
 		closep(&launch->device_mounts[i]);
 	free(launch->device_mounts);
+	free(launch->listener_message);
+	free(launch->netdevs_moved);
+	netdev_way_close(&launch->netdev_way);
+	arena_free(launch->arena);
 }
 
 static int launch_begin(struct launch *launch, struct err *err)
@@ -308,6 +313,10 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.cidfile_dir = FD_NONE,
 		.pidfile_dir = FD_NONE,
 		.pts_fd = FD_NONE,
+		.host_proc = FD_NONE,
+		.listener = FD_NONE,
+		.rdt_root = FD_NONE,
+		.netdev_way = NETDEV_WAY_NONE,
 		.pty_peer = FD_NONE,
 		.pty_master = FD_NONE,
 		.outputs = { FD_NONE, FD_NONE },

@@ -4,6 +4,7 @@
 
 #include <nsrun/kernel/creds.h>
 #include <nsrun/kernel/exec.h>
+#include <nsrun/kernel/seccomp_notify.h>
 #include <nsrun/launch/signals.h>
 
 #include <fcntl.h>
@@ -124,6 +125,9 @@ int workload_no_new_privs(struct launch *launch, struct err *err)
 
 int workload_seccomp_load(struct launch *launch, struct err *err)
 {
+	if (wants_listener(launch->plan))
+		return seccomp_program_load_notify(launch->plan->seccomp, launch->listener, launch->listener_message,
+						   "linux.seccomp.listenerPath", err);
 	return seccomp_program_load(launch->plan->seccomp, err);
 }
 

@@ -5,6 +5,8 @@
 
 #include <nsrun/base/pidref.h>
 #include <nsrun/kernel/cgroup_use.h>
+#include <nsrun/kernel/netdev.h>
+#include <nsrun/kernel/resctrl.h>
 #include <nsrun/kernel/tty.h>
 #include <nsrun/kernel/user.h>
 #include <nsrun/launch/control_server.h>
@@ -46,16 +48,25 @@ struct launch {
 		[NS_COUNT]; /* detached mounts of what shows a namespace that init may not mount itself (enum ns_view) */
 	int userns_fd;	    /* of the container, held to end all that is in it */
 	int rootfs_mount;   /* detached */
-	int *source_mounts;  /* plan->n_sources of them, detached */
-	int devices_mount;   /* a tmpfs with the nodes of --device, detached; */
-	int *device_mounts;  /* or plan->n_devices of the host's own, detached */
-	int root_fd;	     /* the container's "/", once attached */
-	int proc_fd, sys_fd; /* roots of its procfs and sysfs */
-	int dev_fd;	     /* the container's /dev */
-	int null_fd;	     /* exec: the host's /dev/null, since the container may have replaced its own */
-	int pts_fd;	     /* root of its devpts */
-	int cidfile_dir;     /* the directory that holds --cidfile; */
-	int pidfile_dir;     /* and --pidfile */
+	int *source_mounts;	/* plan->n_sources of them, detached */
+	int devices_mount;	/* a tmpfs with the nodes of --device, detached; */
+	int *device_mounts;	/* or plan->n_devices of the host's own, detached */
+	int root_fd;		/* the container's "/", once attached */
+	int proc_fd, sys_fd;	/* roots of its procfs and sysfs */
+	int dev_fd;		/* the container's /dev */
+	int null_fd;		/* exec: the host's /dev/null, since the container may have replaced its own */
+	int pts_fd;		/* root of its devpts */
+	int cidfile_dir;	/* the directory that holds --cidfile; */
+	int pidfile_dir;	/* and --pidfile */
+	int host_proc;		/* root of the host's procfs, where it serves after the pivot, too */
+	int listener;		/* stream socket that takes the filter's listener, */
+	char *listener_message; /* and what goes with it */
+	int rdt_root;
+	struct resctrl_made rdt_made;
+	struct netdev_way netdev_way;
+	struct netdev_moved *netdevs_moved; /* of plan->bundle->netdevs, until the workload executes */
+	struct number_set affinity_before;
+	struct arena *arena; /* of what the rows remember */
 	int pty_peer, pty_master;
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */
 	int workload_fds[3];   /* the other ends, by descriptor */
