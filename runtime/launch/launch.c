@@ -248,11 +248,12 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 static void launch_end(struct launch *launch)
 {
 	int *const fds[] = {
-		&launch->channel, &launch->channel_child, &launch->cgroup_fd,	&launch->rootfs_mount,
-		&launch->root_fd, &launch->proc_fd,	  &launch->sys_fd,	&launch->dev_fd,
-		&launch->pts_fd,  &launch->pty_peer,	  &launch->pty_master,	&launch->client,
-		&launch->null_fd, &launch->cidfile_dir,	  &launch->pidfile_dir, &launch->devices_mount,
-		&launch->gate,	  &launch->tape_fd,
+		&launch->channel,   &launch->channel_child, &launch->cgroup_fd,	  &launch->rootfs_mount,
+		&launch->root_fd,   &launch->proc_fd,	    &launch->sys_fd,	  &launch->dev_fd,
+		&launch->pts_fd,    &launch->pty_peer,	    &launch->pty_master,  &launch->client,
+		&launch->null_fd,   &launch->cidfile_dir,   &launch->pidfile_dir, &launch->devices_mount,
+		&launch->host_proc, &launch->listener,	    &launch->rdt_root,	  &launch->gate,
+		&launch->tape_fd,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -274,6 +275,10 @@ static void launch_end(struct launch *launch)
 	for (size_t i = 0; i < launch->n_late_mounts; i++)
 		closep(&launch->late_mounts[i]);
 	free(launch->late_mounts);
+	free(launch->listener_message);
+	free(launch->netdevs_moved);
+	netdev_way_close(&launch->netdev_way);
+	arena_free(launch->arena);
 }
 
 static int launch_begin(struct launch *launch, struct err *err)
@@ -322,6 +327,10 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.cidfile_dir = FD_NONE,
 		.pidfile_dir = FD_NONE,
 		.pts_fd = FD_NONE,
+		.host_proc = FD_NONE,
+		.listener = FD_NONE,
+		.rdt_root = FD_NONE,
+		.netdev_way = NETDEV_WAY_NONE,
 		.pty_peer = FD_NONE,
 		.pty_master = FD_NONE,
 		.outputs = { FD_NONE, FD_NONE },

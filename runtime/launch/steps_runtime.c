@@ -225,6 +225,9 @@ int runtime_init_clone(struct launch *launch, struct err *err)
 	closep(&launch->channel_child);
 	launch->channel_child = FD_NONE;
 	cgroup_close_tasks(launch->tasks_fds);
+	/* Its end of file is for the listener: the process that loads the filter has the only one. */
+	closep(&launch->listener);
+	launch->listener = FD_NONE;
 	launch_close_streams(launch, false, true);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <nsrun/kernel/creds.h>
 #include <nsrun/kernel/exec.h>
+#include <nsrun/kernel/seccomp_notify.h>
 #include <nsrun/launch/signals.h>
 
 #include <fcntl.h>
@@ -41,16 +42,31 @@ int workload_fds_close(struct launch *launch, struct err *err)
 {
 	const struct plan_bundle *bundle = launch->plan->bundle;
 	const int kept = STDERR_FILENO + 1 + (int)(bundle ? bundle->preserve_fds : 0);
+	int last = kept;
 
+	/* Out of the way of the channel first, which takes the lowest number. */
+	if (launch->listener >= 0) {
+		const int away = fcntl(launch->listener, F_DUPFD_CLOEXEC, kept + 2);
+
+		if (away < 0)
+			return err_system(err, "socket of the filter's listener");
+		launch->listener = away;
+	}
 	/* Also the bond to the parent, which needs no descriptor once it is set. */
 	if (launch->channel != kept && dup3(launch->channel, kept, O_CLOEXEC) < 0)
 		return err_system(err, "channel: moving it to descriptor %d", kept);
 	launch->channel = kept;
+	if (launch->listener >= 0) {
+		last = kept + 1;
+		if (dup3(launch->listener, last, O_CLOEXEC) < 0)
+			return err_system(err, "socket of the filter's listener: moving it to descriptor %d", last);
+		launch->listener = last;
+	}
 	/* Without close_range(2) the open descriptors are listed, and a /proc that the container has replaced could leave some out. */
-	if (launch->plan->enter && launch->proc_fd < 0 && close_range((unsigned)kept + 1, ~0U, 0) < 0)
+	if (launch->plan->enter && launch->proc_fd < 0 && close_range((unsigned)last + 1, ~0U, 0) < 0)
 		return err_system(err, "close_range, and %s has no procfs on /proc to do without it",
 				  launch->plan->enter->label);
-	return exec_close_from(kept + 1, launch->proc_fd, err);
+	return exec_close_from(last + 1, launch->proc_fd, err);
 }
 
 int workload_signals_reset(struct launch *launch, struct err *err)
@@ -125,6 +141,9 @@ int workload_no_new_privs(struct launch *launch, struct err *err)
 
 int workload_seccomp_load(struct launch *launch, struct err *err)
 {
+	if (wants_listener(launch->plan))
+		return seccomp_program_load_notify(launch->plan->seccomp, launch->listener, launch->listener_message,
+						   "linux.seccomp.listenerPath", err);
 	return seccomp_program_load(launch->plan->seccomp, err);
 }
 

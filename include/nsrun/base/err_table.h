@@ -282,3 +282,36 @@ ERR_ID(CGROUP_NAMESPACE, "cgroup-namespace",
        "leave --cgroupns away (private is the default with limits of its own), or give the container no writable control groups")
 ERR_ID(NOT_PAUSED, "not-paused", "nsrun ls shows which containers are paused; nsrun pause NAME pauses one that runs")
 ERR_ID(NO_LIMIT_SAID, "no-limit-said", "say what is to change, as in nsrun update -m 512m NAME; nsrun update --help lists the limits")
+
+ERR_ID(SCHEDULER, "scheduler",
+       "more than this process has (a real-time or deadline policy, a lower nice value, a real-time I/O class) takes CAP_SYS_NICE in the initial user namespace, or "
+       "limits that allow it (ulimit -r, -e); a deadline takes all processors of its root domain, so no cpuset (sched(7), ioprio_set(2))")
+ERR_ID(MEMORY_POLICY, "memory-policy",
+       "name nodes that have memory and that the container's cpuset allows (/sys/devices/system/node/has_memory), and a mode and flags that this kernel knows and that go "
+       "together (set_mempolicy(2)); MPOL_WEIGHTED_INTERLEAVE is of Linux 6.9")
+ERR_ID(LSM_ABSENT, "lsm-absent",
+       "the security module is not active here: /sys/kernel/security/lsm lists those that are; the kernel's parameter lsm= (AppArmor also apparmor=1 security=apparmor, SELinux "
+       "security=selinux selinux=1) switches it on. Or leave the field away")
+ERR_ID(LSM_DENIED, "lsm-denied",
+       "the policy that holds for nsrun itself does not let it change to that label: its log (dmesg, journalctl -k, ausearch -m avc) names the rule")
+ERR_ID(APPARMOR_PROFILE, "apparmor-profile",
+       "the profile is not loaded: apparmor_parser -r FILE loads one, /sys/kernel/security/apparmor/profiles lists those that are")
+ERR_ID(SELINUX_CONTEXT, "selinux-context",
+       "the loaded policy has no such context: seinfo -t and -u list its types and users; the form is USER:ROLE:TYPE:LEVEL")
+ERR_ID(RESCTRL, "resctrl",
+       "it takes a processor with Intel RDT or AMD QoS (rdt_a, cat_l3, mba in /proc/cpuinfo) and the file system: as root, mount -t resctrl resctrl /sys/fs/resctrl")
+ERR_ID(RESCTRL_GROUP, "resctrl-group",
+       "linux.intelRdt with a closID and no schemata joins a group that somebody else has made: mkdir in /sys/fs/resctrl, or add schemata, so that it is made")
+ERR_ID(RESCTRL_REFUSED, "resctrl-refused",
+       "resctrl.rst in the kernel's documentation tells what a line may have; info/ in /sys/fs/resctrl shows the masks, the least bandwidth and how many groups there can be (num_closids, "
+       "num_rmids)")
+ERR_ID(RESCTRL_DIFFERS, "resctrl-differs",
+       "two containers of one closID have the same schemata: say what the group has, another closID, or closID alone to join it as it is")
+ERR_ID(NETDEV_MISSING, "netdev-missing",
+       "ip link lists the devices of the network namespace in which nsrun runs; only those can be moved")
+ERR_ID(NETDEV_TAKEN, "netdev-taken",
+       "give it another \"name\", or one that ends in %d: the kernel then takes the first number that is free")
+ERR_ID(NETDEV_DENIED, "netdev-denied",
+       "moving a device takes CAP_NET_ADMIN over the network namespaces of both sides, so root of the initial user namespace for a device of the host")
+ERR_ID(SECCOMP_LISTENER, "seccomp-listener",
+       "linux.seccomp.listenerPath is a unix stream socket on which somebody accepts and reads: start the agent first; the path has fewer than 108 bytes, and the caller may write to it")

@@ -3,6 +3,10 @@
 #ifndef NSRUN_KERNEL_PROCESS_H
 #define NSRUN_KERNEL_PROCESS_H
 
+#include <nsrun/base/arena.h>
+#include <nsrun/base/err.h>
+#include <nsrun/base/pidref.h>
+
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,29 +27,43 @@ struct io_priority {
 	int level; /* 0 to 7 */
 };
 
-/* sched_setaffinity(2): a set of processors. */
-struct cpu_list {
-	cpu_set_t *set; /* of `size` bytes */
-	size_t size;
+/* Processors or memory nodes, as the kernel takes them: a bit each. */
+struct number_set {
+	unsigned long *words; /* NULL: nothing is said */
+	size_t bits;	      /* of `words`, a multiple of those of a long */
 };
 
-/* process.execCPUAffinity; a NULL set: nothing is said. */
+/* process.execCPUAffinity, sched_setaffinity(2). */
 struct exec_affinity {
-	struct cpu_list initial, final; /* before the process enters the container's cgroup, and after it */
+	struct number_set initial, final; /* before the process enters the container's cgroup, and after it */
 };
 
 /* set_mempolicy(2): linux.memoryPolicy. */
 struct memory_policy {
-	int mode; /* MPOL_*, with its flags */
-	unsigned long *nodes;
-	size_t bits; /* of `nodes`; 0: none */
+	int mode;		 /* MPOL_*, with its flags */
+	struct number_set nodes; /* words NULL: none */
 };
 
-/* What the security modules are told; NULL: nothing. */
+/* What the security modules are told; NULL: nothing. See kernel/lsm.h. */
 struct lsm_labels {
 	const char *apparmor; /* profile that holds from execve(2) on */
 	const char *selinux;  /* process label, likewise */
 	const char *mount;    /* SELinux context of file systems that are mounted */
 };
+
+/* `said` begins the message: the field as its author knows it. The caller must be the process' owner or have CAP_SYS_NICE in the initial user
+ * namespace; more than is inherited takes the latter. */
+int scheduler_apply(const struct pidref *process, const struct scheduler_setting *setting, const char *said,
+		    struct err *err);
+int io_priority_apply(const struct pidref *process, const struct io_priority *priority, const char *said,
+		      struct err *err);
+
+/* "0-3,7": List format of cpuset(7), each number below `max`. 0, -EINVAL, -ERANGE or -ENOMEM. An empty text is an empty set, words NULL. */
+int number_set_parse(struct arena *arena, const char *text, size_t max, struct number_set *ret);
+/* Of the calling process. Without a set: all that its control group allows. */
+int affinity_apply(const struct number_set *set, const char *said, struct err *err);
+/* Of the calling process: what is saved can be put back. */
+int affinity_save(struct arena *arena, struct number_set *ret, struct err *err);
+int memory_policy_apply(const struct memory_policy *policy, const char *said, struct err *err);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <nsrun/base/pidref.h>
 #include <nsrun/kernel/cgroup_use.h>
+#include <nsrun/kernel/netdev.h>
+#include <nsrun/kernel/resctrl.h>
 #include <nsrun/kernel/tty.h>
 #include <nsrun/kernel/user.h>
 #include <nsrun/launch/control_server.h>
@@ -51,13 +53,22 @@ struct launch {
 	int *device_mounts; /* or plan->n_devices of the host's own, detached */
 	int *late_mounts;   /* of a bundle: n_late_mounts that become read-only at the end */
 	size_t n_late_mounts;
-	int root_fd;	     /* the container's "/", once attached */
-	int proc_fd, sys_fd; /* roots of its procfs and sysfs */
-	int dev_fd;	     /* the container's /dev */
-	int null_fd;	     /* exec: the host's /dev/null, since the container may have replaced its own */
-	int pts_fd;	     /* root of its devpts */
-	int cidfile_dir;     /* the directory that holds --cidfile; */
-	int pidfile_dir;     /* and --pidfile */
+	int root_fd;		/* the container's "/", once attached */
+	int proc_fd, sys_fd;	/* roots of its procfs and sysfs */
+	int dev_fd;		/* the container's /dev */
+	int null_fd;		/* exec: the host's /dev/null, since the container may have replaced its own */
+	int pts_fd;		/* root of its devpts */
+	int cidfile_dir;	/* the directory that holds --cidfile; */
+	int pidfile_dir;	/* and --pidfile */
+	int host_proc;		/* root of the host's procfs, where it serves after the pivot, too */
+	int listener;		/* stream socket that takes the filter's listener, */
+	char *listener_message; /* and what goes with it */
+	int rdt_root;
+	struct resctrl_made rdt_made;
+	struct netdev_way netdev_way;
+	struct netdev_moved *netdevs_moved; /* of plan->bundle->netdevs, until the workload executes */
+	struct number_set affinity_before;
+	struct arena *arena; /* of what the rows remember */
 	int pty_peer, pty_master;
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */
 	int workload_fds[3];   /* the other ends, by descriptor */

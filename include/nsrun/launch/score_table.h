@@ -77,6 +77,18 @@ STEP(CGROUP_PROVIDE, "cgroup.provide", ROLE_RUNTIME, 0, STEP_ACTION, wants_cgrou
 STEP(CONTAINER_OPEN, "container.open", ROLE_RUNTIME, 0, STEP_ACTION, enters_container, runtime_container_open, runtime_container_close,
      NEEDS(STEP_NONE), "openat", "cgroups(7)",
      "exec: the group that the process is cloned into must not be frozen, or it would never begin; its cgroup namespace is opened while PID 1 may still be looked at.")
+STEP(RDT_CREATE, "rdt.create", ROLE_RUNTIME, 0, STEP_ACTION, wants_rdt, runtime_rdt_create, runtime_rdt_remove,
+     NEEDS(STEP_STATE_RECORD), "mkdirat", "proc(5)",
+     "linux.intelRdt: a group of the resctrl file system (resctrl.rst) with its schemata, before anybody is in it; one that is there must have the same ones.")
+STEP(PROC_KEEP, "proc.keep", ROLE_RUNTIME, 0, STEP_ACTION, wants_proc_kept, runtime_proc_keep, runtime_proc_leave,
+     NEEDS(STEP_NONE), "openat fstatfs", "proc(5)",
+     "The host's procfs, proven to be one, stays open until fds.close: what lies on /proc of the container may be anything (CVE-2019-16884, CVE-2025-52881).")
+STEP(LISTENER_CONNECT, "listener.connect", ROLE_RUNTIME, 0, STEP_ACTION, wants_listener, runtime_listener_connect, runtime_listener_close,
+     NEEDS(STEP_NONE), "connect", "unix(7)",
+     "linux.seccomp.listenerPath: with the caller's rights and in the caller's tree, which the process that loads the filter has no more. An agent that is not there is an error before anything is made.")
+STEP(AFFINITY_START, "affinity.start", ROLE_RUNTIME, 0, STEP_ACTION, wants_initial_affinity, runtime_affinity_start, runtime_affinity_restore,
+     NEEDS(STEP_NONE), "sched_setaffinity", "sched_setaffinity(2)",
+     "execCPUAffinity.initial: nsrun's own work for the container stays on these processors, and the new process is born on them.")
 STEP(CHANNEL_OPEN, "channel.open", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_channel_open, runtime_channel_close,
      NEEDS(STEP_NONE), "socketpair", "unix(7)",
      "SOCK_SEQPACKET keeps messages whole and tells the death of the other side as end of file.")
@@ -111,6 +123,18 @@ STEP(RLIMITS_SET, "rlimits.set", ROLE_RUNTIME, 0, STEP_ACTION, wants_rlimits, ru
 STEP(OOM_SCORE, "oom.score", ROLE_RUNTIME, 0, STEP_ACTION, wants_oom_score, runtime_oom_score, NULL,
      NEEDS(STEP_INIT_CLONE), "openat write", "proc(5)",
      "--oom-score-adj: a lower score needs CAP_SYS_RESOURCE in the initial user namespace, which init has lost. Before ids change, which would make init's files in /proc root's.")
+STEP(SCHEDULER_SET, "scheduler.set", ROLE_RUNTIME, 0, STEP_ACTION, wants_scheduler, runtime_scheduler_set, NULL,
+     NEEDS(STEP_INIT_CLONE), "sched_setattr", "sched_setattr(2)",
+     "process.scheduler: real-time policies and lower nice values take CAP_SYS_NICE in the initial user namespace; without it the process must still be the caller's own by its ids.")
+STEP(IO_PRIORITY_SET, "io-priority.set", ROLE_RUNTIME, 0, STEP_ACTION, wants_io_priority, runtime_io_priority_set, NULL,
+     NEEDS(STEP_INIT_CLONE), "ioprio_set", "ioprio_set(2)",
+     "process.ioPriority: as for the scheduler. What the process starts inherits both.")
+STEP(RDT_PLACE, "rdt.place", ROLE_RUNTIME, 0, STEP_ACTION, wants_rdt, runtime_rdt_place, NULL,
+     NEEDS(STEP_RDT_CREATE, STEP_INIT_CLONE), "openat write", "proc(5)",
+     "By pid, as the file system is the host's; what init starts later is in the group, too.")
+STEP(NETDEVS_MOVE, "netdevs.move", ROLE_RUNTIME, 0, STEP_ACTION, wants_netdevs, runtime_netdevs_move, runtime_netdevs_return,
+     NEEDS(STEP_INIT_CLONE), "sendmsg", "rtnetlink(7)",
+     "linux.netDevices: takes CAP_NET_ADMIN over both sides. Before the hooks, which may look at them. A move takes the addresses from a device and sets it down: it gets both again. A launch that fails brings them back; a container that ran keeps them.")
 STEP(SCOPE_START, "scope.start", ROLE_RUNTIME, 0, STEP_ACTION, wants_scope, runtime_scope_start, runtime_scope_stop,
      NEEDS(STEP_STATE_RECORD, STEP_INIT_CLONE), "sendmsg", "org.freedesktop.systemd1(5)",
      "--cgroup-manager=systemd: the group is that of a scope unit, which systemd makes of a process, with the limits as its properties. While the process is the caller's own by its ids: systemd moves no other user's.")
@@ -155,7 +179,7 @@ STEP(STATE_INIT, "state.init", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_state
      "Init's pid and start time become the lock's text: recovery finds by them what survived without a cgroup of its own, and other commands whom to join. Nobody waits for it: init works meanwhile.")
 /* ---- init builds the container's view ---- */
 STEP(IDS_BECOME_ROOT, "ids.become-root", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_become_root, NULL,
-     NEEDS(STEP_IDS_UIDS, STEP_IDS_GIDS, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_SCOPE_START, STEP_SCOPE_ENTER), "setresuid", "setresuid(2)",
+     NEEDS(STEP_IDS_UIDS, STEP_IDS_GIDS, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_SCHEDULER_SET, STEP_IO_PRIORITY_SET, STEP_SCOPE_START, STEP_SCOPE_ENTER), "setresuid", "setresuid(2)",
      "Files that init makes must belong to the container's root. Clears the parent-death signal and dumpable (commit_creds in the kernel).")
 STEP(PARENT_REBIND, "parent.rebind", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_parent_rebind, NULL,
      NEEDS(STEP_IDS_BECOME_ROOT), "prctl", "prctl(2)",
@@ -166,6 +190,9 @@ STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, wants_keyring, init_
 STEP(CGROUPNS_ENTER, "cgroupns.enter", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_entered, init_cgroupns_enter, NULL,
      NEEDS(STEP_CONTAINER_OPEN, STEP_CGROUP_ATTACH, STEP_SCOPE_ENTER), "setns", "cgroup_namespaces(7)",
      "exec: after the process is in its group, since who is in the namespace already may not be moved from outside of its root (ENOENT, nsdelegate).")
+STEP(AFFINITY_SET, "affinity.set", ROLE_INIT, 0, STEP_ACTION, wants_affinity, init_affinity_set, NULL,
+     NEEDS(STEP_CGROUP_ATTACH, STEP_SCOPE_ENTER), "sched_setaffinity", "sched_setaffinity(2)",
+     "execCPUAffinity.final, in the container's cpuset, which the kernel cuts the mask by; without one all of that, since the initial ones are inherited.")
 STEP(TIME_NEW, "time.new", ROLE_INIT, 0, STEP_ACTION, wants_time, init_time_new, NULL, NEEDS(STEP_PARENT_REBIND),
      "unshare", "time_namespaces(7)",
      "Not by clone3(2): its first process would be in it at once, and then no offset can be written (EACCES).")
@@ -349,6 +376,18 @@ STEP(SIGNALS_RESET, "signals.reset", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, worklo
 STEP(UMASK_WORKLOAD, "umask.workload", ROLE_WORKLOAD, 0, STEP_ACTION, wants_umask, workload_umask_set, NULL, NEEDS(STEP_UMASK_SET),
      "umask", "umask(2)",
      "--umask, for the workload alone: what nsrun makes before has the modes that it should have.")
+STEP(MEMORY_POLICY_SET, "memory-policy.set", ROLE_WORKLOAD, 0, STEP_ACTION, wants_memory_policy, workload_memory_policy_set, NULL,
+     NEEDS(STEP_CGROUP_ATTACH), "set_mempolicy", "set_mempolicy(2)",
+     "linux.memoryPolicy is of the thread that sets it and survives execve. In the container's cpuset: nodes that it does not allow are refused.")
+STEP(PERSONALITY_SET, "personality.set", ROLE_WORKLOAD, 0, STEP_ACTION, wants_personality, workload_personality_set, NULL,
+     NEEDS(STEP_NONE), "personality", "personality(2)",
+     "linux.personality: survives execve; before the filter, which may deny it.")
+STEP(LABELS_SET, "labels.set", ROLE_WORKLOAD, 0, STEP_ACTION, wants_labels, workload_labels_set, NULL,
+     NEEDS(STEP_PROC_KEEP), "lsm_set_self_attr", "proc(5)",
+     "process.apparmorProfile, selinuxLabel: for the next execve, so after all hooks, which are forked and would inherit it. By lsm_set_self_attr (Linux 6.8), else by the attr file of this thread in the procfs that was kept.")
+STEP(LISTENER_DESCRIBE, "listener.describe", ROLE_WORKLOAD, 0, STEP_ACTION, wants_listener, workload_listener_describe, NULL,
+     NEEDS(STEP_PROC_KEEP, STEP_LISTENER_CONNECT), "readlinkat", "proc(5)",
+     "The container process state for the filter's listener; the pid is the one that the host's procfs has for this process.")
 STEP(CAPS_BOUND, "caps.bound", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_bound, workload_caps_bound, NULL, NEEDS(STEP_ROOT_DETACH),
      "prctl", "capabilities(7)",
      "While CAP_SETPCAP is still there.")
@@ -377,13 +416,13 @@ STEP(PRIVS_BOUND, "privs.bound", ROLE_WORKLOAD, 0, STEP_ACTION, wants_no_new_pri
      "prctl", "prctl(2)",
      "no_new_privs: set-uid and file capabilities grant nothing any more; also what permits loading a filter without CAP_SYS_ADMIN.")
 STEP(SECCOMP_LOAD, "seccomp.load", ROLE_WORKLOAD, 0, STEP_ACTION, wants_seccomp, workload_seccomp_load, NULL,
-     NEEDS(STEP_CAPS_SET, STEP_PRIVS_BOUND), "seccomp", "seccomp(2)",
-     "As late as can be: the filter sees only what the workload itself calls, and execve.")
+     NEEDS(STEP_CAPS_SET, STEP_PRIVS_BOUND, STEP_LISTENER_DESCRIBE), "seccomp", "seccomp(2)",
+     "As late as can be: the filter sees only what the workload itself calls, and execve. A listener is sent by a second thread that the filter does not hold: whoever takes it must not have to answer for the sending itself.")
 STEP(CAPS_FINAL, "caps.final", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_final, workload_caps_final, NULL, NEEDS(STEP_SECCOMP_LOAD),
      "capset", "capabilities(7)",
      "Gives up the CAP_SYS_ADMIN that loading the filter needed.")
 STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL,
-     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE, STEP_PROCESSES_HOLD, STEP_SCOPE_DELEGATE, STEP_SCOPE_FILTER, STEP_SCOPE_LIMITS, STEP_SCOPE_ENTER),
+     NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE, STEP_PROCESSES_HOLD, STEP_SCOPE_DELEGATE, STEP_SCOPE_FILTER, STEP_SCOPE_LIMITS, STEP_SCOPE_ENTER, STEP_SCHEDULER_SET, STEP_IO_PRIORITY_SET, STEP_RDT_PLACE, STEP_NETDEVS_MOVE),
      "execve", "execve(2)",
      "The close-on-exec channel ends, which tells the runtime that it succeeded.")
 /* clang-format on */

@@ -36,7 +36,7 @@ enum step_kind {
 
 struct launch;
 
-#define STEP_NEEDS_MAX 12
+#define STEP_NEEDS_MAX 20
 
 struct step {
 	enum step_id id;

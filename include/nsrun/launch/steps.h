@@ -82,6 +82,17 @@ bool wants_caps_final(const struct plan *plan);
 bool enters_container(const struct plan *plan);
 bool wants_cgroupns_entered(const struct plan *plan);
 bool wants_release(const struct plan *plan);
+bool wants_labels(const struct plan *plan);
+bool wants_listener(const struct plan *plan);
+bool wants_proc_kept(const struct plan *plan);
+bool wants_rdt(const struct plan *plan);
+bool wants_netdevs(const struct plan *plan);
+bool wants_scheduler(const struct plan *plan);
+bool wants_io_priority(const struct plan *plan);
+bool wants_affinity(const struct plan *plan);
+bool wants_initial_affinity(const struct plan *plan);
+bool wants_memory_policy(const struct plan *plan);
+bool wants_personality(const struct plan *plan);
 
 #define ROW(name) int name(struct launch *launch, struct err *err)
 
@@ -234,6 +245,26 @@ ROW(runtime_container_close);
 ROW(init_cgroupns_enter);
 ROW(init_container_enter);
 ROW(workload_parent_release);
+
+/* steps_settings.c: what config.json alone can ask for */
+ROW(runtime_affinity_start);
+ROW(runtime_affinity_restore);
+ROW(init_affinity_set);
+ROW(runtime_scheduler_set);
+ROW(runtime_io_priority_set);
+ROW(workload_memory_policy_set);
+ROW(workload_personality_set);
+ROW(runtime_proc_keep);
+ROW(runtime_proc_leave);
+ROW(workload_labels_set);
+ROW(runtime_rdt_create);
+ROW(runtime_rdt_remove);
+ROW(runtime_rdt_place);
+ROW(runtime_netdevs_move);
+ROW(runtime_netdevs_return);
+ROW(runtime_listener_connect);
+ROW(runtime_listener_close);
+ROW(workload_listener_describe);
 
 /* steps_workload.c */
 ROW(workload_terminal_attach);

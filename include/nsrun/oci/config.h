@@ -53,7 +53,6 @@ const char *oci_namespace_name(enum ns_kind kind);
 /* An array of containerID, hostID, size. */
 int oci_read_map(const struct json_at *at, struct idmap *ret, struct err *err);
 
-
 /* A path of the container as a process there means it: without ".", ".." and doubled slashes; a relative one begins at "/" (config.md, "Mounts"). NULL: no memory. */
 const char *oci_clean_path(struct arena *arena, const char *path);
 int oci_read_ids(struct oci_reader *r,

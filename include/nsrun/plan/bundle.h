@@ -120,4 +120,9 @@ struct plan_bundle {
 	uint16_t console_rows, console_columns;
 };
 
+/* The container process state of config-linux.md, which goes to the filter's listener with its descriptor. `pid` is as the runtime sees it. The text is
+ * the caller's (free(3)). */
+struct plan;
+int bundle_process_state(const struct plan *plan, pid_t pid, char **ret, struct err *err);
+
 #endif
