@@ -80,6 +80,13 @@ const struct command_row commands[] = {
 		  "bundle also: nsrun kill ID [SIGNAL], SIGTERM by default.",
 	  .arguments = "NAME...",
 	  .options = &kill_options },
+	{ .name = "list",
+	  .run = command_list,
+	  .help = "list the containers of OCI bundles",
+	  .details =
+		  "Of the OCI runtime, below the state root (--root): those of the one-shot command are in nsrun ls.",
+	  .arguments = NULL,
+	  .options = &list_options },
 	{ .name = "logs",
 	  .run = command_logs,
 	  .help = "show what a container has written",

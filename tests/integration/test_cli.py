@@ -195,7 +195,7 @@ def words_of_other_tools():
             ("-P /", "-P"), ("-network none /", "did you mean --network?"), ("-hostname x /", "did you mean --hostname?"),
             ("-init /", "did you mean --init?"), ("-memory 1g /", "did you mean --memory?"), ("-env A=B /", "did you mean --env?")):
         yield words, lambda words=words, parts=parts: refused(words.split(), *parts, cwd=tmp())
-    for word, command in (("container", "ls"), ("log", "logs"), ("exc", "exec"), ("exce", "exec"), ("isnpect", "inspect"), ("list", "ls"), ("shell", "exec"), ("remove", "rm")):
+    for word, command in (("container", "ls"), ("log", "logs"), ("exc", "exec"), ("exce", "exec"), ("isnpect", "inspect"), ("shell", "exec"), ("remove", "rm")):
         yield word, lambda word=word, command=command: refused(
             [word, "-a"], "nsrun %s?" % command if command in commands_ else word, cwd=tmp())
 
