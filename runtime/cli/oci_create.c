@@ -9,6 +9,7 @@
 #include <nsrun/cli/report.h>
 #include <nsrun/kernel/exec.h>
 #include <nsrun/launch/container.h>
+#include <nsrun/launch/trace.h>
 #include <nsrun/oci/config.h>
 
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 struct create_line {
 	enum tristate help;
 	const char *bundle, *config, *pid_file, *console_socket, *preserve_fds;
-	enum tristate no_pivot, no_new_keyring;
+	enum tristate no_pivot, no_new_keyring, dry_run;
 	enum tristate keep, detach, no_subreaper; /* run */
 };
 
@@ -37,6 +38,7 @@ struct create_line {
 		     "--no-pivot"),                                                                                    \
 		LINE(no_new_keyring, "no-new-keyring", 0, NULL, TRISTATE, "keep the caller's session keyring",         \
 		     "--no-new-keyring"),                                                                              \
+		LINE(dry_run, "dry-run", 0, NULL, TRISTATE, "print the steps, and do nothing", "--dry-run"),           \
 		LINE(preserve_fds, "preserve-fds", 0, "N", STRING, "pass N descriptors on, from 3",                    \
 		     "--preserve-fds 1")
 
@@ -157,6 +159,10 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	struct err err = ERR_INIT;
 
 	int r = plan_of(line, id, gated, &plan, &err);
+	if (r == 0 && line->dry_run == YES) {
+		trace_print_plan(plan, stdout);
+		return report_flush(stdout, "standard output");
+	}
 	if (r == 0)
 		r = protect_self(plan, globals_get()->argv, &err);
 	if (r == 0)

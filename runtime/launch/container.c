@@ -17,6 +17,7 @@ static void note_begun(const struct launch *launch, void *data)
 	watcher->begun = true;
 	/* Of a bundle's container the lock means that it is being created; delete takes it. */
 	if (plan_is_bundle(launch->plan)) {
+		(void)state_record_init(launch->reservation, launch->init.pid, true, NULL); /* it has ended already */
 		closep(&launch->reservation->lock_fd);
 		launch->reservation->lock_fd = FD_NONE;
 	}

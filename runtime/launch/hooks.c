@@ -132,15 +132,15 @@ static int judge(enum hook_kind kind, const struct plan_hook *hook, const siginf
 	const char *name = hook_kind_name(kind), *colon = said->n ? ": " : "";
 
 	if (late)
-		return err_set(err, ERR_PEER, ERR_ID_NONE, ETIMEDOUT,
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ETIMEDOUT,
 			       "%s hook %s: was killed after its timeout of %u seconds%s%s", name, hook->path,
 			       hook->timeout, colon, said->line);
 	if (info->si_code != CLD_EXITED)
-		return err_set(err, ERR_PEER, ERR_ID_NONE, 0, "%s hook %s: was ended by signal %d (SIG%s)%s%s", name,
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, 0, "%s hook %s: was ended by signal %d (SIG%s)%s%s", name,
 			       hook->path, info->si_status,
 			       sigabbrev_np(info->si_status) ? sigabbrev_np(info->si_status) : "?", colon, said->line);
 	if (info->si_status != 0)
-		return err_set(err, ERR_PEER, ERR_ID_NONE, 0, "%s hook %s: exit status %d%s%s", name, hook->path,
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, 0, "%s hook %s: exit status %d%s%s", name, hook->path,
 			       info->si_status, colon, said->line);
 	return 0;
 }
@@ -196,7 +196,11 @@ int hooks_run(enum hook_kind kind, const struct plan_hooks *hooks, const char *s
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < hooks->n; i++)
-		r = run_one(kind, &hooks->hooks[i], state, dir, err);
+	/* What comes after the end goes on: "the remaining hooks and lifecycle continue as if the hook had succeeded". */
+	for (size_t i = 0; (r == 0 || kind == HOOK_POSTSTOP) && i < hooks->n; i++) {
+		const int one = run_one(kind, &hooks->hooks[i], state, dir, err);
+
+		r = r < 0 ? r : one;
+	}
 	return r;
 }

@@ -35,6 +35,7 @@ int runtime_state_created(struct launch *launch, struct err *err)
 int init_gate_release(struct launch *launch, struct err *err)
 {
 	(void)launch;
+	prctl(PR_SET_NAME, "nsrun-gate"); /* for who lists processes */
 	if (prctl(PR_SET_PDEATHSIG, 0L) < 0)
 		return err_system(err, "PR_SET_PDEATHSIG");
 	return creds_set_dumpable(false, err);

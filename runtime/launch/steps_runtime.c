@@ -20,10 +20,7 @@ int runtime_state_record(struct launch *launch, struct err *err)
 
 int runtime_state_init(struct launch *launch, struct err *err)
 {
-	const struct plan *plan = launch->plan;
-
-	/* What create makes is complete once init waits at the gate: state.created. */
-	return state_record_init(launch->reservation, launch->init.pid, plan_is_bundle(plan) && !wants_gate(plan), err);
+	return state_record_init(launch->reservation, launch->init.pid, false, err);
 }
 
 /* Those of a one-shot container are made with the limits that are written there. */

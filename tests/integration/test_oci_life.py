@@ -1,0 +1,638 @@
+# SPDX-License-Identifier: Apache-2.0
+"""create, start, state, kill, delete and run of the OCI runtime, as engines use them: what a container is between two commands, what its hooks are told,
+who may open its gate, and what is left of it when something fails or is killed."""
+import array
+import fcntl
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import time
+
+from harness import *
+
+CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
+
+
+class Bundle:
+    """A bundle and a state root of its own; every container of it is removed at the end."""
+
+    def __init__(self, *argv, **changes):
+        self.dir, self.root = tmp(), os.path.join(tmp(), "root")
+        self.config = {
+            "ociVersion": "1.0.2",
+            "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": list(argv) or ["/bin/sleep", "60"],
+                        "env": ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"], "cwd": "/",
+                        "capabilities": {kind: CAPS for kind in ("bounding", "effective", "permitted")}},
+            "root": {"path": rootfs(private=True), "readonly": False},
+            "annotations": {"org.example.a": "b"},
+            "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")]},
+        }
+        for key, value in changes.items():
+            if key in self.config["process"]:
+                self.config["process"][key] = value
+            else:
+                self.config[key] = value
+        self.write()
+
+    def write(self):
+        with open(os.path.join(self.dir, "config.json"), "w") as file:
+            json.dump(self.config, file)
+
+    def hook(self, kind, script, **more):
+        """A hook that is a shell script, which has the state in the file `state` beside it."""
+        path = os.path.join(self.dir, "hook-%s-%d" % (kind, len(self.config.get("hooks", {}).get(kind, []))))
+        with open(path, "w") as file:
+            file.write("#!/bin/sh\n" + script)
+        os.chmod(path, 0o755)
+        self.config.setdefault("hooks", {}).setdefault(kind, []).append({"path": path, **more})
+        self.write()
+        return path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for name in self.ids():
+            self("delete", "--force", name)
+        equal(self.ids(), [], "names that are left")
+        equal([entry for entry in os.listdir(self.root) if entry not in ("names", "ranges")] if os.path.isdir(self.root) else [], [],
+              "state that is left")
+
+    def ids(self):
+        try:
+            return os.listdir(os.path.join(self.root, "names"))
+        except FileNotFoundError:
+            return []
+
+    def __call__(self, *words, **how):
+        return nsrun(["--root", self.root, *words], **how)
+
+    def create(self, name="c", *options, **how):
+        """Output goes to the file `output`: a pipe would stay open with the container."""
+        with open(os.path.join(self.dir, "output"), "ab") as out, open(os.path.join(self.dir, "errors"), "w+b") as errors:
+            process = subprocess.Popen([binary(), "--root", self.root, "create", "-b", self.dir, *options, name], stdin=subprocess.DEVNULL,
+                                       stdout=out, stderr=errors, env=environment(None, how.pop("env", None)), **how)
+            status = process.wait(timeout=20 * SLOW)
+            errors.seek(0)
+            self.errors = errors.read().decode()
+        return status
+
+    def made(self, name="c", *options, **how):
+        equal(self.create(name, *options, **how), 0, "status of create: %s" % self.errors)
+        return self
+
+    def output(self):
+        with open(os.path.join(self.dir, "output")) as file:
+            return file.read()
+
+    def state(self, name="c"):
+        return json.loads(self("state", name).check(0).stdout)
+
+    def status(self, name="c"):
+        return self.state(name)["status"]
+
+    def stopped(self, name="c"):
+        wait_for(lambda: self.status(name) == "stopped", "the end of %s" % name)
+
+    def place(self, name="c"):
+        return os.path.realpath(os.path.join(self.root, "names", name))
+
+
+def failing(result, words):
+    equal(result.status, 1, "status: %r\n    status" % result)
+    contains(result.stderr, words, "stderr")
+
+
+@test(root=True)
+def test_life():
+    with Bundle("/bin/sh", "-c", "echo up; exec sleep 60") as b:
+        b.made("c", "--pid-file", b.dir + "/pid")
+        state = b.state()
+        equal((state["status"], state["id"], state["ociVersion"], state["bundle"]), ("created", "c", "1.0.2", b.dir), "state")
+        equal(state["annotations"], {"org.example.a": "b"}, "annotations")
+        equal(state["rootfs"], os.path.realpath(b.config["root"]["path"]), "rootfs")
+        with open(b.dir + "/pid") as file:
+            equal(file.read(), str(state["pid"]), "the pid file, without a newline")
+        equal(b.output(), "", "output before start")
+        b("start", "c").check(0, stdout="")
+        wait_for(lambda: b.output() == "up\n", "the workload")
+        equal((b.status(), b.state()["pid"]), ("running", state["pid"]), "state")
+        failing(b("start", "c"), "cannot start an already running container")
+        failing(b("delete", "c"), "cannot delete container c that is not stopped: running")
+        failing(b("create", "-b", b.dir, "c"), "container with given ID already exists")
+        b("kill", "c", "KILL").check(0, stdout="")
+        b.stopped()
+        equal(b.state()["pid"], 0, "pid of one that has stopped")
+        failing(b("kill", "c", "9"), "container not running")
+        failing(b("start", "c"), "cannot start a container that has stopped")
+        b("delete", "c").check(0, stdout="")
+        failing(b("state", "c"), "does not exist")
+
+
+@test(root=True)
+def test_words_of_what_is_not_there():
+    with Bundle() as b:
+        for words in (["state", "nope"], ["start", "nope"], ["kill", "nope", "9"], ["delete", "nope"], ["kill", "--all", "nope", "KILL"]):
+            failing(b(*words), "container does not exist")
+        b("delete", "--force", "nope").check(0, stdout="")
+        b("delete", "nope", "-f").check(0)
+        failing(b("create", "-b", b.dir, "a/b"), "invalid container ID format")
+        failing(b("run", "-b", b.dir + "/nope", "c"), "nope")
+
+
+@test(root=True)
+def test_ids_as_runc_has_them():
+    with Bundle("/bin/true") as b:
+        for name in ("a+b_c-d.e", "x" * 255, "0123456789ab", "-x"):
+            words = ["--", name] if name[0] == "-" else [name]
+            b("run", "-b", b.dir, *words).check(0)
+        for name in ("x" * 256, "..", ".", "a b"):
+            failing(b("run", "-b", b.dir, name), "invalid container ID format")
+
+
+@test(root=True)
+def test_run():
+    with Bundle("/bin/sh", "-c", "echo hello; exit 7") as b:
+        equal(b("run", "-b", b.dir, "c").check(7).stdout, "hello\n", "output")
+        equal(b.ids(), [], "names")
+        equal(b("run", "--keep", "--bundle", b.dir, "c").check(7).stdout, "hello\n", "output")
+        equal(b.status(), "stopped", "state of one that is kept")
+        b("delete", "c").check(0)
+
+
+@test(root=True)
+def test_run_in_the_bundle_and_with_another_file():
+    with Bundle("/bin/echo", "one") as b:
+        equal(b("run", "c", cwd=b.dir).check(0).stdout, "one\n", "output")
+        b.config["process"]["args"] = ["/bin/echo", "two"]
+        os.rename(b.dir + "/config.json", b.dir + "/other.json")
+        b.write()
+        equal(b("run", "--config", "other.json", "c", cwd=b.dir).check(0).stdout, "one\n", "output")
+        equal(b("run", "c", "-bundle=" + b.dir).check(0).stdout, "two\n", "one dash, behind the id")
+
+
+@test(root=True)
+def test_run_detached():
+    with Bundle("/bin/sleep", "60") as b:
+        with open(os.devnull, "w") as null:
+            subprocess.run([binary(), "--root", b.root, "run", "-d", "-b", b.dir, "--pid-file", b.dir + "/pid", "c"], stdin=null, stdout=null,
+                           stderr=null, check=True, env=environment(None))
+        state = b.state()
+        equal(state["status"], "running", "status")
+        with open(b.dir + "/pid") as file:
+            equal(int(file.read()), state["pid"], "pid")
+        b("kill", "c", "9").check(0)
+        b.stopped()
+
+
+@test(root=True)
+def test_signals_of_run_reach_the_workload():
+    with Bundle("/bin/sh", "-c", "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done") as b:
+        process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   env=environment(None))
+        equal(process.stdout.readline(), b"up\n", "output")
+        equal(b.status(), "running", "status")
+        process.send_signal(signal.SIGTERM)
+        equal(process.wait(20), 5, "status")
+        process.stdout.close()
+        equal(b.ids(), [], "names")
+
+
+@test(root=True)
+def test_delete_while_run_waits():
+    with Bundle("/bin/sleep", "60") as b:
+        process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   env=environment(None))
+        wait_for(lambda: b.ids() and b("state", "c").status == 0 and b.status() == "running", "the container")
+        b("delete", "--force", "c").check(0)
+        equal(process.wait(20), 137, "status")
+        equal(process.stderr.read(), b"", "messages")
+        process.stderr.close()
+
+
+@test(root=True)
+def test_sigkill_of_run():
+    """The workload ends with it, the record stays until it is deleted, and gc leaves it alone."""
+    with Bundle("/bin/sleep", "60") as b:
+        process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, env=environment(None))
+        wait_for(lambda: b.ids() and b("state", "c").status == 0 and b.status() == "running", "the container")
+        process.kill()
+        process.wait()
+        b.stopped()
+        b("gc").check(0)
+        equal(b.status(), "stopped", "status after gc")
+
+
+# ---- the gate -----------------------------------------------------------------------------------------------------
+
+@test(root=True)
+def test_exec_that_fails_is_told_to_start():
+    """What create could not see: the file is looked up at create, and is no program at start."""
+    with Bundle("/tmp/broken") as b:
+        path = os.path.join(b.config["root"]["path"], "tmp/broken")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write("no program")
+        os.chmod(path, 0o755)
+        b.made()
+        started = b("start", "c")
+        failing(started, "/tmp/broken")
+        contains(started.stderr, "workload.exec", "the row")
+        b.stopped()
+        os.unlink(path)
+
+
+@test(root=True)
+def test_missing_command_fails_create():
+    with Bundle("/nope") as b:
+        equal(b.create(), 1, "status")
+        contains(b.errors, "/nope", "stderr")
+        equal(b.ids(), [], "names")
+
+
+@test(root=True)
+def test_gate_is_the_owners():
+    with Bundle() as b:
+        b.made()
+        gate = os.path.join(b.place(), "gate")
+        check(stat.S_ISSOCK(os.stat(gate).st_mode), gate)
+        equal(stat.S_IMODE(os.stat(os.path.dirname(gate)).st_mode), 0o700, "mode of its directory")
+        # who connects and says nothing, goes away or talks nonsense is ignored
+        quiet = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(12)]
+        for one in quiet:
+            one.connect(gate)
+        quiet[0].send(b"hello")
+        quiet[1].close()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as gone:
+            gone.connect(gate)
+        equal(b.status(), "created", "status")
+        b("start", "c").check(0)
+        equal(b.status(), "running", "status")
+        for one in quiet:
+            one.close()
+
+
+@test(root=True)
+def test_two_starts_at_once():
+    for _ in range(10):
+        with Bundle() as b:
+            b.made()
+            starts = [subprocess.Popen([binary(), "--root", b.root, "start", "c"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                       env=environment(None)) for _ in range(4)]
+            said = [(one.communicate()[1].decode(), one.returncode) for one in starts]
+            equal(sorted(status for _, status in said), [0, 1, 1, 1], "statuses: %r\n    statuses" % said)
+            for text, status in said:
+                if status:
+                    contains(text, "cannot start an already running container")
+
+
+@test(root=True)
+def test_init_survives_create_and_is_closed():
+    with Bundle() as b:
+        b.made()
+        pid = b.state()["pid"]
+        check(alive(pid), "init does not live")
+        equal(os.stat("/proc/%d/environ" % pid).st_uid, 0, "owner of its files")
+        with open("/proc/%d/status" % pid) as file:
+            status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+        equal(status["Name"], "nsrun-gate", "name")
+        # undumpable: its files in /proc are root's also where it is not root
+        fds = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)]
+        check(not any(fd.startswith(b.dir) and not fd.endswith(("output", "errors", "lock")) for fd in fds), "descriptors: %s" % fds)
+
+
+@test(root=True)
+def test_signals_of_one_that_waits():
+    with Bundle() as b:
+        for sent in ("TERM", "15", "SIGINT", "KILL", "9"):
+            b.made()
+            b("kill", "c", sent).check(0)
+            b.stopped()
+            b("delete", "c").check(0)
+        b.made()
+        for sent in ("WINCH", "CHLD", "CONT"):
+            b("kill", "c", sent).check(0)
+        equal(b.status(), "created", "status after signals that end nothing")
+        b("kill", "c").check(0)
+        b.stopped()
+        b("delete", "c").check(0)
+        b.made()
+        b("delete", "c").check(0)  # one that waits is killed
+
+
+# ---- kill -----------------------------------------------------------------------------------------------------------
+
+@test(root=True)
+def test_kill_all():
+    """Every process of the group, also when init has ended: in the host's pid namespace nothing else ends them."""
+    script = "for i in 1 2 3; do sleep 61 & done; echo up; sleep 0.3"
+    with Bundle("/bin/sh", "-c", script) as b:
+        b.config["linux"]["namespaces"] = [{"type": "mount"}]
+        b.config["root"]["path"] = rootfs(private=True, fresh=True)
+        open(os.path.join(b.config["root"]["path"], "dev/null"), "a").close()  # of a shell's background jobs
+        b.config["linux"]["cgroupsPath"] = "/nsrun-test-%d/all" % os.getpid()
+        b.write()
+        b.made()
+        b("start", "c").check(0)
+        wait_for(lambda: b.output(), "output")
+        b.stopped()
+        failing(b("kill", "c", "9"), "container not running")
+        left = [pid for pid in descendants() if alive(pid) and "sleep" in open("/proc/%d/comm" % pid).read()]
+        equal(len(left), 3, "processes that init has left")
+        b("kill", "--all", "c", "TERM").check(0)
+        wait_for(lambda: not [reap()] or not any(alive(pid) for pid in left), "the end of all")
+        b("kill", "-a", "c", "KILL").check(0)
+        b("delete", "c").check(0)
+    for path in cgroups():
+        if path.endswith("/nsrun-test-%d" % os.getpid()):
+            os.rmdir(path)
+
+
+@test(root=True)
+def test_signal_words():
+    with Bundle("/bin/sh", "-c", "trap 'echo usr' USR1; echo up; while :; do sleep 0.05; done") as b:
+        b.made()
+        b("start", "c").check(0)
+        wait_for(lambda: b.output() == "up\n", "output")
+        for n, word in enumerate(("USR1", "SIGUSR1", "10", "usr1"), 1):
+            b("kill", "c", word).check(0)
+            wait_for(lambda: b.output().count("usr") == n, "USR1 by %s" % word)
+        failing(b("kill", "c", "NOPE"), "NOPE")
+        failing(b("kill", "c", "500"), "500")
+
+
+# ---- hooks ----------------------------------------------------------------------------------------------------------
+
+HOOK_STATE = "cat > %s.state; readlink /proc/self/ns/mnt > %s.mnt\n"
+
+
+def states_of(path):
+    with open(path + ".state") as file:
+        return json.loads(file.read())
+
+
+@test(root=True)
+def test_hooks_in_the_runtimes_namespaces():
+    with Bundle() as b:
+        paths = {}
+        for kind in ("prestart", "createRuntime", "poststart", "poststop"):
+            name = os.path.join(b.dir, kind)
+            paths[kind] = name
+            b.hook(kind, "echo %s >> %s/order\n" % (kind, b.dir) + HOOK_STATE % (name, name) + "env > %s.env; pwd > %s.pwd\n" % (name, name),
+                   args=["hook", kind], env=["A=%s" % kind])
+        b.made()
+        pid = b.state()["pid"]
+        order = lambda: open(b.dir + "/order").read().split()
+        equal(order(), ["prestart", "createRuntime"], "hooks of create")
+        for kind in ("prestart", "createRuntime"):
+            state = states_of(paths[kind])
+            equal((state["id"], state["pid"], state["status"], state["bundle"], state["annotations"]),
+                  ("c", pid, "creating", b.dir, {"org.example.a": "b"}), "state of %s" % kind)
+            equal(open(paths[kind] + ".mnt").read().strip(), os.readlink("/proc/self/ns/mnt"), "mount namespace of %s" % kind)
+            env = open(paths[kind] + ".env").read().split()
+            check("A=" + kind in env and not any(e.startswith(("PATH=/usr", "HOME=")) for e in env), "environment: %s" % env)
+            equal(open(paths[kind] + ".pwd").read().strip(), b.dir, "directory")
+        b("start", "c").check(0)
+        equal(order()[2:], ["poststart"], "hooks of start")
+        equal(states_of(paths["poststart"])["status"], "running", "state of poststart")
+        b("delete", "--force", "c").check(0)
+        equal(order()[3:], ["poststop"], "hooks of delete")
+        equal(states_of(paths["poststop"])["status"], "stopped", "state of poststop")
+
+
+@test(root=True)
+def test_hooks_in_the_containers_namespaces():
+    with Bundle("/bin/sh", "-c", "cat /hook-ran; cat /hook-state; exec sleep 60") as b:
+        tree = b.config["root"]["path"]
+        name = os.path.join(b.dir, "createContainer")
+        b.hook("createContainer", HOOK_STATE % (name, name))
+        inside = os.path.join(tree, "hook")
+        with open(inside, "w") as file:
+            file.write("#!/bin/sh\ncat > /hook-state\necho ran > /hook-ran\n")
+        os.chmod(inside, 0o755)
+        b.config["hooks"]["startContainer"] = [{"path": "/hook"}]
+        b.write()
+        b.made()
+        equal((states_of(name)["pid"], states_of(name)["status"]), (1, "creating"), "state of createContainer")
+        mnt = os.readlink("/proc/%d/ns/mnt" % b.state()["pid"])
+        equal(open(name + ".mnt").read().strip(), mnt, "mount namespace of createContainer")
+        check(not os.path.exists(tree + "/hook-ran"), "startContainer hook before start")
+        b("start", "c").check(0)
+        wait_for(lambda: "}" in b.output(), "output")
+        said = b.output().split("\n", 1)
+        equal(said[0], "ran", "startContainer hook")
+        equal((json.loads(said[1])["pid"], json.loads(said[1])["status"]), (1, "created"), "state of startContainer")
+        for file in ("hook", "hook-ran", "hook-state"):
+            os.unlink(os.path.join(tree, file))
+
+
+@generate(root=True)
+def failing_hooks():
+    for kind in ("prestart", "createRuntime", "createContainer"):
+        yield "failing %s hook" % kind, lambda kind=kind: failing_create_hook(kind)
+
+
+def failing_create_hook(kind):
+    before = leftovers()
+    with Bundle() as b:
+        path = b.hook(kind, "echo first >&2; echo the reason >&2; exit 3\n")
+        b.hook("poststop", "touch %s/poststop\n" % b.dir)
+        equal(b.create(), 1, "status")
+        contains(b.errors, "%s hook %s: exit status 3: the reason" % (kind, path), "stderr")
+        equal(b.ids(), [], "names")
+    assert_clean(before)
+
+
+@test(root=True)
+def test_failing_start_hooks():
+    with Bundle() as b:
+        tree = b.config["root"]["path"]
+        with open(tree + "/hook", "w") as file:
+            file.write("#!/bin/sh\necho no >&2; exit 4\n")
+        os.chmod(tree + "/hook", 0o755)
+        b.config["hooks"] = {"startContainer": [{"path": "/hook"}]}
+        b.write()
+        b.made()
+        failing(b("start", "c"), "startContainer hook /hook: exit status 4: no")
+        b.stopped()
+        b("delete", "c").check(0)
+        os.unlink(tree + "/hook")
+        del b.config["hooks"]
+        b.hook("poststart", "exit 5\n")
+        b.made()
+        failing(b("start", "c"), "exit status 5")
+        b.stopped()
+        b("delete", "c").check(0)
+        failing(b("run", "-b", b.dir, "c"), "exit status 5")
+        equal(b.ids(), [], "names")
+
+
+@test(root=True)
+def test_poststop_only_warns():
+    with Bundle("/bin/true") as b:
+        b.hook("poststop", "exit 6\n")
+        b.hook("poststop", "touch %s/second\n" % b.dir)
+        contains(b("run", "-b", b.dir, "c").check(0).stderr, "exit status 6", "stderr")
+        os.unlink(b.dir + "/second")
+        b.made()
+        contains(b("delete", "c").check(0).stderr, "exit status 6", "stderr")
+        check(os.path.exists(b.dir + "/second"), "the remaining hook")
+
+
+@test(root=True)
+def test_timeout_of_a_hook():
+    with Bundle() as b:
+        b.hook("prestart", "sleep 61 &\nsleep 61\n", timeout=1)
+        begin = time.monotonic()
+        equal(b.create(), 1, "status")
+        check(0.9 < time.monotonic() - begin < 5 * SLOW, "it took %.1f s" % (time.monotonic() - begin))
+        contains(b.errors, "timeout of 1 seconds", "stderr")
+
+
+@test(root=True)
+def test_missing_hook():
+    with Bundle() as b:
+        b.config["hooks"] = {"prestart": [{"path": "/nonexistent/hook"}]}
+        b.write()
+        equal(b.create(), 1, "status")
+        contains(b.errors, "/nonexistent/hook", "stderr")
+        contains(b.errors, "No such file", "stderr")
+
+
+# ---- descriptors and the terminal -------------------------------------------------------------------------------------
+
+@test(root=True)
+def test_preserved_descriptors():
+    with Bundle("/bin/sh", "-c", "ls -l /proc/self/fd; cat <&3") as b:
+        b.config["process"]["args"] = ["/bin/sh", "-c", "cat <&3; (cat <&4) 2>/dev/null || echo closed"]
+        b.write()
+        low, writer = os.pipe()
+        reader = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 20)
+        os.close(low)
+        os.write(writer, b"given\n")
+        os.close(writer)
+
+        def place():
+            os.dup2(reader, 3)
+            os.dup2(os.open("/etc/passwd", os.O_RDONLY), 4)
+        result = subprocess.run([binary(), "--root", b.root, "run", "--preserve-fds", "1", "-b", b.dir, "c"], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, env=environment(None), preexec_fn=place, close_fds=False)
+        os.close(reader)
+        equal(result.stdout, b"given\nclosed\n", "output")
+        failing(b("run", "--preserve-fds", "3", "-b", b.dir, "c"), "preserve-fds")
+
+
+def listen(path, got):
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(path)
+    server.listen(1)
+    server.settimeout(20)
+
+    def serve():
+        client, _ = server.accept()
+        with client:
+            data, control, _, _ = client.recvmsg(4096, socket.CMSG_SPACE(4))
+            fds = array.array("i")
+            for level, kind, payload in control:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    fds.frombytes(payload[:4])
+            got.append((data, fds[0]))
+        server.close()
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread
+
+
+@test(root=True)
+def test_console_socket():
+    with Bundle("/bin/sh", "-c", "stty size; tty; read x; echo got $x", terminal=True) as b:
+        b.config["process"]["consoleSize"] = {"height": 31, "width": 97}
+        b.config["mounts"] = [{"destination": "/proc", "type": "proc", "source": "proc"},
+                              {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
+                              {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666"]}]
+        b.write()
+        got = []
+        thread = listen(b.dir + "/tty.sock", got)
+        b.made("c", "--console-socket", b.dir + "/tty.sock")
+        thread.join()
+        data, master = got[0]
+        contains(data.decode(), "/dev/ptmx", "the terminal's name")
+        b("start", "c").check(0)
+        os.write(master, b"word\n")
+        text = b""
+        while b"got word" not in text:
+            text += os.read(master, 4096)
+        contains(text.decode(), "31 97", "output")
+        contains(text.decode(), "/dev/pts/0", "output")
+        os.close(master)
+        b.stopped()
+
+
+@test(root=True)
+def test_terminal_and_console_socket_contradict():
+    with Bundle(terminal=True) as b:
+        equal(b.create(), 1, "status")
+        contains(b.errors, "cannot allocate tty if runc will detach without setting console socket")
+        b.config["process"]["terminal"] = False
+        b.write()
+        equal(b.create("c", "--console-socket", b.dir + "/tty.sock"), 1, "status")
+        contains(b.errors, "cannot use console socket if runc will not detach or allocate tty")
+
+
+# ---- state ------------------------------------------------------------------------------------------------------------
+
+@test(root=True)
+def test_others_leave_them_alone():
+    """Launches collect what is dead, gc all of it: not these."""
+    with Bundle() as b:
+        b.made("waits")
+        b.made("ended")
+        b("kill", "ended", "9").check(0)
+        b.stopped("ended")
+        b.made("runs")
+        b("start", "runs").check(0)
+        b("gc").check(0)
+        b("run", "-b", b.dir, "--pid-file", b.dir + "/x", "nope", "--config", "none.json").check(1)
+        equal({name: b.status(name) for name in b.ids()}, {"waits": "created", "ended": "stopped", "runs": "running"}, "statuses")
+        listed = {line["name"]: line["status"] for line in json.loads(b("ls", "-a", "--json").check(0).stdout)}
+        equal(listed, {"waits": "created", "ended": "stopped", "runs": "running"}, "nsrun ls")
+
+
+@test(root=True)
+def test_state_after_the_record_is_older_or_broken():
+    with Bundle() as b:
+        b.made()
+        path = os.path.join(b.place(), "state.json")
+        with open(path) as file:
+            record = json.load(file)
+        equal(record["version"], 3, "version")
+        del record["resources"], record["bundle"]["hooks"]
+        with open(path, "w") as file:
+            json.dump(record, file)
+        equal(b.status(), "created", "status by an older record")
+        record["bundle"]["dir"] = 5
+        with open(path, "w") as file:
+            json.dump(record, file)
+        failing(b("state", "c"), "bundle")
+        record["bundle"]["dir"] = b.dir
+        with open(path, "w") as file:
+            json.dump(record, file)
+
+
+@test(root=True)
+def test_state_during_create():
+    """A hook of create asks for the state: it is there, and says creating."""
+    with Bundle() as b:
+        b.hook("createRuntime", "exec %s --root %s state c > %s/asked\n" % (binary(), b.root, b.dir))
+        b.made()
+        with open(b.dir + "/asked") as file:
+            state = json.load(file)
+        equal((state["status"], state["pid"]), ("creating", b.state()["pid"]), "state while creating")
+
+
+if __name__ == "__main__":
+    main()
