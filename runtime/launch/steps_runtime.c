@@ -43,6 +43,10 @@ int runtime_cgroup_create(struct launch *launch, struct err *err)
 	const struct plan *plan = launch->plan;
 	int r = 0;
 
+	if (plan_is_bundle(plan)) /* its path was named by others, and what is in it ends with it */
+		r = cgroup_check_unused(plan->cgroup_host, plan->cgroup_path, plan->controllers, err);
+	if (r < 0)
+		return r;
 	if (*plan->cgroup_host->v2_mount)
 		r = cgroup_make_v2(plan->cgroup_host, plan->cgroup_path, &launch->cgroup_fd, err);
 	else

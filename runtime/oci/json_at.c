@@ -15,9 +15,28 @@
 #define WAY_MAX 256
 #define WORDS_TEXT_MAX 256
 
+/* Each value takes some 100 bytes once it is parsed, however short its text: a document of brackets would be memory of a hundred times its size. Separators
+ * tell how many there are at most. */
+static bool is_too_many(const char *text, size_t size)
+{
+	size_t values = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '"')
+			for (i++; i < size && text[i] != '"'; i++)
+				i += text[i] == '\\';
+		else
+			values += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	}
+	return values > JSON_AT_VALUES_MAX;
+}
+
 int json_at_parse(const char *text, size_t size, const char *name, json_t **ret, struct err *err)
 {
 	json_error_t why;
+
+	if (is_too_many(text, size))
+		return err_input(err, "%s: more than %d values", name, JSON_AT_VALUES_MAX);
 	json_t *value = json_load_whole(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 
 	if (!value && json_error_code(&why) == json_error_out_of_memory)

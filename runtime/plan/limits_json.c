@@ -239,6 +239,8 @@ static int take_list(const struct reader *r, const struct place *place, const js
 
 	if (!json_is_array(list))
 		return wrong(r, place, "an array is wanted");
+	if (json_array_size(list) > CGROUP_SETTINGS_MAX)
+		return wrong(r, place, "there are more entries than a control group takes settings here");
 	json_array_foreach(list, i, entry)
 	{
 		const json_t *amount = json_object_get(entry, shape.amount), *major = json_object_get(entry, "major"),
@@ -276,6 +278,8 @@ static int take_names(const struct reader *r, const struct place *place, json_t 
 
 	if (!json_is_object(object))
 		return wrong(r, place, "an object is wanted");
+	if (json_object_size(object) > CGROUP_SETTINGS_MAX)
+		return wrong(r, place, "there are more entries than a control group takes settings here");
 	json_object_foreach(object, name, entry)
 	{
 		struct cgroup_value value = { .resource = resource, .text = arena_strdup(r->arena, name) };

@@ -134,15 +134,10 @@ static void drop_unset(json_t *json)
 	}
 }
 
-static void json_decrefp_(json_t **json)
-{
-	json_decref(*json);
-}
-
 int limits_from_oci(struct arena *arena, const json_t *json, const char *where, bool is_new,
 		    struct cgroup_resources *ret, struct err *err)
 {
-	_cleanup_(json_decrefp_) json_t *copy = json_deep_copy(json);
+	_cleanup_(json_decrefp) json_t *copy = json_deep_copy(json);
 	struct cgroup_resources all = { 0 }, kept = { 0 };
 	struct err why = ERR_INIT;
 

@@ -179,12 +179,13 @@ static void sysctl_keys(void **state)
 			fail_msg("%s was accepted", bad[i]);
 
 	/* Each needs its namespace. */
-	f->plan.namespaces = CLONE_NEWIPC;
+	f->plan.ns[NS_NET].use = f->plan.ns[NS_USER].use = NS_HOST;
 	assert_null(sysctl_path(f, "net.ipv4.ip_forward=1", &err));
 	assert_int_equal(err.id, ERR_ID_SYSCTL_NAMESPACE);
 	assert_null(sysctl_path(f, "user.max_user_namespaces=0", &err));
 	assert_non_null(sysctl_path(f, "kernel.sem=1", &err));
-	f->plan.namespaces = CLONE_NEWNET;
+	f->plan.ns[NS_NET].use = NS_NEW;
+	f->plan.ns[NS_IPC].use = NS_JOIN; /* another's */
 	assert_null(sysctl_path(f, "kernel.sem=1", &err));
 	assert_null(sysctl_path(f, "fs.mqueue.msg_max=1", &err));
 }

@@ -59,7 +59,8 @@ static void test_units(void **state)
 	assert_false(systemd_is_unit_group("nsrun-0123456789ab.scope", "0123456789ab"));
 	assert_null(systemd_unit_of_group("/nsrun/0123456789ab"));
 	assert_null(systemd_unit_of_group("/system.slice/ssh.service"));
-	assert_null(systemd_unit_of_group("/system.slice/nsrun-.scope"));
+	assert_null(systemd_unit_of_group("/system.slice/.scope"));
+	assert_string_equal(systemd_unit_of_group("/system.slice/docker-1.scope"), "docker-1.scope");
 	assert_null(systemd_unit_of_group(""));
 	assert_string_equal(systemd_unit_of_group("/a/nsrun-1.scope"), "nsrun-1.scope");
 }

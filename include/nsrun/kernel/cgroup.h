@@ -25,6 +25,8 @@ enum cgroup_ctl {
 	CGROUP_NET_PRIO,
 	CGROUP_DEVICES,
 	CGROUP_CPUACCT,
+	CGROUP_FREEZER,
+	CGROUP_PERF_EVENT,
 	CGROUP_CONTROLLER_COUNT
 };
 
@@ -85,6 +87,9 @@ int cgroup_check_parent(const struct cgroup_host *host, const char *parent, stru
 
 /* Only where host->v2_mount is set. Makes the v2 group `path` (relative to the mount, parents too; it may exist already) and returns an O_PATH|O_DIRECTORY fd for CLONE_INTO_CGROUP. */
 int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
+/* No process is in the group `path` or below it, in v2 and in the v1 hierarchies of these controllers (1 << enum cgroup_ctl), or there is no such
+ * group. */
+int cgroup_check_unused(const struct cgroup_host *host, const char *path, unsigned controllers, struct err *err);
 /* Gives the group away as cgroups(7) has it (delegation): the directory, and of its files those that /sys/kernel/cgroup/delegate lists (cgroup.procs,
  * cgroup.threads, cgroup.subtree_control and a few of controllers). Its limits stay. */
 int cgroup_delegate_v2(int group_fd, uid_t uid, gid_t gid, struct err *err);

@@ -10,7 +10,7 @@
 #include <nsrun/plan/plan.h>
 
 #define OCI_VERSION "1.3.0"
-#define OCI_CONFIG_MAX (16U << 20) /* bytes */
+#define OCI_CONFIG_MAX (8U << 20) /* bytes: an environment may have megabytes, all else is small */
 #define OCI_MOUNTS_MAX 16384
 
 /* What create, run and spec say beside config.json. Pointers are borrowed. */

@@ -20,6 +20,8 @@ struct json_at {
 	size_t index;
 };
 
+#define JSON_AT_VALUES_MAX 200000 /* of a document */
+
 /* A document of at most `max` bytes: no duplicate keys, no NUL in strings, valid UTF-8, nothing after it. `name` is for messages and must outlive it.
  * Owned by the caller (json_decref on ret->value, which is not const there). */
 int json_at_parse(const char *text, size_t size, const char *name, json_t **ret, struct err *err);
