@@ -3,6 +3,7 @@
 #include <nsrun/launch/steps.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/copy_tree.h>
 #include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/mount_data.h>
 #include <nsrun/kernel/probe.h>
@@ -10,6 +11,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -104,7 +106,7 @@ static const struct {
 /* Files are made on it until the last of the mounts, and by hooks: read-only comes at the end (root.readonly). */
 static bool readonly_later(const struct bundle_mount *mount)
 {
-	return (mount->attr_set & MOUNT_ATTR_RDONLY) && !mount->bind &&
+	return (mount->attr_set & MOUNT_ATTR_RDONLY) && !mount->bind && !mount->remount &&
 	       (streq(mount->destination, "/dev") || (mount->type && streq(mount->type, "tmpfs")));
 }
 
@@ -124,12 +126,64 @@ static bool shares_superblock(const char *type)
 	return false;
 }
 
-static struct mount_fs fs_of(const struct bundle_mount *mount)
+/* What the file system is told: the words of config.json, and before them, so that those win, what follows from the place and the plan. */
+#define DATA_MAX 8192
+
+/* A tmpfs looks as the directory that it covers: /tmp stays writable for all. */
+static void put_mode(const struct bundle_mount *mount, int target, char *data, size_t size)
+{
+	struct stat st;
+
+	if (streq(mount->type, "tmpfs") && fstat(target, &st) == 0)
+		snprintf(data, size, "mode=%o,", (unsigned)st.st_mode & 07777);
+}
+
+static bool is_unmapped(const struct plan *plan, const char *option)
+{
+	const char *uid = str_after(option, "uid="), *gid = str_after(option, "gid=");
+	uint32_t id, outside;
+
+	return (uid && parse_u32(uid, &id) == 0 && !idmap_to_outside(&plan->uids, id, &outside)) ||
+	       (gid && parse_u32(gid, &id) == 0 && !idmap_to_outside(&plan->gids, id, &outside));
+}
+
+static int make_data(struct launch *launch, const struct bundle_mount *mount, int target, char *data, size_t size,
+		     struct err *err)
+{
+	const char *rest = mount->data ? mount->data : "", *start, *label = launch->plan->labels.mount;
+	char option[DATA_MAX / 2];
+	size_t used;
+
+	data[0] = '\0';
+	put_mode(mount, target, data, size);
+	used = strlen(data);
+	while ((start = rest + strspn(rest, ",")), mount_data_next(&rest, option, sizeof(option)) > 0) {
+		/* Engines say gid=5 to everybody; devpts answers EINVAL to an id that the map does not have. */
+		if (streq(mount->type, "devpts") && is_unmapped(launch->plan, option)) {
+			launch_note(launch, "devpts without %s: not in the map", option);
+			continue;
+		}
+		const size_t n = (size_t)(rest - start); /* with its quotes */
+		if (used + n + 2 > size)
+			return err_set(err, ERR_INPUT, ERR_ID_NONE, E2BIG, "%s: options", mount->where);
+		memcpy(data + used, start, n);
+		used += n;
+		data[used++] = ',';
+		data[used] = '\0';
+	}
+	/* SELinux' label for what it cannot keep in the files themselves. */
+	if (label && *label && (streq(mount->type, "tmpfs") || streq(mount->type, "devpts")) &&
+	    (size_t)snprintf(data + used, size - used, "context=\"%s\"", label) >= size - used)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, E2BIG, "%s: options", mount->where);
+	return 0;
+}
+
+static struct mount_fs fs_of(const struct bundle_mount *mount, const char *data)
 {
 	struct mount_fs fs = {
 		.type = mount->type,
 		.source = mount->source && *mount->source ? mount->source : mount->type,
-		.data = mount->data,
+		.data = data,
 		.flags = mount->superblock_flags,
 		.attr = attr_now(mount),
 	};
@@ -160,28 +214,92 @@ static int open_source(struct launch *launch, const struct bundle_mount *mount, 
 	return r;
 }
 
-static int open_fs(struct launch *launch, const struct bundle_mount *mount, int *ret_fd, struct err *err)
+/* What mount(2) has just put on `target`, which has no descriptor yet. */
+static int find_mounted(const struct launch *launch, const struct bundle_mount *mount, int *ret_fd, struct err *err)
 {
-	const struct mount_fs fs = fs_of(mount);
-	struct err why = ERR_INIT;
-	int r = 0;
+	_cleanup_close_ int fd = FD_NONE;
+	struct statx stx;
 
-	(void)launch;
-	r = mount_new_fs_of(&fs, ret_fd, &why);
-	if (r == -EPERM && streq(fs.type, "proc") && probe_proc_overmounted())
-		why.id = ERR_ID_PROC_OVERMOUNTED;
-	return r < 0 ? err_set(err, why.kind, why.id, why.errnum, "%s: %s", mount->where, why.message) : 0;
+	const int r = root_find(launch->root_fd, mount->destination, &fd, err);
+	if (r < 0)
+		return r;
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0 ||
+	    !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: %.200s was exchanged meanwhile", mount->where,
+			       mount->destination);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
 }
 
-static int open_mount(struct launch *launch, const struct bundle_mount *mount, int *ret_fd, struct err *err)
+static int mount_fs_on(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd,
+		       struct err *err)
 {
+	_cleanup_close_ int fd = FD_NONE, from = FD_NONE;
+	char data[DATA_MAX];
+	struct err why = ERR_INIT;
+
+	int r = make_data(launch, mount, target, data, sizeof(data), err);
+	if (r < 0)
+		return r;
+	const struct mount_fs fs = fs_of(mount, data);
+	if (mount_fs_needs_old_call(&fs)) {
+		r = mount_fs_at(&fs, target, mount->where, err);
+		if (r == 0)
+			r = find_mounted(launch, mount, &fd, err);
+	} else {
+		r = mount_new_fs_of(&fs, &fd, &why);
+		if (r == -EPERM && streq(fs.type, "proc") && probe_proc_overmounted())
+			why.id = ERR_ID_PROC_OVERMOUNTED;
+		if (r < 0)
+			err_set(err, why.kind, why.id, why.errnum, "%s: %s", mount->where, why.message);
+		else
+			r = mount_attach(fd, target, mount->where, err);
+	}
+	if (r == 0 && mount->copy_up)
+		r = copy_tree(target, fd, mount->where, err);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
+static int attach(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	size_t view = 0;
+	int r;
+
+	if (mount->type && streq(mount->type, "cgroup"))
+		return launch_mount_cgroup(launch, mount, target, ret_fd, err);
+	while (!mount->bind && view < ARRAY_LEN(views) && !streq(mount->type, views[view].type))
+		view++;
 	if (mount->bind)
-		return open_source(launch, mount, ret_fd, err);
-	for (size_t i = 0; i < ARRAY_LEN(views); i++)
-		if (streq(mount->type, views[i].type) && plan_ns_view(launch->plan, views[i].kind) != NS_VIEW_MOUNTED)
-			return launch_open_view(launch, views[i].kind, views[i].type, views[i].path, attr_now(mount),
-						ret_fd, err);
-	return open_fs(launch, mount, ret_fd, err);
+		r = open_source(launch, mount, &fd, err);
+	else if (view < ARRAY_LEN(views) && plan_ns_view(launch->plan, views[view].kind) != NS_VIEW_MOUNTED)
+		r = launch_open_view(launch, views[view].kind, views[view].type, views[view].path, attr_now(mount), &fd,
+				     err);
+	else
+		return mount_fs_on(launch, mount, target, ret_fd, err);
+	if (r == 0)
+		r = mount_attach(fd, target, mount->where, err);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
+/* "remount": of what is mounted there already. */
+static int change(const struct launch *launch, const struct bundle_mount *mount, int *ret_fd, struct err *err)
+{
+	const struct mount_fs fs = { .data = mount->data, .flags = mount->superblock_flags };
+	_cleanup_close_ int fd = FD_NONE;
+
+	int r = find_mounted(launch, mount, &fd, err);
+	if (r == 0)
+		r = mount_set_attr(fd, "", mount->attr_set, mount->attr_clear, 0, false, mount->where, err);
+	if (r == 0 && !mount->bind && (fs.data || fs.flags))
+		r = mount_fs_change(&fs, fd, mount->where, err);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
 }
 
 /* ---- after it is attached ---- */
@@ -229,15 +347,15 @@ static int keep_root(struct launch *launch, const struct bundle_mount *mount, in
 static int mount_one(struct launch *launch, const struct bundle_mount *mount, struct err *err)
 {
 	_cleanup_close_ int target = FD_NONE, fd = FD_NONE;
+	int r;
 
-	const bool cgroup = mount->type && streq(mount->type, "cgroup");
-
-	int r = cgroup ? 0 : open_mount(launch, mount, &fd, err);
+	if (mount->remount) {
+		r = change(launch, mount, &fd, err);
+		return r < 0 ? r : set_rest(mount, fd, err);
+	}
+	r = find_place(launch, mount, !mount->bind || mount->is_directory, &target, err);
 	if (r == 0)
-		r = find_place(launch, mount, mount->bind ? mount->is_directory : true, &target, err);
-	if (r == 0)
-		r = cgroup ? launch_mount_cgroup(launch, mount, target, &fd, err)
-			   : mount_attach(fd, target, mount->where, err);
+		r = attach(launch, mount, target, &fd, err);
 	if (r == 0)
 		r = set_rest(mount, fd, err);
 	if (r == 0)
@@ -257,6 +375,10 @@ static int find_roots(struct launch *launch, struct err *err)
 		r = root_find(launch->root_fd, "/dev/pts", &pts, err);
 	if (pts >= 0 && is_of(pts, DEVPTS_SUPER_MAGIC))
 		launch->pts_fd = TAKE_FD(pts);
+	/* For what is written through it, where config.json shows none to the workload. */
+	if (r == 0 && launch->proc_fd < 0 && launch->plan->n_sysctls)
+		r = mount_new_fs("proc", "proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+				 &launch->proc_fd, err);
 	return r;
 }
 

@@ -169,7 +169,7 @@ int runtime_volumes_owner(struct launch *launch, struct err *err)
 			continue;
 		int r = idmap_make_userns(&volume->owner_uids, &volume->owner_gids, &userns, err);
 		if (r == 0)
-			r = mount_idmap(launch->source_mounts[i], userns, true, volume->source, err);
+			r = mount_idmap(launch->source_mounts[i], userns, !volume->idmap_top, volume->source, err);
 		if (r < 0)
 			return r;
 	}
@@ -213,6 +213,7 @@ int runtime_volumes_idmap(struct launch *launch, struct err *err)
 
 	for (size_t i = 0; r == 0 && i < plan->n_sources; i++)
 		if (plan->sources[i].view == VIEW_IDMAPPED)
-			r = mount_idmap(launch->source_mounts[i], userns, true, plan->sources[i].source, err);
+			r = mount_idmap(launch->source_mounts[i], userns, !plan->sources[i].idmap_top,
+					plan->sources[i].source, err);
 	return r;
 }

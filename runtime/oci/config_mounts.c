@@ -3,7 +3,9 @@
 #include <nsrun/oci/config.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/probe.h>
 #include <nsrun/oci/mount_words.h>
+#include <nsrun/plan/tree.h>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -72,6 +74,53 @@ static int read_words(struct entry *e, struct err *err)
 	return done;
 }
 
+/* The mount's own map: ids of the disk to those of the host that they show as. Both or none. */
+static int read_own_ids(struct entry *e, struct plan_tree *tree, struct err *err)
+{
+	struct json_at uids, gids;
+
+	const bool has_uids = json_at_key(e->at, "uidMappings", &uids), has_gids = json_at_key(e->at, "gidMappings", &gids);
+	if (!has_uids && !has_gids)
+		return 0;
+	if (!has_uids || !has_gids)
+		return json_at_err(e->at, err, "%s is missing: they are both wanted", has_uids ? "gidMappings" : "uidMappings");
+	int done = oci_read_map(&uids, &tree->owner_uids, err);
+	if (done == 0)
+		done = oci_read_map(&gids, &tree->owner_gids, err);
+	return done;
+}
+
+static int read_written_ids(struct entry *e, struct plan_tree *tree, struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool root;
+
+	const int done = plan_parse_volume_ids(e->r->plan, e->said.ids, tree, &root, &why);
+	return done < 0 ? json_at_err_id(e->at, err, why.id, "%s", why.message) : 0;
+}
+
+/* MOUNT_ATTR_IDMAP: with the ids of this mount or, where it says none, those of the container. */
+static int read_ids(struct entry *e, struct plan_tree *tree, struct err *err)
+{
+	const struct plan *plan = e->r->plan;
+
+	int done = read_own_ids(e, tree, err);
+	if (done == 0 && !tree->owner_uids.n && e->said.ids)
+		done = read_written_ids(e, tree, err);
+	if (done < 0 || (!e->said.idmap && !tree->owner_uids.n))
+		return done;
+	if (!tree->owner_uids.n && !plan_has_userns(plan))
+		return json_at_err(e->at, err,
+				   "options: idmap: neither uidMappings and gidMappings nor a user namespace say which ids are to "
+				   "show");
+	if ((plan->caller != CALLER_ROOT_HOST && plan->caller != CALLER_ROOT_REMAPPED) || !probe_in_initial_userns())
+		return json_at_err_id(e->at, err, ERR_ID_IDMAP_UNAVAILABLE,
+				      "options: idmap: a mount with its own ids needs CAP_SYS_ADMIN over the file system");
+	tree->view = tree->owner_uids.n ? VIEW_OWNER_ONLY : VIEW_IDMAPPED;
+	tree->idmap_top = !e->said.idmap_recursive;
+	return 0;
+}
+
 /* The tree of the host that a bind mount shows: looked at here, opened by a row, which compares. */
 static int read_bind(struct entry *e, struct err *err)
 {
@@ -83,6 +132,8 @@ static int read_bind(struct entry *e, struct err *err)
 	if (e->said.unknown)
 		return json_at_err(e->at, err, "options: \"%s\": a bind mount has no options of a file system",
 				   e->said.unknown);
+	if (e->mount->copy_up)
+		return json_at_err(e->at, err, "options: tmpcopyup is for type tmpfs alone");
 	if (!json_at_key(e->at, "source", &source) || !e->mount->source || !*e->mount->source)
 		return json_at_err(e->at, err, "source is missing: a bind mount has one");
 	const char *path = *e->mount->source == '/'
@@ -95,7 +146,8 @@ static int read_bind(struct entry *e, struct err *err)
 		return json_at_err(&source, err, "%s: %s", path, strerrordesc_np(errno));
 	e->mount->is_directory = S_ISDIR(st.st_mode);
 	e->mount->source_index = plan->n_sources;
-	plan->sources[plan->n_sources++] = (struct plan_tree){
+	struct plan_tree *tree = &plan->sources[plan->n_sources++];
+	*tree = (struct plan_tree){
 		.source = path,
 		.path = path,
 		.view = VIEW_AS_IS,
@@ -107,14 +159,14 @@ static int read_bind(struct entry *e, struct err *err)
 		.device = st.st_dev,
 		.inode = st.st_ino,
 	};
-	return 0;
+	return read_ids(e, tree, err);
 }
 
 static int read_mount(struct entry *e, struct err *err)
 {
 	struct arena *arena = e->r->plan->arena;
 	struct bundle_mount *mount = e->mount;
-	struct json_at destination;
+	struct json_at destination, other;
 	const char *text = NULL;
 
 	int done = json_at_object(e->at, err);
@@ -147,6 +199,10 @@ static int read_mount(struct entry *e, struct err *err)
 	}
 	if (!mount->type || !*mount->type)
 		return json_at_err(e->at, err, "type is missing: what is not a bind mount has one");
+	if (e->said.idmap || json_at_key(e->at, "uidMappings", &other) || json_at_key(e->at, "gidMappings", &other))
+		return json_at_err(e->at, err, "idmap: only of a bind mount can the ids be changed here");
+	if (mount->copy_up && !streq(mount->type, "tmpfs"))
+		return json_at_err(e->at, err, "options: tmpcopyup is for type tmpfs alone");
 	return 0;
 }
 
@@ -171,6 +227,7 @@ static int read_mounts(struct oci_reader *r, struct err *err)
 
 		done = read_mount(&e, err);
 	}
+	plan_settle_trees(plan);
 	r->bundle->mounts = list;
 	r->bundle->n_mounts = n;
 	return done;

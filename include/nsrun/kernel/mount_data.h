@@ -24,7 +24,7 @@ int mount_new_fs_of(const struct mount_fs *fs, int *ret_fd, struct err *err);
 bool mount_fs_needs_old_call(const struct mount_fs *fs);
 /* mount(2) onto the object of `target_fd`, for those. /proc of the caller's root must be a procfs. */
 int mount_fs_at(const struct mount_fs *fs, int target_fd, const char *what, struct err *err);
-/* mount(2) with MS_REMOUNT of the mount whose root is `root_fd`: superblock and mount get exactly these. */
+/* Changes the superblock of the mount that `root_fd` lies in: what flags and data say; the rest stays, and so does what is the mount's own. */
 int mount_fs_change(const struct mount_fs *fs, int root_fd, const char *what, struct err *err);
 
 /* The next option of `*text` into `buf`, without its quotes; *text moves on. 1, 0 at the end, -E2BIG. */
