@@ -166,8 +166,7 @@ const char *amount_text(uint64_t bytes, char buf[AMOUNT_SIZE])
 static void print_memory_met(FILE *out, const char *before, int status, const struct cgroup_events *events,
 			     const struct cgroup_resources *said)
 {
-	const struct cgroup_value *limit =
-		events->memory_limit ? limits_memory_of(said, events->memory_limit) : NULL;
+	const struct cgroup_value *limit = events->memory_limit ? limits_memory_of(said, events->memory_limit) : NULL;
 	const char *went_on = status == 128 + SIGKILL ? "" : "; process 1 went on";
 	char size[AMOUNT_SIZE], option[96];
 
