@@ -4,6 +4,7 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/cli/report.h>
+#include <nsrun/plan/limits.h>
 
 #include <inttypes.h>
 #include <signal.h>
@@ -162,42 +163,63 @@ const char *amount_text(uint64_t bytes, char buf[AMOUNT_SIZE])
 	return buf;
 }
 
-void print_limits_met(FILE *out, const char *label, int status, const struct cgroup_events *events)
+static void print_memory_met(FILE *out, const char *before, int status, const struct cgroup_events *events,
+			     const struct cgroup_resources *said)
 {
-	const char *colon = label ? ": " : "";
-	char size[AMOUNT_SIZE], where[128];
+	const struct cgroup_value *limit = events->memory_limit ? limits_memory_of(said, events->memory_limit) : NULL;
+	const char *went_on = status == 128 + SIGKILL ? "" : "; process 1 went on";
+	char size[AMOUNT_SIZE], option[96];
 
-	label = label ? label : "";
-	if (events->memory_limit)
-		snprintf(where, sizeof(where), "at its limit of %s (--memory)",
-			 amount_text(events->memory_limit, size));
-	else
-		snprintf(where, sizeof(where),
-			 "for want of memory on the host, or at the limit of a control group around it or below");
-	if (events->oom_kills)
+	fprintf(out, "nsrun: %smemory: the kernel killed %" PRIu64 " process%s of the container ", before,
+		events->oom_kills, events->oom_kills == 1 ? "" : "es");
+	if (!events->memory_limit) {
 		fprintf(out,
-			"nsrun: %s%smemory: the kernel killed %" PRIu64 " process%s of the container %s%s\n"
-			"        remedy: %s\n",
-			label, colon, events->oom_kills, events->oom_kills == 1 ? "" : "es", where,
-			status == 128 + SIGKILL ? "" : "; process 1 went on",
-			events->memory_limit
-				? "a higher --memory, or nsrun update -m SIZE NAME while it runs; nsrun stats "
-				  "shows what it uses"
-				: "free memory there; --oom-score-adj decides who is killed first");
+			"for want of memory on the host, or at the limit of a control group around it or below%s\n"
+			"        remedy: free memory there; --oom-score-adj decides who is killed first\n",
+			went_on);
+		return;
+	}
+	fprintf(out, "at its limit of %s", amount_text(events->memory_limit, size));
+	if (limit)
+		fprintf(out, " (%s)%s\n        remedy: a higher %s, or nsrun update %s NAME while it runs",
+			cgroup_resource_label(limit, option, sizeof(option)), went_on, option,
+			limit->resource == CGROUP_UNIFIED ? "--cgroup memory.max=SIZE" : "-m SIZE");
+	else
+		fprintf(out,
+			", which was set after its launch%s\n        remedy: a higher one there, or nsrun update -m SIZE NAME while it runs",
+			went_on);
+	fputs("; nsrun stats shows what it uses\n", out);
+}
+
+void print_limits_met(FILE *out, const char *label, int status, const struct cgroup_events *events,
+		      const struct cgroup_resources *said)
+{
+	char before[256] = "";
+
+	if (label)
+		snprintf(before, sizeof(before), "%s: ", label);
+	if (events->oom_kills)
+		print_memory_met(out, before, status, events, said);
 	if (events->forks_refused && status != 0)
 		fprintf(out,
-			"nsrun: %s%spids: making a process or thread failed %" PRIu64 " time%s: the limit is %" PRIu64
+			"nsrun: %spids: making a process or thread failed %" PRIu64 " time%s: the limit is %" PRIu64
 			"\n"
 			"        remedy: a higher --pids-limit\n",
-			label, colon, events->forks_refused, events->forks_refused == 1 ? "" : "s", events->pids_limit);
+			before, events->forks_refused, events->forks_refused == 1 ? "" : "s", events->pids_limit);
 }
 
 void print_end(FILE *out, const struct container *container)
 {
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct cgroup_resources said = { 0 };
 	struct container_exit end;
 
-	if (container_exit(container, &end) && !end.lost)
-		print_limits_met(out, container_label(container), end.status, &end.events);
+	if (!arena || !container_exit(container, &end) || end.lost)
+		return;
+	/* Of a record that cannot be read, the numbers are left. */
+	if (container_resources(container, arena, &said, NULL) < 0)
+		said = (struct cgroup_resources){ 0 };
+	print_limits_met(out, container_label(container), end.status, &end.events, &said);
 }
 
 /* ---- tables ---- */

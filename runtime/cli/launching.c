@@ -69,7 +69,8 @@ void print_cause(const struct plan *plan, const struct launch_result *result)
 			"program, or one that the profile kills for\n"
 			"        remedy: --security-opt seccomp=docker permits 32-bit programs\n",
 			plan->seccomp_name);
-	print_limits_met(stderr, NULL, result->exit_status, &result->events);
+	print_limits_met(stderr, NULL, result->exit_status, &result->events,
+			 plan->enter ? &plan->enter->limits : &plan->resources);
 }
 
 int protect_self(const struct plan *plan, char *const *argv, struct err *err)

@@ -6,11 +6,8 @@
 #include <nsrun/base/strings.h>
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 
 #define MOUNTINFO_MAX (16 * 1024 * 1024) /* a host of a thousand containers has some megabytes */
 #define SMALL_FILE_MAX (64 * 1024)
@@ -178,65 +175,5 @@ int cgroup_probe(struct arena *arena, struct cgroup_host *ret, struct err *err)
 			host.v2_controller[c] = controllers && list_has(controllers, cgroup_controller_name(c));
 	}
 	*ret = host;
-	return 0;
-}
-
-/* ---- making ---- */
-
-static int open_v2_mount(const struct cgroup_host *host, int *ret_fd, struct err *err)
-{
-	_cleanup_close_ int fd = FD_NONE;
-	struct statfs fs;
-
-	if (!host->v2_mount[0])
-		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES, "no cgroup2 is mounted here");
-	fd = open(host->v2_mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_system(err, "%s", host->v2_mount);
-	/* mountinfo lists mounts that a later one covers: plain directories would be made there. */
-	if (fstatfs(fd, &fs) < 0)
-		return err_system(err, "%s", host->v2_mount);
-	if (fs.f_type != CGROUP2_SUPER_MAGIC)
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENODEV,
-			       "%s: something else is mounted over the cgroup2 there", host->v2_mount);
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err)
-{
-	_cleanup_close_ int fd = FD_NONE;
-	const char *p = path;
-	int r;
-
-	r = open_v2_mount(host, &fd, err);
-	if (r < 0)
-		return r;
-	while (*(p += strspn(p, "/"))) {
-		char name[NAME_MAX + 1];
-		size_t n = strcspn(p, "/");
-		bool made;
-		int next;
-
-		if (n > NAME_MAX || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-			return err_bug(err, "%s: not the path of a control group", path);
-		memcpy(name, p, n);
-		name[n] = '\0';
-		made = mkdirat(fd, name, 0755) == 0;
-		if (!made && errno != EEXIST)
-			return err_system(err, "%s%s: make control group %s", host->v2_mount, path, name);
-		next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (next < 0) {
-			r = err_system_id(err, errno == ENOTDIR ? ERR_ID_CGROUP_PARENT : ERR_ID_NONE,
-					  "%s%s: open control group %s", host->v2_mount, path, name);
-			if (made)
-				(void)unlinkat(fd, name, AT_REMOVEDIR);
-			return r;
-		}
-		close(fd);
-		fd = next;
-		p += n;
-	}
-	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

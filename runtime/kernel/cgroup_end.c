@@ -265,7 +265,7 @@ static int remove_group(const char *mount, const char *path, bool v2, const stru
 			return errno == ENOENT ? 0 : -errno;
 		/* cgroup.kill (5.14) reaches the whole sub-tree at once, what is being forked in it and what is frozen, too. */
 		if (v2 && file_write_at(dir, "cgroup.kill", "1", NULL) == 0) {
-			if (cgroup_wait_event(dir, "populated", 0, left_ms(deadline)) == -ETIMEDOUT)
+			if (cgroup_wait_event(dir, "populated", 0, left_ms(deadline), FD_NONE) == -ETIMEDOUT)
 				return -EBUSY;
 		} else {
 			kill_listed(dir);

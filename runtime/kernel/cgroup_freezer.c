@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/kernel/cgroup_freezer.h>
 
-#include <nsrun/base/clock.h>
 #include <nsrun/base/file.h>
 
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #define TEXT_MAX 4096
 
@@ -29,42 +25,12 @@ int cgroup_freezer_state(int group_fd, enum cgroup_freezer *ret, struct err *err
 	return 0;
 }
 
-/* The kernel tells of a change of cgroup.events by POLLPRI (cgroups(7)), so nothing sleeps longer than needed. */
-static int wait_frozen(int group_fd, bool frozen, unsigned timeout_ms, int interrupt_fd)
-{
-	_cleanup_close_ int fd = openat(group_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	const uint64_t deadline = now_ms() + timeout_ms;
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		struct pollfd p[] = { { .fd = interrupt_fd, .events = POLLIN }, { .fd = fd, .events = POLLPRI } };
-		const uint64_t now = now_ms();
-		char text[256];
-		ssize_t n;
-
-		/* Looked at first: an interruption that came before the end of the wait is one. */
-		if (poll(p, 1, 0) > 0)
-			return -EINTR;
-		n = pread(fd, text, sizeof(text) - 1, 0);
-		if (n < 0)
-			return -errno;
-		text[n] = '\0';
-		if (!!strstr(text, "frozen 1") == frozen)
-			return 0;
-		if (now >= deadline)
-			return -ETIMEDOUT;
-		if (poll(p, ARRAY_LEN(p), (int)(deadline - now)) < 0 && errno != EINTR)
-			return -errno;
-	}
-}
-
 int cgroup_pause(int group_fd, const char *what, unsigned timeout_ms, int interrupt_fd, struct err *err)
 {
 	int r = file_write_at(group_fd, "cgroup.freeze", "1", err);
 	if (r < 0)
 		return r;
-	r = wait_frozen(group_fd, true, timeout_ms, interrupt_fd);
+	r = cgroup_wait_event(group_fd, "frozen", 1, timeout_ms, interrupt_fd);
 	if (r == 0)
 		return 0;
 	if (r == -ETIMEDOUT)
@@ -82,7 +48,7 @@ int cgroup_resume(int group_fd, const char *what, unsigned timeout_ms, struct er
 	int r = file_write_at(group_fd, "cgroup.freeze", "0", err);
 	if (r < 0)
 		return r;
-	r = wait_frozen(group_fd, false, timeout_ms, FD_NONE);
+	r = cgroup_wait_event(group_fd, "frozen", 0, timeout_ms, FD_NONE);
 	/* A signal that waited in the freezer can end it at once, and whoever supervises it removes the group. */
 	if (r == -ENODEV || r == -ENOENT)
 		return 0;

@@ -41,7 +41,7 @@ uint64_t cgroup_oom_kills(const struct cgroup_host *host, const char *path)
 	return n == UINT64_MAX ? 0 : n;
 }
 
-int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeout_ms)
+int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeout_ms, int interrupt_fd)
 {
 	_cleanup_close_ int fd = openat(dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	const uint64_t deadline = now_ms() + timeout_ms;
@@ -49,20 +49,23 @@ int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeo
 	if (fd < 0)
 		return -errno;
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLPRI };
+		struct pollfd p[] = { { .fd = interrupt_fd, .events = POLLIN }, { .fd = fd, .events = POLLPRI } };
+		const uint64_t now = now_ms();
 		char text[256];
-		ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-		uint64_t now;
+		ssize_t n;
 
+		/* Looked at first: an interruption that came before the end of the wait is one. */
+		if (interrupt_fd >= 0 && poll(p, 1, 0) > 0)
+			return -EINTR;
+		n = pread(fd, text, sizeof(text) - 1, 0);
 		if (n < 0)
 			return -errno;
 		text[n] = '\0';
 		if (keyed_value(text, key) == value)
 			return 0;
-		now = now_ms();
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		if (poll(&p, 1, (int)(deadline - now)) < 0 && errno != EINTR)
+		if (poll(p, ARRAY_LEN(p), (int)(deadline - now)) < 0 && errno != EINTR)
 			return -errno;
 	}
 }

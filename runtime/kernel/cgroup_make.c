@@ -6,12 +6,111 @@
 #include <nsrun/base/strings.h>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+/* ---- a group, and those on the way to it ---- */
+
+/*
+ * cpuset(7): a new group has neither processors nor memory nodes, and no process may enter it before it has both. From the group around, which is
+ * filled in the same way as it is made.
+ */
+static int take_over_cpuset(int dir_fd, int above_fd, const char *dir, struct err *err)
+{
+	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		_cleanup_free_ char *own = NULL, *above = NULL;
+		int r = file_read_virtual_at(dir_fd, files[i], 65536, &own, NULL, err);
+
+		if (r == 0 && own[0] && own[0] != '\n')
+			continue;
+		if (r == 0)
+			r = file_read_virtual_at(above_fd, files[i], 65536, &above, NULL, err);
+		if (r == 0 && file_write_at(dir_fd, files[i], above, NULL) < 0)
+			r = err_system(err, "%s/%s: write %.64s", dir, files[i], above);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * Each group between the mount, an open directory, and the new one, the new one too. `cpusets`: they are filled in. Takes `top`, and closes it.
+ */
+static int make_each(int top, const char *mount, const char *path, bool cpusets, int *ret_fd, bool *ret_made,
+		     struct err *err)
+{
+	_cleanup_close_ int fd = top;
+	const char *p = path;
+	bool made = false;
+
+	while (*(p += strspn(p, "/"))) {
+		char name[NAME_MAX + 1];
+		const size_t n = strcspn(p, "/");
+		int r = 0;
+
+		if (n > NAME_MAX || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+			return err_bug(err, "%s: not the path of a control group", path);
+		memcpy(name, p, n);
+		name[n] = '\0';
+		made = mkdirat(fd, name, 0755) == 0;
+		if (!made && errno != EEXIST)
+			return err_system(err, "%s%s: make control group %s", mount, path, name);
+		_cleanup_close_ int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			r = err_system_id(err, errno == ENOTDIR ? ERR_ID_CGROUP_PARENT : ERR_ID_NONE,
+					  "%s%s: open control group %s", mount, path, name);
+		if (r == 0 && cpusets)
+			r = take_over_cpuset(next, fd, mount, err);
+		if (r < 0) {
+			if (made)
+				(void)unlinkat(fd, name, AT_REMOVEDIR);
+			return r;
+		}
+		close(fd);
+		fd = TAKE_FD(next);
+		p += n;
+	}
+	*ret_fd = TAKE_FD(fd);
+	*ret_made = made;
+	return 0;
+}
+
 /* ---- v2 ---- */
+
+static int open_v2_mount(const struct cgroup_host *host, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	struct statfs fs;
+
+	if (!host->v2_mount[0])
+		return err_set(err, ERR_REFUSED, ERR_ID_CGROUP_NOT_MOUNTED, EACCES, "no cgroup2 is mounted here");
+	fd = open(host->v2_mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_system(err, "%s", host->v2_mount);
+	/* mountinfo lists mounts that a later one covers: plain directories would be made there. */
+	if (fstatfs(fd, &fs) < 0)
+		return err_system(err, "%s", host->v2_mount);
+	if (fs.f_type != CGROUP2_SUPER_MAGIC)
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ENODEV,
+			       "%s: something else is mounted over the cgroup2 there", host->v2_mount);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err)
+{
+	int top = FD_NONE;
+	bool made;
+
+	const int r = open_v2_mount(host, &top, err);
+	return r < 0 ? r : make_each(top, host->v2_mount, path, false, ret_fd, &made, err);
+}
 
 /* Those of `wanted` that the group does not hand down to its children yet. */
 static unsigned not_handed_down(int dir_fd, unsigned wanted)
@@ -100,75 +199,9 @@ int cgroup_enable_v2(const struct cgroup_host *host, const char *path, unsigned 
 
 /* ---- v1 ---- */
 
-/*
- * cpuset(7): a new group has neither processors nor memory nodes, and no process may enter it before it has both. From the group around, which is
- * filled in the same way as it is made.
- */
-static int take_over_cpuset(int dir_fd, int above_fd, const char *dir, struct err *err)
-{
-	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		_cleanup_free_ char *own = NULL, *above = NULL;
-		int r = file_read_virtual_at(dir_fd, files[i], 65536, &own, NULL, err);
-
-		if (r == 0 && own[0] && own[0] != '\n')
-			continue;
-		if (r == 0)
-			r = file_read_virtual_at(above_fd, files[i], 65536, &above, NULL, err);
-		if (r == 0 && file_write_at(dir_fd, files[i], above, NULL) < 0)
-			r = err_system(err, "%s/%s: write %.64s", dir, files[i], above);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static bool with_cpusets(const struct cgroup_host *host, enum cgroup_ctl controller)
 {
 	return cgroup_on_v1(host, CGROUP_CPUSET) && streq(host->v1_mount[CGROUP_CPUSET], host->v1_mount[controller]);
-}
-
-/* Each group between the mount and the new one, the new one too. */
-static int make_each(const struct cgroup_host *host, const char *path, enum cgroup_ctl controller, int *ret_fd,
-		     bool *ret_made, struct err *err)
-{
-	const char *mount = host->v1_mount[controller], *p = path;
-	_cleanup_close_ int fd = open(mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	bool made = false;
-
-	if (fd < 0)
-		return err_system(err, "%s", mount);
-	while (*(p += strspn(p, "/"))) {
-		char name[NAME_MAX + 1];
-		const size_t n = strcspn(p, "/");
-		int r = 0;
-
-		if (n > NAME_MAX || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-			return err_bug(err, "%s: not the path of a control group", path);
-		memcpy(name, p, n);
-		name[n] = '\0';
-		made = mkdirat(fd, name, 0755) == 0;
-		if (!made && errno != EEXIST)
-			return err_system(err, "%s%s: make control group %s", mount, path, name);
-		_cleanup_close_ int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (next < 0)
-			r = err_system_id(err, errno == ENOTDIR ? ERR_ID_CGROUP_PARENT : ERR_ID_NONE,
-					  "%s%s: open control group %s", mount, path, name);
-		if (r == 0 && with_cpusets(host, controller))
-			r = take_over_cpuset(next, fd, mount, err);
-		if (r < 0) {
-			if (made)
-				(void)unlinkat(fd, name, AT_REMOVEDIR);
-			return r;
-		}
-		close(fd);
-		fd = TAKE_FD(next);
-		p += n;
-	}
-	*ret_fd = TAKE_FD(fd);
-	*ret_made = made;
-	return 0;
 }
 
 int cgroup_make_v1(const struct cgroup_host *host, const char *path, enum cgroup_ctl controller, int *ret_fd,
@@ -187,7 +220,12 @@ int cgroup_make_v1(const struct cgroup_host *host, const char *path, enum cgroup
 		*ret_made = true;
 		return 0;
 	}
-	return make_each(host, path, controller, ret_fd, ret_made, err);
+	const char *mount = host->v1_mount[controller];
+	const int top = open(mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (top < 0)
+		return err_system(err, "%s", mount);
+	return make_each(top, mount, path, with_cpusets(host, controller), ret_fd, ret_made, err);
 }
 
 static bool shares_hierarchy(const struct cgroup_host *host, unsigned earlier, enum cgroup_ctl controller)

@@ -30,8 +30,8 @@ static void fd_list_close(struct fd_list *list)
 
 union fd_control {
 	struct cmsghdr header;
-	char buffer[CMSG_SPACE(sizeof(int) *
-			       (CHANNEL_FDS_MAX + 1))]; /* one more than is allowed, so that it is noticed */
+	/* One more than is allowed, so that it is noticed. */
+	char buffer[CMSG_SPACE(sizeof(int) * (CHANNEL_FDS_MAX + 1))];
 };
 
 int channel_open(int *ret_runtime, int *ret_init, struct err *err)

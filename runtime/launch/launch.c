@@ -8,6 +8,7 @@
 
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/reaper.h>
+#include <nsrun/plan/limits.h>
 
 #include <string.h>
 
@@ -55,17 +56,9 @@ static uint64_t oom_kills(const struct plan *plan)
 /* As it was said: of the limits of this launch's own group, at which the kernel kills. */
 static const char *memory_limit_met(const struct plan *plan, char *buf, size_t size)
 {
-	const struct cgroup_value *limit = NULL;
+	const struct cgroup_value *limit = limits_memory(&plan->resources);
 	char label[96];
 
-	for (size_t i = 0; i < plan->resources.n; i++) {
-		const struct cgroup_value *v = &plan->resources.values[i];
-
-		/* The key is written after the option, to the same file. */
-		if ((v->resource == CGROUP_MEMORY_LIMIT && v->number >= 0 && !limit) ||
-		    (v->resource == CGROUP_UNIFIED && streq(v->text, "memory.max")))
-			limit = v;
-	}
 	if (!limit)
 		return "for want of memory";
 	snprintf(buf, size, "at the limit of %s", cgroup_resource_label(limit, label, sizeof(label)));

@@ -357,7 +357,8 @@ static int resolve_oom_score(struct plan *plan, struct plan_enter *enter, struct
 	return 0;
 }
 
-static int resolve_cgroup(struct plan *plan, const struct container *container, struct err *err)
+static int resolve_cgroup(struct plan *plan, struct plan_enter *enter, const struct container *container,
+			  struct err *err)
 {
 	const char *path = container_text(container, "cgroup");
 	struct cgroup_host *host;
@@ -371,6 +372,8 @@ static int resolve_cgroup(struct plan *plan, const struct container *container, 
 		return err_oom(err);
 	plan->cgroup_host = host;
 	int r = cgroup_probe(plan->arena, host, err);
+	if (r == 0)
+		r = container_resources(container, plan->arena, &enter->limits, err);
 	if (r == 0)
 		r = state_check_places(container->state, container->dir, host, &used, err);
 	if (r < 0)
@@ -424,7 +427,7 @@ int plan_resolve_exec(const struct plan_request *request, const struct container
 	if (r == 0)
 		r = resolve_oom_score(plan, enter, err);
 	if (r == 0)
-		r = resolve_cgroup(plan, container, err);
+		r = resolve_cgroup(plan, enter, container, err);
 	/* What was read by its number was its own only while it lived. */
 	if (pidref_ended(process)) {
 		*err = ERR_INIT;

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CPU_PERIOD_US 100000
 #define UNIFIED_KEY_MAX 63
@@ -383,4 +384,34 @@ int plan_resolve_limits(struct plan *plan, const struct plan_request *request, s
 		if (!says_nothing(&said, &said.values[i]))
 			r = cgroup_resources_add(plan->arena, &plan->resources, &said.values[i], err);
 	return r;
+}
+
+const struct cgroup_value *limits_memory(const struct cgroup_resources *resources)
+{
+	const struct cgroup_value *limit = NULL;
+
+	for (size_t i = 0; i < resources->n; i++) {
+		const struct cgroup_value *v = &resources->values[i];
+
+		/* The key is written after the option, to the same file. */
+		if ((v->resource == CGROUP_MEMORY_LIMIT && v->number >= 0 && !limit) ||
+		    (v->resource == CGROUP_UNIFIED && streq(v->text, "memory.max")))
+			limit = v;
+	}
+	return limit;
+}
+
+const struct cgroup_value *limits_memory_of(const struct cgroup_resources *resources, uint64_t bytes)
+{
+	const struct cgroup_value *limit = limits_memory(resources);
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t said;
+
+	if (!limit)
+		return NULL;
+	if (limit->resource == CGROUP_MEMORY_LIMIT)
+		said = (uint64_t)limit->number;
+	else if (parse_size(limit->value_text, &said) < 0)
+		return NULL;
+	return said / page == bytes / page ? limit : NULL;
 }

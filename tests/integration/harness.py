@@ -1007,7 +1007,7 @@ def _broken_module(path, error):
 
 def _main(modules):
     words = sys.argv[1:]
-    wanted, only_list, stop, part, parts, met = [], False, False, 0, 1, 0
+    wanted, only_list, stop = [], False, False
     while words:
         word = words.pop(0)
         if word == "-k" and words:
@@ -1016,14 +1016,10 @@ def _main(modules):
             only_list = True
         elif word == "-x":
             stop = True
-        elif re.fullmatch(r"--part=[0-9]+/[0-9]+", word):
-            part, parts = map(int, word[7:].split("/"))
-            if not 1 <= part <= parts:
-                sys.exit("%s: the first is 1/%d" % (word, parts))
         elif word.startswith("--"):
             arguments.add(word)
         else:
-            sys.exit("usage: %s [--list] [-x] [-k WORD]... [--part=K/N] [--update-golden]" % sys.argv[0])
+            sys.exit("usage: %s [--list] [-x] [-k WORD]... [--update-golden]" % sys.argv[0])
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
@@ -1035,9 +1031,6 @@ def _main(modules):
     try:
         for name, function, options in (each for module in modules() for each in _tests(module)):
             if wanted and not any(word in name for word in wanted):
-                continue
-            met += 1
-            if (met - part) % parts:
                 continue
             if only_list:
                 print(name)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is told when the kernel kills for want of memory, or refuses a fork at the limit: in the foreground, and of a container that nobody watched."""
 import json
+import os
 
 from harness import *
 from helper import remapped, shell
@@ -65,6 +66,24 @@ def test_detached_child():
 def test_attached():
     with script("sleep 1; " + HOG, options=["-m", "32m"]) as c:
         c.nsrun("attach", "--no-stdin").check(137, stderr=AT_LIMIT)
+
+
+@test(root=True)
+def test_limit_of_another():
+    """A limit that somebody else has set is not told as the option's; one that --cgroup has set is."""
+    if "memory" in open("/proc/self/cgroup").read():  # v1 has it, and unified keys are v2's
+        file = "/memory.limit_in_bytes"
+    else:
+        file = "/memory.max"
+        run_ = remapped("--cgroup memory.max=32m", "/helper", "hog", "256").check(137, stderr="at its limit of 32.0MiB (--cgroup memory.max)")
+        contains(run_.stderr, "nsrun update --cgroup memory.max=SIZE", "the remedy")
+    with script("sleep 1; " + HOG, options=["-m", "64m"]) as c:
+        [group] = [path for path in cgroups() if path.endswith("/" + c.id) and os.path.exists(path + file)]
+        with open(group + file, "w") as limit:
+            limit.write("32M")
+        result = c.nsrun("wait").check(0, stderr="at its limit of 32.0MiB, which was set after its launch")
+        check("(--memory)" not in result.stderr, "whose limit it was: %r" % result)
+        c.ended()
 
 
 @test(root=True)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # vm: --systemd --numa --disk 512M
-# vm parts: 3
 """systemd as the manager of control groups, as PID 1 of this guest: root's scopes and an ordinary user's, what `systemctl show` says of them beside the
 files, a daemon-reload, exec, the end in every way, and what a user's manager was not given. The limits themselves are in test_delegated.py."""
 import glob

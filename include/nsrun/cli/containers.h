@@ -37,9 +37,10 @@ int for_each_container(const char *const *names, size_t n,
 
 /*
  * Why a container ended as it did, where a limit had a part in it: processes that were killed for want of memory, with the limit and what to do; and,
- * of one that failed, processes that could not be made. Nothing otherwise. `label` may be NULL.
+ * of one that failed, processes that could not be made. Nothing otherwise. `label` may be NULL. `said`: the limits that were asked for.
  */
-void print_limits_met(FILE *out, const char *label, int status, const struct cgroup_events *events);
+void print_limits_met(FILE *out, const char *label, int status, const struct cgroup_events *events,
+		      const struct cgroup_resources *said);
 /* The same of what a record says. */
 void print_end(FILE *out, const struct container *container);
 /* "64.0MiB"; "-" of what is unknown or no limit. */

@@ -163,7 +163,7 @@ int cgroup_work_inside(int group_fd, const struct idmap *uids, const struct idma
 /* OOM kills counted so far in the group (memory.events oom_kill, or v1 memory.oom_control); 0 when there is no such group. */
 uint64_t cgroup_oom_kills(const struct cgroup_host *host, const char *path);
 /* Waits until `key` of cgroup.events in this v2 group is `value`: the kernel notifies changes of the file by POLLPRI (cgroups(7)), so nothing
- * sleeps longer than needed. `dirfd` may be O_PATH. 0, -ETIMEDOUT, -errno. */
-int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeout_ms);
+ * sleeps longer than needed. `dirfd` may be O_PATH. 0, -ETIMEDOUT, -EINTR: `interrupt_fd`, where it is one, became readable before; -errno. */
+int cgroup_wait_event(int dirfd, const char *key, uint64_t value, unsigned timeout_ms, int interrupt_fd);
 
 #endif

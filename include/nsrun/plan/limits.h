@@ -22,6 +22,11 @@ int plan_parse_limits(struct arena *arena, const struct plan_request *request, s
 /* Are they at odds with each other: --memory-swap without --memory, or below it? Part of a launch; update asks it of all that will hold. */
 int plan_check_limits(const struct cgroup_resources *resources, struct err *err);
 
+/* Which of these values bounds memory; NULL: none. */
+const struct cgroup_value *limits_memory(const struct cgroup_resources *resources);
+/* The same, where what the kernel holds follows from it: systemd, or who writes to the group, may have changed it since. */
+const struct cgroup_value *limits_memory_of(const struct cgroup_resources *resources, uint64_t bytes);
+
 /* linux.resources (config-linux.md, "Control groups") with these values and no others, `{}` for none. NULL: no memory, or a text that
  * is no UTF-8. --spec and state.json have the same. */
 json_t *limits_to_json(const struct cgroup_resources *resources);

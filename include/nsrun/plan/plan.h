@@ -175,6 +175,7 @@ struct plan_enter {
 	bool sheds; /* no user namespace is entered: root of the host gives up beforehand what the container does not have */
 	bool raises_score; /* an ordinary user's: nsrun takes the container's out-of-memory score itself, and the new process inherits it */
 	bool cgroupns; /* that is another one, too; entered last, by the new process, once that is in its group */
+	struct cgroup_resources limits; /* of the container, for messages: none are set */
 };
 
 struct plan {
