@@ -282,3 +282,6 @@ ERR_ID(CGROUP_NAMESPACE, "cgroup-namespace",
        "leave --cgroupns away (private is the default with limits of its own), or give the container no writable control groups")
 ERR_ID(NOT_PAUSED, "not-paused", "nsrun ls shows which containers are paused; nsrun pause NAME pauses one that runs")
 ERR_ID(NO_LIMIT_SAID, "no-limit-said", "say what is to change, as in nsrun update -m 512m NAME; nsrun update --help lists the limits")
+ERR_ID(KEY_QUOTA, "key-quota",
+       "each container of a caller has a session keyring of its own, and an ordinary user may have 200 keys: end some, or raise the limit for all users, "
+       "sysctl kernel.keys.maxkeys=2000 (keyrings(7)); /proc/key-users shows who has how many")
