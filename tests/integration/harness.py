@@ -1150,7 +1150,7 @@ def _main(modules):
             if only_list:
                 print(name)
                 continue
-            verdict, reason = "ok", ""
+            verdict, reason, begin = "ok", "", time.monotonic()
             try:
                 _run_one(function, options)
             except Skip as error:
@@ -1171,7 +1171,8 @@ def _main(modules):
             if verdict == "FAIL":
                 # A report of a sanitizer is no matter of load.
                 failed.append(("failed for good: " if reported(reason) or ", a sanitizer's: " in reason else "failed: ") + name)
-            print("%s %s%s" % (verdict, name, ": " + reason if reason else ""))
+            took = time.monotonic() - begin
+            print("%s %s%s%s" % (verdict, name, ": " + reason if reason else "", "  # %.1f s" % took if took >= 1 and verdict == "ok" else ""))
             if stop and verdict == "FAIL":
                 break
     finally:

@@ -63,9 +63,12 @@ class Running:
         return wait_for(lambda: open("/proc/%d/cgroup" % self.init()).read().rstrip().rsplit("/", 1)[-1], "the cgroup")
 
     def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
+        # Process 1 takes no SIGTERM, and without one everything is a process of nsrun's.
+        for pid in descendants(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         try:
-            self.process.wait(3)
+            self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
