@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """--pid, --ipc, --uts, --cgroupns, --time, --network and --time-offset: what is seen inside and outside, who may, and what
 attackers find."""
+import contextlib
 import ctypes
 import os
 import re
