@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """nsrun exec: a further process of a container that runs, as confined as the first one, in a container that may be hostile."""
 import contextlib
 import json

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """Where containers' groups are made, who owns them, and how they end: --cgroup-parent, writable-cgroups, removal."""
 import contextlib
 import ctypes

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """--pid, --ipc, --uts, --cgroupns, --time, --network and --time-offset: what is seen inside and outside, who may, and what
 attackers find."""
 import contextlib

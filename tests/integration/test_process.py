@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """What the workload is and sees: environment files, groups, names, mask, kernel parameters, entry point, its way to end, files of /etc,
 and --privileged. Each effect from inside, and from the host where it can be seen there; for root, for an ordinary user with ranges, and for
 one with a single id."""

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """rootfs-scripts/debian: archives made here that are good, unsigned, signed by others, out of date or changed; and Debian's own."""
 import glob
 import hashlib

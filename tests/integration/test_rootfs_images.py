@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """rootfs-scripts/docker-export and rootfs-scripts/oci: what is made of an archive or image, whose it is, and that nothing of a
 hostile one is written outside of the tree."""
 import gzip
