@@ -4,6 +4,7 @@
 and --privileged. Each effect from inside, and from the host where it can be seen there; for root, for an ordinary user with ranges, and for
 one with a single id."""
 import os
+import signal
 import subprocess
 
 from harness import *
@@ -103,7 +104,7 @@ def test_group_add():
                     return fields["Groups"].split()
             return None
         equal(set(wait_for(seen, "the workload")), {"100000", "100077"}, "groups on the host")
-        process.terminate()
+        os.kill(named("sleep", process.pid)[0], signal.SIGKILL)  # process 1 takes no SIGTERM
 
 
 def test_group_add_bad():
