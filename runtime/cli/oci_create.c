@@ -179,13 +179,33 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	return status;
 }
 
+/* "run -it alpine sh" is docker's: what it would be here is told, and not that -i is unknown. */
+static int docker_line_check(const struct option_table *table, int argc, char *const *argv, struct err *err)
+{
+	_cleanup_free_ const char **names = NULL;
+	struct create_line line = { 0 };
+	struct err why = ERR_INIT;
+	size_t n = 0;
+
+	const int r = command_words(table, argc, argv, &line, &names, &n, &why);
+	if (r == 0 ? n < 2 : why.id != ERR_ID_UNKNOWN_OPTION)
+		return 0;
+	return err_set(
+		err, ERR_INPUT, ERR_ID_ROOTFS_MISSING, 0,
+		"%s takes a bundle, as in nsrun %s -b BUNDLE ID (%s%s); nsrun [OPTIONS] ROOTFS [CMD] makes and starts one from a directory",
+		table->command, table->command, r < 0 ? why.message : "one word too many: ", r < 0 ? "" : names[1]);
+}
+
 static int command(const struct option_table *table, int argc, char *const *argv, bool gated)
 {
 	_cleanup_free_ const char **names = NULL;
 	struct create_line line = { 0 };
+	struct err err = ERR_INIT;
 	int status;
 	size_t n;
 
+	if (docker_line_check(table, argc, argv, &err) < 0)
+		return report_error(stderr, &err);
 	if (!command_begin(table, argc, argv, &line, 1, 1, &names, &n, &status))
 		return status;
 	return launch(&line, names[0], gated);

@@ -106,7 +106,10 @@ int creds_die_with(const struct pidref *parent, struct err *err)
 int creds_new_session_keyring(struct err *err)
 {
 	/* NULL: a new anonymous keyring, never an existing one of the same name. */
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) < 0 && errno != ENOSYS)
-		return err_system(err, "KEYCTL_JOIN_SESSION_KEYRING");
-	return 0;
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0 || errno == ENOSYS)
+		return 0;
+	if (errno == EDQUOT)
+		return err_set(err, ERR_SYSTEM, ERR_ID_KEY_QUOTA, EDQUOT,
+			       "KEYCTL_JOIN_SESSION_KEYRING: the caller has as many keys as an ordinary user may");
+	return err_system(err, "KEYCTL_JOIN_SESSION_KEYRING");
 }

@@ -62,8 +62,9 @@ int control_send(int fd, enum control_type type, const void *data, size_t length
 		n = send(fd, &message, size, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-		return err_set(err, ERR_PEER, ERR_ID_NONE, ECONNRESET,
-			       "the container's nsrun has closed the connection");
+		return err_set(
+			err, ERR_PEER, ERR_ID_NONE, ECONNRESET,
+			"the container's nsrun has closed the connection: it was killed, or the container has ended");
 	if (n != (ssize_t)size)
 		return err_system(err, "control socket: send");
 	return 0;

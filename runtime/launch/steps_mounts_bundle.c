@@ -225,8 +225,8 @@ static int find_mounted(const struct launch *launch, const struct bundle_mount *
 		return r;
 	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0 ||
 	    !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: %.200s was exchanged meanwhile", mount->where,
-			       mount->destination);
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: %.200s was exchanged meanwhile",
+			       mount->where, mount->destination);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

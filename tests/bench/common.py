@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BENCH_UID, FIRST, COUNT = 54321, 200000, 65536
 GATE = 1.25  # a figure may be so many times what was reached before the suite fails
+TRIES = 3    # and must be every time that it is measured
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 1 << 18
 results = {"passed": 0, "failed": 0, "skipped": 0}
@@ -146,15 +147,23 @@ REACHED = os.path.join(HERE, "reached.json")
 
 
 class Gates:
-    """Figures that were reached, in reached.json: what is now more than GATE times such a figure has slid. All are better when smaller."""
+    """Figures that were reached, in reached.json: what is now more than GATE times such a figure has slid. All are better when smaller. A
+    neighbour's burst of work passes, what the program has become does not: what exceeds a gate is measured again, and the least counts."""
 
     def __init__(self, update):
         self.update = update
         with open(REACHED, encoding="utf-8") as f:
             self.figures = json.load(f)
 
-    def check(self, name, value, text, goal=None, unit=""):
+    def check(self, name, measure, text, goal=None, unit="", limit=None):
+        """measure: a function, or a figure that is the same every time. limit: more is a failure, whatever was reached."""
         reached = self.figures.get(name)
+        most = min((bound for bound in (reached and GATE * reached, limit) if bound), default=None)
+        values = [measure() if callable(measure) else measure]
+        while callable(measure) and not self.update and most and min(values) > most and len(values) < TRIES:
+            print("     %s: %g is more than %g; once more, load average %.1f" % (name, values[-1], most, os.getloadavg()[0]), flush=True)
+            values.append(measure())
+        value = min(values)
         said = "%s%s (reached %s%s" % (text % value, unit, "never" if reached is None else "%g" % reached, unit)
         if goal is not None:
             said += ", goal %g%s: %s" % (goal, unit, "kept" if value <= goal else "missed")
@@ -166,7 +175,7 @@ class Gates:
         if reached is None:
             report(False, "%s: no figure in reached.json; --update-reached writes it" % said)
             return
-        report(value <= GATE * reached, said)
+        report(value <= most, said)
 
     def write(self):
         if self.update:

@@ -64,19 +64,21 @@ def measure(bench, args, gates):
     ours = bench.launch()
     others = commands(bench)
     for name, command in others.items():
-        got = bench.pair(ours, command, max(20, args.pairs // 3), 3)
-        print("nsrun median %6.1f ms, %s %s median %6.1f ms" % (got["a"]["median"] / 1e3, name, version(name), got["b"]["median"] / 1e3))
-        gates.check("launch/" + name, got["ratio"], "a launch takes %.3f times that of " + name, GOALS.get(name))
+        def warm(name=name, command=command):
+            got = bench.pair(ours, command, max(20, args.pairs // 3), 3)
+            print("nsrun median %6.1f ms, %s %s median %6.1f ms" % (got["a"]["median"] / 1e3, name, version(name), got["b"]["median"] / 1e3))
+            return got["ratio"]
+        gates.check("launch/" + name, warm, "a launch takes %.3f times that of " + name, GOALS.get(name))
     for name, command in others.items():
-        try:
-            pairs = [(cold(ours), cold(command)) for _ in range(COLD_RUNS)]
-        except OSError as error:
-            report(None, "cold starts: /proc/sys/vm/drop_caches: %s" % error.strerror)
+        def colds(name=name, command=command):
+            pairs = sorted(((cold(ours), cold(command)) for _ in range(COLD_RUNS)), key=lambda pair: pair[0] / pair[1])
+            a, b = pairs[len(pairs) // 2]
+            print("cold: nsrun %.1f ms, %s %.1f ms" % (a * 1e3, name, b * 1e3))
+            return a / b
+        if not os.access("/proc/sys/vm/drop_caches", os.W_OK):
+            report(None, "cold starts: /proc/sys/vm/drop_caches cannot be written")
             break
-        pairs.sort(key=lambda pair: pair[0] / pair[1])
-        a, b = pairs[len(pairs) // 2]
-        print("cold: nsrun %.1f ms, %s %.1f ms" % (a * 1e3, name, b * 1e3))
-        gates.check("cold/" + name, a / b, "a cold launch takes %.3f times that of " + name)
+        gates.check("cold/" + name, colds, "a cold launch takes %.3f times that of " + name)
 
 
 @contextlib.contextmanager
@@ -105,6 +107,8 @@ def measure_exec(bench, args, gates):
     engines = [engine for engine in ("crun", "runc") if shutil.which(engine)]
     with running(bench, engines) as execs:
         for engine in engines:
-            got = bench.pair(execs["nsrun"], execs[engine], max(20, args.pairs // 3), 3)
-            print("exec: nsrun median %5.1f ms, %s %5.1f ms" % (got["a"]["median"] / 1e3, engine, got["b"]["median"] / 1e3))
-            gates.check("exec/" + engine, got["ratio"], "exec takes %.3f times that of " + engine, 0.5 if engine == "crun" else None)
+            def ratio(engine=engine):
+                got = bench.pair(execs["nsrun"], execs[engine], max(20, args.pairs // 3), 3)
+                print("exec: nsrun median %5.1f ms, %s %5.1f ms" % (got["a"]["median"] / 1e3, engine, got["b"]["median"] / 1e3))
+                return got["ratio"]
+            gates.check("exec/" + engine, ratio, "exec takes %.3f times that of " + engine, 0.5 if engine == "crun" else None)

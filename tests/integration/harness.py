@@ -31,17 +31,24 @@ fails.
 Environment: NSRUN (the binary, default build/nsrun), NSRUN_SAN (the one with sanitizers and fault points, default
 build-test/nsrun), NSRUN_RELEASE (the one that users get, default build/nsrun), NSRUN_PROBE, NSRUN_ROOTFS_SCRIPT,
 NSRUN_TEST_DIR (a directory on a real disk, default /var/tmp), NSRUN_TEST_SLOW (factor for every time limit).
+
+Tests run beside each other on a machine that may have other work. So: wait_for() what is to come, never a sleep; its limits are only there to end
+a test that hangs (PATIENCE), so they cost nothing. What a test finds in /proc or in a group may be gone when it looks: wait_for() asks again when
+its condition meets ENOENT or ESRCH, fds() leaves out what was closed meanwhile. A bound of time is a check only where time is what is tested,
+and then far from both what is right and what is wrong. Names have the pid of the test in them.
 """
 import atexit
 import collections
 import ctypes
 import errno
 import fcntl
+import glob
 import importlib
 import os
 import pty
 import pwd
 import re
+import resource
 import select
 import shlex
 import shutil
@@ -58,6 +65,7 @@ import types
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SLOW = float(os.environ.get("NSRUN_TEST_SLOW", "1"))
+PATIENCE = max(1.0, 4 / SLOW)  # where every processor has four times the work that it can do
 DEFAULT_TIMEOUT = 60
 ROOT = os.geteuid() == 0
 
@@ -351,8 +359,10 @@ def install_probe(tree):
 # ---- running -----------------------------------------------------------------------------------------------------
 
 class Result:
-    def __init__(self, argv, status, stdout, stderr, duration):
-        self.argv, self.status, self.duration = argv, status, duration
+    """used: seconds of processors, of the command and all that it waited for, which other work on the machine does not change much."""
+
+    def __init__(self, argv, status, stdout, stderr, duration, used=None):
+        self.argv, self.status, self.duration, self.used = argv, status, duration, used
         self.stdout_bytes, self.stderr_bytes = stdout, stderr
         self.stdout = stdout.decode("utf-8", "surrogateescape")
         self.stderr = stderr.decode("utf-8", "surrogateescape")
@@ -422,13 +432,18 @@ def run_as(who):
     return {"user": entry.uid, "group": entry.gid, "extra_groups": []}
 
 
+def _used():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def run(argv, user=None, timeout=30, input=None, env=None, cwd=None, stdin=None, popen=None):
     """Runs a command to its end. input: str or bytes, otherwise stdin is /dev/null (or the `stdin` given). A process
     that runs longer, or leaves something that holds its output, is a failure, as is a report of a sanitizer."""
     argv = [os.fspath(word) if not isinstance(word, int) else str(word) for word in argv]
     if isinstance(input, str):
         input = input.encode("utf-8", "surrogateescape")
-    begin = time.monotonic()
+    begin, used = time.monotonic(), _used()
     process = subprocess.Popen(
         argv, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL if stdin is None else stdin,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(user, env), cwd=cwd or base(),
@@ -441,8 +456,8 @@ def run(argv, user=None, timeout=30, input=None, env=None, cwd=None, stdin=None,
         kill_tree()
         partial = Result(argv, ended, late.stdout or b"", late.stderr or b"", time.monotonic() - begin)
         what = "still running" if ended is None else "ended, but something holds its output"
-        fail("%s after %.1f s: %r\n    processes:\n%s" % (what, timeout * SLOW, partial, tree))
-    result = Result(argv, process.returncode, stdout, stderr, time.monotonic() - begin)
+        fail("%s after %.1f s: %r\n    processes:\n%s" % (what, timeout * SLOW * PATIENCE, partial, tree))
+    result = Result(argv, process.returncode, stdout, stderr, time.monotonic() - begin, _used() - used)
     if reported(result.stderr):
         fail("report of a sanitizer: %r" % result)
     return result
@@ -496,6 +511,22 @@ class Pty:
         """termios of the terminal, comparable."""
         return termios.tcgetattr(self.peer)
 
+    def raw(self):
+        """Whether keys reach the program as they are: until then ^C is the terminal's own."""
+        return not self.settings()[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+
+    def ask(self, line, pattern, timeout=10):
+        """Types this line again and again until the pattern comes: for what takes a moment to arrive inside."""
+        def came():
+            start = len(self.text)
+            self.write(line + "\n")
+            for _ in range(25):
+                self.pump(0.02)
+                if re.search(pattern, self.text[start:]):
+                    return True
+            return False
+        wait_for(came, "%r after %r; output:%s" % (pattern, line, _quote(self.text)), timeout)
+
     def write(self, data):
         os.write(self.master, data.encode() if isinstance(data, str) else data)
 
@@ -515,7 +546,7 @@ class Pty:
 
     def expect(self, pattern, timeout=10, start=None):
         """Waits until the output (from `start` on, default: all of it) matches; returns the match."""
-        deadline = time.monotonic() + timeout * SLOW
+        deadline = time.monotonic() + timeout * SLOW * PATIENCE
         while True:
             match = re.search(pattern, self.text[start or 0:])
             if match:
@@ -523,18 +554,18 @@ class Pty:
             left = deadline - time.monotonic()
             if left <= 0:
                 fail("%r did not come within %.1f s from %s; output:%s" % (
-                    pattern, timeout * SLOW, shlex.join(self.argv), _quote(self.text)))
+                    pattern, timeout * SLOW * PATIENCE, shlex.join(self.argv), _quote(self.text)))
             self.pump(min(left, 0.2))
 
     def wait(self, timeout=10):
         """Reads until the command has ended; returns its status as Popen has it."""
-        deadline = time.monotonic() + timeout * SLOW
+        deadline = time.monotonic() + timeout * SLOW * PATIENCE
         while self.status is None:
             self.pump(0.02)
             self.status = self.process.poll()
             if self.status is None and time.monotonic() > deadline:
                 fail("still running after %.1f s: %s; output:%s" % (
-                    timeout * SLOW, shlex.join(self.argv), _quote(self.text)))
+                    timeout * SLOW * PATIENCE, shlex.join(self.argv), _quote(self.text)))
         while self.pump(0.05):
             pass
         if reported(self.text):
@@ -593,6 +624,31 @@ def descendants(pid=None):
     return out
 
 
+def fds(pid):
+    """{number: target} of its descriptors; one that is closed meanwhile is left out."""
+    found = {}
+    for name in os.listdir("/proc/%d/fd" % pid):
+        try:
+            found[int(name)] = os.readlink("/proc/%d/fd/%s" % (pid, name))
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def comm(pid):
+    """Name of the program that it executes; None when it is gone."""
+    try:
+        with open("/proc/%d/comm" % pid) as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return None
+
+
+def named(name, below=None):
+    """Processes below this one (default: us) that execute a program of this name."""
+    return [pid for pid in descendants(below) if comm(pid) == name]
+
+
 def alive(pid):
     try:
         return _stat_fields(pid)[0] not in (b"Z", b"X")
@@ -640,9 +696,21 @@ def _remember(self, *args, **kwargs):
 
 
 subprocess.Popen.__init__ = _remember
+_popen_wait, _popen_communicate = subprocess.Popen.wait, subprocess.Popen.communicate
 
 
-def kill_tree(pids=None, timeout=5):
+def _wait(self, timeout=None):
+    return _popen_wait(self, timeout if timeout is None else timeout * PATIENCE)
+
+
+def _communicate(self, input=None, timeout=None):
+    return _popen_communicate(self, input, timeout if timeout is None else timeout * PATIENCE)
+
+
+subprocess.Popen.wait, subprocess.Popen.communicate = _wait, _communicate
+
+
+def kill_tree(pids=None, timeout=20):
     """Kills all processes below this one, or these and all below them, by pid."""
     deadline = time.monotonic() + timeout
     while True:
@@ -662,14 +730,20 @@ def kill_tree(pids=None, timeout=5):
 
 
 def wait_for(condition, what, timeout=5, interval=0.02):
-    """Calls condition() until it is true; returns its value."""
-    deadline = time.monotonic() + timeout * SLOW
+    """Calls condition() until it is true; returns its value. What it looks at may be gone at that moment, which is not yet."""
+    deadline = time.monotonic() + timeout * SLOW * PATIENCE
     while True:
-        value = condition()
+        error = None
+        try:
+            value = condition()
+        except OSError as gone:
+            if gone.errno not in (errno.ENOENT, errno.ESRCH):
+                raise
+            value, error = None, gone
         if value:
             return value
         if time.monotonic() > deadline:
-            fail("did not come within %.1f s: %s" % (timeout * SLOW, what))
+            fail("did not come within %.1f s: %s%s" % (timeout * SLOW * PATIENCE, what, " (%s)" % error if error else ""))
         time.sleep(interval)
 
 
@@ -700,6 +774,34 @@ def cgroups():
             relative = path[len(top):]
             if relative not in ("", "/nsrun") and any(part.startswith("nsrun") for part in relative.split("/")):
                 found.add(path)
+    return found
+
+
+def _ids_of_others():
+    """Ids of containers that other runs of tests have a record of: it is made before the group and removed after it."""
+    places = glob.glob(os.path.join(os.path.dirname(base()), "nsrun-test-*"))
+    patterns = ["state/*.*/*", "run/*/nsrun/*.*/*"]
+    return {os.path.basename(path) for place in places if place != base() for pattern in patterns for path in glob.glob(os.path.join(place, pattern))}
+
+
+def foreign(groups):
+    """Those of these groups that are other tests', run at the same time: a process is in it that is not ours, another run has a record of the
+    container, or the name has the pid of another process of tests."""
+    ours, others, found = {os.getpid(), *descendants()}, _ids_of_others(), set()
+
+    def tests_of_another(pid):
+        if pid in ours:
+            return False
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as file:
+                return b"test" in file.read()
+        except OSError:
+            return False
+    for path in groups:
+        words = path.split("/")
+        pids = [int(number) for word in words for number in re.findall(r"-(\d+)(?=-|$|\.)", word)]
+        if cgroup_pids(path) - ours or others.intersection(words) or any(tests_of_another(pid) for pid in pids):
+            found.add(path)
     return found
 
 
@@ -815,8 +917,8 @@ def _difference(before, allow):
             out += ["process " + text for text in describe(sorted(more))]
             continue
         if kind == "cgroups":
-            # another test's container, run at the same time
-            more = {path for path in more if os.path.isdir(path) and not (cgroup_pids(path) - set(descendants()))}
+            more = {path for path in more if os.path.isdir(path)}
+            more -= foreign(more)
         out += ["%s %s" % (kind, item[0] if isinstance(item, tuple) else item) for item in sorted(more)]
         if kind == "mounts":
             out += ["mount gone or changed: %s" % item[0] for item in sorted(before.mounts - now.mounts)]
@@ -840,7 +942,7 @@ class Exclusive:
 def assert_clean(before, grace=1.0, allow=(), what=""):
     """Nothing is there that was not in `before`. What ends by itself has `grace` seconds for it. allow: fields of
     Snapshot that are not looked at."""
-    deadline = time.monotonic() + grace * SLOW
+    deadline = time.monotonic() + grace * SLOW * PATIENCE
     stayed = None
     while True:
         left = _difference(before, allow)
@@ -918,7 +1020,7 @@ def _run_one(function, options):
         needs_root()
     needs_program(*options["needs"])
     signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, options["timeout"] * SLOW)
+    signal.setitimer(signal.ITIMER_REAL, options["timeout"] * SLOW * PATIENCE)
     try:
         function()
     finally:
@@ -927,7 +1029,7 @@ def _run_one(function, options):
 
 def _settle():
     """Ends what the test left running; returns its description."""
-    deadline = time.monotonic() + 0.5
+    deadline = time.monotonic() + 0.5 * SLOW * PATIENCE
     while True:
         for process in _popens():
             process.poll()
@@ -976,7 +1078,8 @@ def _tests(module):
 
 
 def main(module_name="__main__"):
-    """Runs the module's tests: [--list] [-k WORD]... [-x] and words that tests look up in `arguments`."""
+    """Runs the module's tests: [--list] [-k WORD]... [--only NAME]... [-x] and words that tests look up in `arguments`. --only takes a whole name,
+    or that of a function with all its cases."""
     _main(lambda: [sys.modules[module_name]])
 
 
@@ -1007,11 +1110,13 @@ def _broken_module(path, error):
 
 def _main(modules):
     words = sys.argv[1:]
-    wanted, only_list, stop = [], False, False
+    wanted, exact, only_list, stop, part, parts, met = [], [], False, False, 0, 1, 0
     while words:
         word = words.pop(0)
         if word == "-k" and words:
             wanted.append(words.pop(0))
+        elif word == "--only" and words:
+            exact.append(words.pop(0))
         elif word == "--list":
             only_list = True
         elif word == "-x":
@@ -1019,7 +1124,7 @@ def _main(modules):
         elif word.startswith("--"):
             arguments.add(word)
         else:
-            sys.exit("usage: %s [--list] [-x] [-k WORD]... [--update-golden]" % sys.argv[0])
+            sys.exit("usage: %s [--list] [-x] [-k WORD]... [--only NAME]... [--part=K/N] [--update-golden]" % sys.argv[0])
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
@@ -1027,15 +1132,21 @@ def _main(modules):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     _prepare()
-    counts = collections.Counter()
+    counts, failed = collections.Counter(), []
     try:
         for name, function, options in (each for module in modules() for each in _tests(module)):
+            name = " ".join(name.split())
             if wanted and not any(word in name for word in wanted):
+                continue
+            met += 1
+            if (met - part) % parts and not exact:
+                continue
+            if exact and not any(name == word or name.startswith(word + "[") for word in exact):
                 continue
             if only_list:
                 print(name)
                 continue
-            verdict, reason = "ok", ""
+            verdict, reason, begin = "ok", "", time.monotonic()
             try:
                 _run_one(function, options)
             except Skip as error:
@@ -1045,7 +1156,7 @@ def _main(modules):
             except TimeUp:
                 processes = "".join("\n    " + line for line in describe(descendants()))
                 verdict = "FAIL"
-                reason = "the time limit of %g s is over; processes:%s" % (options["timeout"] * SLOW, processes)
+                reason = "the time limit of %g s is over; processes:%s" % (options["timeout"] * SLOW * PATIENCE, processes)
             except Exception:
                 verdict, reason = "FAIL", traceback.format_exc().strip().replace("\n", "\n    ")
             left = _settle()
@@ -1053,11 +1164,17 @@ def _main(modules):
                 verdict = "FAIL"
                 reason = "the test ended and left:\n" + "\n".join("    " + line for line in left)
             counts[verdict] += 1
-            print("%s %s%s" % (verdict, name, ": " + reason if reason else ""))
+            if verdict == "FAIL":
+                # A report of a sanitizer is no matter of load.
+                failed.append(("failed for good: " if reported(reason) or ", a sanitizer's: " in reason else "failed: ") + name)
+            took = time.monotonic() - begin
+            print("%s %s%s%s" % (verdict, name, ": " + reason if reason else "", "  # %.1f s" % took if took >= 1 and verdict == "ok" else ""))
             if stop and verdict == "FAIL":
                 break
     finally:
         kill_tree()
+    for line in failed:  # for tests/lib/steady.py
+        print(line)
     if not only_list:
         print("%d passed, %d failed, %d skipped" % (counts["ok"], counts["FAIL"], counts["skip"]))
     sys.exit(1 if counts["FAIL"] or (not only_list and not sum(counts.values())) else 0)
@@ -1066,10 +1183,10 @@ def _main(modules):
 arguments = set()
 
 __all__ = [
-    "Exclusive", "Failure", "Pty", "ROOT", "Result", "SLOW", "Skip", "Snapshot", "TOP", "User", "alive",
-    "arguments", "assert_clean", "base", "binary", "built", "cgroup_mounts", "cgroup_pids", "cgroups", "check",
-    "contains", "descendants", "describe", "dummy", "environment", "equal", "fail", "generate", "install_probe",
-    "kill_tree", "leftovers", "main", "main_of_files", "make_user", "mount", "mountinfo", "needs_program", "needs_root", "nodes", "nsrun",
+    "Exclusive", "Failure", "PATIENCE", "Pty", "ROOT", "Result", "SLOW", "Skip", "Snapshot", "TOP", "User", "alive",
+    "arguments", "assert_clean", "base", "binary", "built", "cgroup_mounts", "cgroup_pids", "cgroups", "check", "comm",
+    "contains", "descendants", "describe", "dummy", "environment", "equal", "fail", "fds", "foreign", "generate", "install_probe",
+    "kill_tree", "leftovers", "main", "main_of_files", "make_user", "mount", "mountinfo", "named", "needs_program", "needs_root", "nodes", "nsrun",
     "probe", "ranger", "reap", "remove_user", "rootfs", "run", "run_as", "runtime_dir", "single", "skip", "state",
     "state_roots", "test", "tmp", "umount", "user", "wait_for",
 ]

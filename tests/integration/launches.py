@@ -83,7 +83,7 @@ class Launch:
             before = terminal.initial
             result = terminal.result(timeout)
             # the process that restores it after a SIGKILL needs an instant
-            for _ in range(100):
+            for _ in range(1000):
                 if terminal.settings() == before:
                     return result
                 terminal.pump(0.01)
@@ -136,7 +136,7 @@ class Exec(Launch):
             yield record
             os.kill(record["pid"], signal.SIGKILL)
         finally:
-            for _ in range(500):
+            for _ in range(2000):
                 reap()
                 if holder.poll() is not None:
                     break
@@ -159,7 +159,9 @@ class Exec(Launch):
             result = nsrun(["exec", *extra, *self._options, record["id"], *command], user=self.who(), env=env, sanitizer=sanitizer,
                            timeout=timeout)
             output = "/proc/%d/root/dev/shm/output" % record["pid"]
-            if detached:
+            if detached and result.status == 0 and MARK in " ".join(command) and "--dry-run" not in extra:
+                wait_for(lambda: os.path.getsize(output), "output of the detached process")
+            elif detached:  # where it must not run, it has so long to be seen
                 time.sleep(0.3)
             if os.path.exists(output):
                 with open(output) as file:

@@ -44,13 +44,7 @@ def attach(c, *options, **how):
 
 def clients(c):
     """How many are connected, beside the socket that listens and those of the launch."""
-    count = 0
-    for fd in os.listdir("/proc/%d/fd" % c.keeper):
-        try:
-            count += os.readlink("/proc/%d/fd/%s" % (c.keeper, fd)).startswith("socket:")
-        except FileNotFoundError:  # closed meanwhile
-            pass
-    return count
+    return sum(target.startswith("socket:") for target in fds(c.keeper).values())
 
 
 @contextlib.contextmanager
@@ -59,6 +53,11 @@ def connecting(c, n):
     before = clients(c)
     yield
     wait_for(lambda: clients(c) == before + n, "%d clients are connected" % n, timeout=15)
+
+
+def takes_signals(pid):
+    with open("/proc/%d/status" % pid) as file:
+        return int(re.search(r"SigBlk:\s*(\w+)", file.read()).group(1), 16) >> signal.SIGTERM - 1 & 1
 
 
 def attached_pty(c, *options):
@@ -93,9 +92,7 @@ def shell_of(who):
             terminal.expect("24 80")
             terminal.expect("second\r")
             terminal.resize(40, 120)
-            time.sleep(0.2)
-            terminal.write("stty size\n")
-            terminal.expect("40 120")
+            terminal.ask("stty size", "40 120")
             terminal.write("exit 5\n")
             equal(terminal.wait(), 5, "status after exit")
     assert_clean(before)
@@ -108,7 +105,7 @@ def test_detach_keys():
             terminal.expect("ab\r")
             # ctrl-p ctrl-q is nothing here; a beginning that is not gone on with is passed on
             terminal.write(b"\x10\x11\x15cat > /dev/null\n")
-            time.sleep(0.3)
+            wait_for(lambda: named("cat", c.keeper), "cat")
             terminal.write(b"\x01y\n\x04")
             terminal.write("echo st''ill\n")
             terminal.expect("still\r")
@@ -191,10 +188,7 @@ def test_signals():
             process = attach(c, "--no-stdin")
             wait_for(lambda: c.nsrun("logs").stdout == "up\n", "it is up")
             other = attach(c, "--sig-proxy=false")
-        def takes_signals():
-            with open("/proc/%d/status" % other.pid) as file:
-                return int(re.search(r"SigBlk:\s*(\w+)", file.read()).group(1), 16) >> signal.SIGTERM - 1 & 1
-        wait_for(takes_signals, "the client's signals are its own")
+        wait_for(lambda: takes_signals(other.pid), "the client's signals are its own")
         other.send_signal(signal.SIGTERM)
         out, err = other.communicate(timeout=10)
         equal(other.returncode, 0, "status of the one without proxy")
@@ -285,15 +279,16 @@ def test_socket_is_the_owners():
 def test_interrupt_that_nobody_takes():
     """^C leaves a container without a terminal whose process 1 drops it; no key would."""
     with detached("/bin/sleep", "60") as c, attached_pty(c) as terminal:
-        time.sleep(0.3)
+        wait_for(lambda: takes_signals(terminal.pid), "the client's signals are its own")
         terminal.write(b"\x03")
         equal(terminal.wait(), 0, "status")
         contains(terminal.text, "does not handle SIGINT")
         contains(terminal.text, "detached from")
         check(alive(c.init), "the container ended")
     with script("trap 'echo caught; exit 6' INT; echo up; while :; do sleep 0.1; done") as c:
+        wait_for(lambda: c.nsrun("logs").stdout == "up\n", "it is up")
         with attached_pty(c) as terminal:
-            time.sleep(0.3)
+            wait_for(lambda: takes_signals(terminal.pid), "the client's signals are its own")
             terminal.write(b"\x03")
             equal(terminal.wait(), 6, "status of one that takes it")
 
@@ -321,7 +316,6 @@ def test_foreground_with_detach_keys():
     with Pty([binary(), "-it", "--rm", *words, "/bin/nonesuch"]) as terminal:
         equal(terminal.wait(), 127, "status of one that is not found")
     refused(remapped(["--detach-keys", "ctrl-p"], "/bin/true"), "detach-keys")
-    time.sleep(0.3)
     assert_clean(before)
 
 

@@ -180,11 +180,9 @@ def words_of_other_tools():
     """One answer that helps, whatever was typed out of habit."""
     commands_ = nsrun(["--help"]).check(0).stdout.splitlines()[1].split()
     for words, *parts in (
-            ("run -it alpine sh", "makes and starts one", "[rootfs-missing]", "rootfs-scripts/busybox"),
-            ("run --rm -it alpine sh", "makes and starts one"),
             ("docker run -it alpine", "docker: ", "leave the word away"),
             ("podman run alpine", "leave the word away"),
-            ("pull alpine", "no images"), ("images", "no images"), ("build .", "no images"), ("start web", "makes and starts one"),
+            ("pull alpine", "no images"), ("images", "no images"), ("build .", "no images"),
             ("cp web:/x .", "cp(1)"), ("volume ls", "-v SRC:DST"), ("compose up", "one container"),
             ("alpine", "image", "[rootfs-missing]", "no image store"), ("alpine:3.19 sh", "image", "[rootfs-missing]"),
             ("ubuntu:22.04", "image"), ("-it ghcr.io/x/y", "image"), ("no/such/rootfs", "[rootfs-missing]"),
@@ -304,7 +302,7 @@ def test_many_variables():
         resource.setrlimit(resource.RLIMIT_STACK, (64 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     options = ["-eV%d=" % number for number in range(count)]
     result = launch(*options, rootfs(owner=dummy()), "env", timeout=60, popen={"preexec_fn": roomy})
-    check(result.duration < 5 * SLOW, "took %.1f s" % result.duration)
+    check(result.used < 5 * SLOW, "used %.1f s" % result.used)
     if result.status == 0:
         equal(sum(line.startswith("V") for line in result.stdout.splitlines()), count, "variables inside")
     else:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """The tools that administer a Debian system work in a Debian rootfs: useradd, passwd, su, sudo, apt; each with the options that it needs and
 no others, for root and for ordinary users.
 

@@ -196,11 +196,11 @@ def test_no_descriptor_of_the_nodes_stays():
     try:
         with open(pidfile) as file:
             init = int(file.read())
-        wait_for(lambda: descendants(init), "the workload")
+        wait_for(lambda: named("sleep", init), "the workload")
         for pid in [init, *descendants(init)]:
-            for fd in os.listdir("/proc/%d/fd" % pid):
-                mode = os.stat("/proc/%d/fd/%s" % (pid, fd)).st_mode
-                check(not stat.S_ISDIR(mode), "process %d has %s open" % (pid, os.readlink("/proc/%d/fd/%s" % (pid, fd))))
+            for fd, target in fds(pid).items():
+                mode = os.stat("/proc/%d/fd/%d" % (pid, fd)).st_mode
+                check(not stat.S_ISDIR(mode), "process %d has %s open" % (pid, target))
     finally:
         nsrun(["rm", "-f", name])
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """Where containers' groups are made, who owns them, and how they end: --cgroup-parent, writable-cgroups, removal."""
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -470,11 +472,37 @@ def removal():
 # ---- many at once ----
 
 CROWD = 500
+KEYCTL, ADD_KEY = (250, 248) if os.uname().machine == "x86_64" else (219, 217)
+JOIN_SESSION_KEYRING, SESSION_KEYRING = 1, -3
+
+
+def login():
+    check(ctypes.CDLL(None, use_errno=True).syscall(KEYCTL, JOIN_SESSION_KEYRING, None) > 0, "KEYCTL_JOIN_SESSION_KEYRING")
+
+
+@test(root=True)
+def test_key_quota():
+    """An ordinary user whose quota of keys is used up is told so, and what to do."""
+    who = make_user("keys", uid=62999)
+
+    def use_up():  # as this user
+        libc, number = ctypes.CDLL(None, use_errno=True), 0
+        login()
+        while libc.syscall(ADD_KEY, b"keyring", b"k%d" % number, None, 0, SESSION_KEYRING) > 0:
+            number += 1
+    before = leftovers()
+    tree_ = rootfs(owner="%d:%d" % (who.uid, who.gid))
+    refused(nsrun([tree_, "/bin/true"], user=who, popen={"preexec_fn": use_up}), "keyring", "kernel.keys.maxkeys", "[key-quota]")
+    # Keys of those who ended are freed a moment later.
+    wait_for(lambda: nsrun([tree_, "/bin/true"], user=who, popen={"preexec_fn": login}).status == 0, "a launch in a new session")
+    assert_clean(before)
 
 
 @test(root=True, timeout=300)
 def five_hundred_at_once():
-    """None fails, none leaves a group, a record or a process."""
+    """None fails, none leaves a group, a record or a process. From a session with a keyring, as a login has it (pam_keyinit(8)): those of the
+    containers count to a quota then."""
+    login()
     with Exclusive():
         before = leftovers()
         with open("/proc/meminfo") as file:

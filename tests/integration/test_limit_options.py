@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """Every limit by its option: which files of which group hold it on this host, what the workload notices, what --dry-run, --spec and inspect
 say of it, and which words are refused. tests/vm has what takes a pure v2 host, swap, several nodes or an io weight."""
 import contextlib

@@ -100,7 +100,7 @@ def test_follow():
     with script("echo a; sleep 1; echo b") as c:
         begin = time.monotonic()
         equal(c.nsrun("logs", "--follow", "--tail", "0").check(0).stdout, "b\n", "logs -f --tail 0")
-        check(time.monotonic() - begin < 4, "-f ended late")
+        check(time.monotonic() - begin < 15, "-f ended late")
 
 
 def test_follow_ends_when_the_keeper_is_killed():

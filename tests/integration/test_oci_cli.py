@@ -66,6 +66,11 @@ def test_words_of_docker():
     """ps is runc's; who means docker's is told."""
     for words in (["ps"], ["ps", "-a"]):
         contains(nsrun(words).check(1, stdout="").stderr, "nsrun ls")
+    for words in (["run", "-it", "alpine", "sh"], ["run", "--rm", "-it", "alpine", "sh"], ["run", "alpine", "sh"],
+                  ["create", "--name", "web", "alpine"]):
+        said = nsrun(words).check(1, stdout="").stderr
+        contains(said, "makes and starts one")
+        contains(said, "rootfs-scripts/busybox")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """What the workload is and sees: environment files, groups, names, mask, kernel parameters, entry point, its way to end, files of /etc,
 and --privileged. Each effect from inside, and from the host where it can be seen there; for root, for an ordinary user with ranges, and for
 one with a single id."""
 import os
+import signal
 import subprocess
 
 from harness import *
@@ -102,7 +104,7 @@ def test_group_add():
                     return fields["Groups"].split()
             return None
         equal(set(wait_for(seen, "the workload")), {"100000", "100077"}, "groups on the host")
-        process.terminate()
+        os.kill(named("sleep", process.pid)[0], signal.SIGKILL)  # process 1 takes no SIGTERM
 
 
 def test_group_add_bad():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is left when nsrun or init is killed, and what removes it: the next launch, and `nsrun gc`."""
+import contextlib
 import json
 import os
 import random
@@ -248,7 +249,7 @@ def test_state_cannot_send_gc_elsewhere():
     victim = os.path.join(unified[0], "nsrunvictim-%d" % os.getpid())
     with Exclusive():
         os.mkdir(victim)
-        sleeper = subprocess.Popen(["sleep", "60"])
+        sleeper, found = subprocess.Popen(["sleep", "60"]), []
         try:
             with open(victim + "/cgroup.procs", "w") as file:
                 file.write(str(sleeper.pid))
@@ -268,14 +269,11 @@ def test_state_cannot_send_gc_elsewhere():
             sleeper.kill()
             sleeper.wait()
             os.rmdir(victim)
-            for group in sorted(cgroups(), reverse=True):
-                if not cgroup_pids(group):
-                    try:
-                        os.rmdir(group)
-                    except OSError:
-                        pass
-            for root in state_roots():
-                os.system("rm -rf %s/[0-9]*.[0-9]*/*" % root)
+            own = {os.path.basename(os.path.dirname(path)) for path in found}  # groups of other tests are empty for a moment, too
+            for group in sorted((path for path in cgroups() if os.path.basename(path) in own), reverse=True):
+                with contextlib.suppress(OSError):
+                    os.rmdir(group)
+            os.system("rm -rf /run/nsrun/[0-9]*.[0-9]*/*")
 
 
 @generate

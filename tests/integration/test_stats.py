@@ -70,6 +70,17 @@ def value(tree_, path):
 
 
 def compare(c):
+    """A paused group's numbers change for a while: the kernel keeps some for each processor and adds them up later."""
+    for again in reversed(range(10)):
+        try:
+            return compare_once(c)
+        except Failure:
+            if not again:
+                raise
+            time.sleep(0.3)
+
+
+def compare_once(c):
     one = stats(c)
     equal((one["id"], one["name"], one["status"]), (c.id, c.name, "paused"), "whose it is")
     got = one["stats"]
@@ -168,10 +179,13 @@ def test_table():
         lines = c.nsrun("stats", "--no-stream").check().stdout.splitlines()
         for title in ("ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "PIDS / LIMIT", "BLOCK I/O", "THROTTLED", "OOM"):
             contains(lines[0], title, "titles")
-        cells = dict(zip(["id", "name", "cpu", "throttled"], lines[1].split()))
-        equal((cells["id"], cells["name"]), (c.id, c.name), "whose line it is")
-        check(3 <= float(cells["cpu"].rstrip("%")) <= 30, "a tenth of a processor: %r" % lines)
-        check(float(cells["throttled"].rstrip("%")) > 20, "it is held back: %r" % lines)
+        for again in reversed(range(5)):  # on a busy machine it may not even get its tenth
+            cells = dict(zip(["id", "name", "cpu", "throttled"], lines[1].split()))
+            equal((cells["id"], cells["name"]), (c.id, c.name), "whose line it is")
+            if 3 <= float(cells["cpu"].rstrip("%")) <= 30 and float(cells["throttled"].rstrip("%")) > 20:
+                break
+            check(again, "a tenth of a processor, held back: %r" % lines)
+            lines = c.nsrun("stats", "--no-stream").check().stdout.splitlines()
         contains(lines[1], " / 64.0MiB", "memory limit")
         contains(lines[1], " / 50", "limit of processes")
 

@@ -12,6 +12,8 @@ import sys
 import termios
 import time
 
+from helper import executes
+
 
 def command(*words, options=()):
     """nsrun [options] --userns-remap dummy ROOTFS words."""
@@ -59,7 +61,7 @@ def test_settings_after_failed_launch():
 
 
 def is_raw(terminal):
-    return not terminal.settings()[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+    return terminal.raw()
 
 
 @test(root=True)
@@ -93,18 +95,22 @@ def test_job_control_inside():
         wait_for(lambda: is_raw(terminal), "raw mode of the outer terminal")
         start = len(terminal.text)
         terminal.write("sleep 1000\n")
-        time.sleep(0.5)
+        executes(terminal.pid, "sleep")
         terminal.write(b"\x1a")
         terminal.expect("Stopped", start=start)
+
+        def in_foreground():
+            with open("/proc/%d/stat" % named("sleep", terminal.pid)[0]) as file:
+                state, _, group, _, _, foreground = file.read().rsplit(")", 1)[1].split()[:6]
+            return state != "T" and group == foreground
         start = len(terminal.text)
         terminal.write("fg\n")
         terminal.expect("sleep 1000", start=start)
-        time.sleep(0.3)
+        wait_for(in_foreground, "fg")
         terminal.write(b"\x03")
         tell(terminal, "echo st''atus=$?", r"status=130")
         check(terminal.process.poll() is None, "^C or ^Z reached nsrun itself")
-        tell(terminal, "(exit 31); echo so''on; (exit 31)", "soon")
-        time.sleep(0.3)
+        tell(terminal, "(exit 31); echo so''on; (exit 31)", r"soon\r\n(?s:.*)ready> ")  # the shell reads again
         terminal.write(b"\x04")
         equal(terminal.wait(), 31, "status after ^D is the last command's")
 

@@ -168,7 +168,7 @@ def test_newuidmap_hangs():
             what = "%s, %s" % (who, number.name)
             equal(process.returncode, status, "%s: %r; status" % (what, err))
             wait_for(lambda: not any(alive(pid) for pid in below), "%s: the end of %r" % (what, describe(below)), timeout=1)
-            check(time.monotonic() - begin < 1 * SLOW, "%s: it took %.1f s" % (what, time.monotonic() - begin))
+            check(time.monotonic() - begin < 5 * SLOW, "%s: it took %.1f s" % (what, time.monotonic() - begin))
             if who == "init":
                 check(b"killed" in err, "stderr does not tell that init was killed: %r" % err)
             elif status == 125:

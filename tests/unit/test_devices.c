@@ -518,6 +518,11 @@ struct place {
 	int fd;
 };
 
+static bool seen_enough(const struct shared *shared)
+{
+	return shared->open[0] > 100 && shared->open[1] > 0 && shared->refused[1] > 0 && shared->refused[2] > 100;
+}
+
 /* Takes turns between two lists, both of which allow /dev/null and refuse /dev/random: not once may the opener see another answer for these. */
 static void replace_under_load(struct place *place)
 {
@@ -534,7 +539,8 @@ static void replace_under_load(struct place *place)
 	if (r < 0)
 		fail_msg("%s: %s (%d)", place->path, err.message, err.errnum);
 	const pid_t pid = start_opener(place->fd, shared);
-	for (int i = 1; i <= 200; i++) {
+	/* Where others have the processors the opener has done little after 200 turns. */
+	for (int i = 1; i <= 200 || (i < 20000 && !seen_enough(shared)); i++) {
 		const struct device_policy *before = &policies[(i + 1) % 2], *next = &policies[i % 2];
 
 		usleep(500);
@@ -546,9 +552,8 @@ static void replace_under_load(struct place *place)
 	shared->stop = 1;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	assert_true(shared->open[0] > 100 && shared->refused[0] == 0);
-	assert_true(shared->open[1] > 0 && shared->refused[1] > 0); /* it was replaced */
-	assert_true(shared->open[2] == 0 && shared->refused[2] > 100);
+	assert_true(seen_enough(shared)); /* it was replaced */
+	assert_true(shared->refused[0] == 0 && shared->open[2] == 0);
 	munmap(shared, sizeof(*shared));
 }
 

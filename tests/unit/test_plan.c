@@ -349,9 +349,9 @@ static void many_variables_are_quick(void **state)
 		snprintf(text + i * 16, 16, "V%zu=%zu", i % 50000, i);
 		env[i] = text + i * 16;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &a);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
 	assert_int_equal(plan_resolve_process(f->plan, &request, &err), 0);
-	clock_gettime(CLOCK_MONOTONIC, &b);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
 	assert_true(has(f->plan->env, "V49999=99999"));
 	assert_false(has(f->plan->env, "V49999=49999"));
 	assert_true(b.tv_sec - a.tv_sec < 3); /* quadratic: minutes */

@@ -67,21 +67,19 @@ static void schedulers(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(scheduler_apply(&child, &(struct scheduler_setting){ .policy = SCHED_BATCH, .nice = 7 }, "x",
-					 &err),
-			 0);
+	assert_int_equal(
+		scheduler_apply(&child, &(struct scheduler_setting){ .policy = SCHED_BATCH, .nice = 7 }, "x", &err), 0);
 	assert_int_equal(sched_getscheduler(child.pid), SCHED_BATCH);
 	assert_int_equal(syscall(SYS_getpriority, 0, child.pid), 20 - 7);
-	assert_int_equal(scheduler_apply(&child, &(struct scheduler_setting){ .policy = SCHED_IDLE, .flags = 1 }, "x",
-					 &err),
-			 0);
+	assert_int_equal(
+		scheduler_apply(&child, &(struct scheduler_setting){ .policy = SCHED_IDLE, .flags = 1 }, "x", &err), 0);
 	assert_int_equal(sched_getscheduler(child.pid), SCHED_IDLE | SCHED_RESET_ON_FORK);
 	assert_int_equal(io_priority_apply(&child, &(struct io_priority){ IOPRIO_CLASS_BE, 6 }, "x", &err), 0);
 	assert_int_equal(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, child.pid), IOPRIO_CLASS_BE << 13 | 6);
 	/* The message has the field and the call. */
-	assert_int_equal(scheduler_apply(&child, &(struct scheduler_setting){ .policy = 77 }, "process.scheduler",
-					 &err),
-			 -EINVAL);
+	assert_int_equal(
+		scheduler_apply(&child, &(struct scheduler_setting){ .policy = 77 }, "process.scheduler", &err),
+		-EINVAL);
 	assert_string_equal(err.message, "process.scheduler: sched_setattr");
 	end(&child);
 }
@@ -296,7 +294,7 @@ static void move_devices(void)
 	add_address(&rtnl, AF_INET, "10.99.0.1", 24, RT_SCOPE_UNIVERSE, "first", 0);
 	add_address(&rtnl, AF_INET, "10.99.0.2", 24, RT_SCOPE_UNIVERSE, "first", 0);
 	add_address(&rtnl, AF_INET, "10.98.0.1", 24, RT_SCOPE_UNIVERSE, "first", 1000); /* goes: it is not permanent */
-	add_address(&rtnl, AF_INET, "10.97.0.1", 24, RT_SCOPE_LINK, "first", 0);	 /* goes: not global */
+	add_address(&rtnl, AF_INET, "10.97.0.1", 24, RT_SCOPE_LINK, "first", 0);	/* goes: not global */
 	add_address(&rtnl, AF_INET6, "fd00::1", 64, RT_SCOPE_UNIVERSE, "first", 0);
 
 	assert_int_equal(netdev_way_open(&child, &way, &err), 0);
@@ -495,10 +493,9 @@ static int receive(int socket, char *buf, size_t size)
 		char room[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct iovec part = { .iov_base = buf, .iov_len = size - 1 };
-	struct msghdr m = { .msg_iov = &part,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
+	struct msghdr m = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 	const ssize_t n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	int fd;
@@ -534,7 +531,8 @@ static void listener_of(uint32_t by_default, const char *const *notified, const 
 	if (pid == 0) {
 		int socket = FD_NONE;
 
-		if (seccomp_listener_connect(address.sun_path, "x", &socket, &err) < 0 || creds_no_new_privs(&err) < 0 ||
+		if (seccomp_listener_connect(address.sun_path, "x", &socket, &err) < 0 ||
+		    creds_no_new_privs(&err) < 0 ||
 		    seccomp_program_load_notify(&program, socket, "{\"a\":1}", "x", &err) < 0)
 			syscall(SYS_exit_group, 1);
 		/* mkdirat is handed on; the answer is the number that the test says. */
@@ -596,9 +594,9 @@ static void no_listener(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(schedulers),	   cmocka_unit_test(number_sets),   cmocka_unit_test(placement),
-		cmocka_unit_test(procfs),	   cmocka_unit_test(network_devices), cmocka_unit_test(resctrl_lines),
-		cmocka_unit_test(resctrl_groups), cmocka_unit_test(listeners),	    cmocka_unit_test(no_listener),
+		cmocka_unit_test(schedulers),	  cmocka_unit_test(number_sets),     cmocka_unit_test(placement),
+		cmocka_unit_test(procfs),	  cmocka_unit_test(network_devices), cmocka_unit_test(resctrl_lines),
+		cmocka_unit_test(resctrl_groups), cmocka_unit_test(listeners),	     cmocka_unit_test(no_listener),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

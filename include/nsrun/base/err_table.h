@@ -315,3 +315,7 @@ ERR_ID(NETDEV_DENIED, "netdev-denied",
        "moving a device takes CAP_NET_ADMIN over the network namespaces of both sides, so root of the initial user namespace for a device of the host")
 ERR_ID(SECCOMP_LISTENER, "seccomp-listener",
        "linux.seccomp.listenerPath is a unix stream socket on which somebody accepts and reads: start the agent first; the path has fewer than 108 bytes, and the caller may write to it")
+
+ERR_ID(KEY_QUOTA, "key-quota",
+       "each container of a caller has a session keyring of its own, and an ordinary user may have 200 keys: end some, or raise the limit for all users, "
+       "sysctl kernel.keys.maxkeys=2000 (keyrings(7)); /proc/key-users shows who has how many")

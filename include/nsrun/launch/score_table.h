@@ -153,6 +153,10 @@ STEP(SCOPE_ENTER, "scope.enter", ROLE_RUNTIME, 0, STEP_ACTION, wants_scope_enter
 STEP(PARENT_BIND, "parent.bind", ROLE_INIT, 0, STEP_ACTION, NULL, init_parent_bind, NULL, NEEDS(STEP_INIT_CLONE),
      "prctl", "prctl(2)",
      "First of all: when the runtime dies, init dies (PR_SET_PDEATHSIG), also when it died before this row.")
+STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, wants_keyring, init_keyring_new, NULL, NEEDS(STEP_INIT_CLONE),
+     "keyctl", "session-keyring(7)",
+     "The caller's session keyring is inherited across clone and would be readable inside. Before ids change: the keyring counts to the caller's quota, which for root has no end in practice, "
+     "and other containers of the same ids, which would own it, cannot look into it (keyrings(7)).")
 STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_INIT, 0, STEP_ACTION, wants_v1_groups, init_cgroup_attach, NULL,
      NEEDS(STEP_CGROUP_OPEN, STEP_INIT_CLONE), "write", "cgroups(7)",
      "A v1 hierarchy cannot be cloned into. Init enters by itself: a move by pid waits for an RCU grace period, some 15 ms, a thread that moves itself does not. While its ids are the caller's: who is not root moves no others.")
@@ -184,9 +188,6 @@ STEP(IDS_BECOME_ROOT, "ids.become-root", ROLE_INIT, 0, STEP_ACTION, wants_userns
 STEP(PARENT_REBIND, "parent.rebind", ROLE_INIT, 0, STEP_ACTION, wants_userns, init_parent_rebind, NULL,
      NEEDS(STEP_IDS_BECOME_ROOT), "prctl", "prctl(2)",
      "Sets both again: the bond to the runtime, and dumpable, without which init could not open its own files in /proc.")
-STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, wants_keyring, init_keyring_new, NULL, NEEDS(STEP_NONE),
-     "keyctl", "session-keyring(7)",
-     "The caller's session keyring is inherited across clone and would be readable inside.")
 STEP(CGROUPNS_ENTER, "cgroupns.enter", ROLE_INIT, 0, STEP_ACTION, wants_cgroupns_entered, init_cgroupns_enter, NULL,
      NEEDS(STEP_CONTAINER_OPEN, STEP_CGROUP_ATTACH, STEP_SCOPE_ENTER), "setns", "cgroup_namespaces(7)",
      "exec: after the process is in its group, since who is in the namespace already may not be moved from outside of its root (ENOENT, nsdelegate).")
