@@ -94,8 +94,8 @@ static int kill_bundle(const char *id, const struct sending *sending, struct err
 {
 	_cleanup_(container_done) struct container container = { 0 };
 	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
-
 	const int r = container_find_bundle(id, &container, err);
+
 	if (r < 0)
 		return r;
 	if (sending->all)

@@ -45,7 +45,7 @@ static void take_bytes(struct tail *tail, const char *bytes, size_t n)
 static void drain(struct tail *tail)
 {
 	char bytes[1024];
-	ssize_t n;
+	ssize_t n = -1;
 
 	while (tail->fd >= 0 && (n = read(tail->fd, bytes, sizeof(bytes))) != 0) {
 		if (n > 0)

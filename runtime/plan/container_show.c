@@ -65,6 +65,8 @@ const char *container_cgroup(const struct container *container)
 {
 	const char *path = container_text(container, "cgroup");
 
+	if (path && container_is_bundle(container))
+		return state_is_cgroup_path(path) ? path : NULL;
 	return path && state_is_cgroup(path, container->id) ? path : NULL;
 }
 
