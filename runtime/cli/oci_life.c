@@ -4,7 +4,7 @@
 
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
-#include <nsrun/launch/delete.h>
+#include <nsrun/oci/delete.h>
 #include <nsrun/launch/gate.h>
 #include <nsrun/plan/container_group.h>
 

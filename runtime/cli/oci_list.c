@@ -4,7 +4,7 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
-#include <nsrun/launch/delete.h>
+#include <nsrun/oci/delete.h>
 #include <nsrun/plan/container_group.h>
 
 #include <pwd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The end of a container that was made from an OCI bundle. */
-#ifndef NSRUN_LAUNCH_DELETE_H
-#define NSRUN_LAUNCH_DELETE_H
+#ifndef NSRUN_OCI_DELETE_H
+#define NSRUN_OCI_DELETE_H
 
 #include <nsrun/plan/container.h>
 #include <nsrun/plan/plan.h>

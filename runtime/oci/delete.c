@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <nsrun/launch/delete.h>
+#include <nsrun/oci/delete.h>
 
 #include <nsrun/base/clock.h>
 #include <nsrun/launch/hooks.h>
