@@ -314,7 +314,7 @@ static void damaged(void **state)
 		{ "[]", "no object" },
 		{ "nonsense", "line 1" },
 		{ "{\"version\": 1}", "\"id\"" },
-		{ "{\"version\": 3, \"id\": \"" ID "\"}", "newer" },
+		{ "{\"version\": 4, \"id\": \"" ID "\"}", "newer" },
 		{ "{\"version\": \"1\", \"id\": \"" ID "\"}", "version" },
 		{ "{\"version\": 1, \"id\": \"" OTHER "\"}", "another container" },
 		{ "{\"version\": 1, \"id\": \"" ID "\", \"owner\": 3}", "\"owner\"" },

@@ -104,6 +104,20 @@ static struct plan shape(unsigned bits)
 	if ((bits & 1) && !(bits & 1024))
 		plan.rootfs.view = VIEW_IDMAPPED;
 	plan.performer[WORK_VIEWS] = (bits & 1024) ? BY_NOBODY : BY_RUNTIME;
+	static const struct plan_hook hook = { .path = "/bin/true" };
+	static struct plan_bundle bundles[8];
+	if (bits & 8192) { /* of a bundle: gated or not, detached, with hooks of either side, with a console socket */
+		struct plan_bundle *bundle = &bundles[(bits & 256 ? 1 : 0) | (bits & 512 ? 2 : 0) | (bits & 2 ? 4 : 0)];
+
+		*bundle = (struct plan_bundle){ .gated = bits & 256, .console_socket = bits & 2 ? "/s" : NULL };
+		for (enum hook_kind kind = 0; (bits & 512) && kind < HOOK_KIND_COUNT; kind++)
+			bundle->hooks[kind] = (struct plan_hooks){ .n = 1, .hooks = &hook };
+		plan.bundle = bundle;
+		plan.detached = bits & (256 | 128);
+		plan.reaper = plan.ephemeral = plan.etc_wanted = plan.privileged = false;
+		plan.n_mounts = plan.n_devices = 0;
+		plan.hostname = (bits & 16) ? "x" : NULL;
+	}
 	if (bits & 4096) {
 		plan.ns[NS_PID].use = plan.ns[NS_IPC].use = NS_HOST;
 		plan.ns[NS_NET].use = plan.ns[NS_UTS].use = NS_JOIN;
@@ -112,7 +126,7 @@ static struct plan shape(unsigned bits)
 	}
 	return plan;
 }
-#define SHAPES 8192
+#define SHAPES 16384
 
 static enum role process(const struct plan *plan, enum role role)
 {
@@ -163,7 +177,8 @@ static void syncs_are_few_and_needed(void **state)
 
 		for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
 			n += row(id)->kind == STEP_SYNC && score_wants(&plan, id);
-		assert_true(n <= 3);
+		/* A bundle: hooks of the runtime's namespaces, and what create waits for, have two more each. */
+		assert_true(n <= (plan_is_bundle(&plan) ? 6 : 3));
 		seen |= 1U << n;
 	}
 	/* No sync at all is possible, one, and both. */
@@ -214,11 +229,36 @@ static void parent_bond_is_renewed(void **state)
 		assert_true(score_wants(&plan, STEP_PARENT_BIND));
 		if (score_wants(&plan, STEP_IDS_BECOME_ROOT))
 			assert_true(score_wants(&plan, STEP_PARENT_REBIND));
+		/* It ends by design where the runtime does. */
+		const bool stays = plan_is_bundle(&plan) && plan.detached;
 		if (!plan.reaper)
-			assert_true(score_wants(&plan, STEP_PARENT_KEEP));
+			assert_int_equal(score_wants(&plan, STEP_PARENT_KEEP), !stays);
+		assert_int_equal(score_wants(&plan, STEP_GATE_RELEASE) || score_wants(&plan, STEP_PARENT_RELEASE),
+				 stays);
 	}
 	assert_int_equal(STEP_PARENT_REBIND, STEP_IDS_BECOME_ROOT + 1);
 	assert_int_equal(STEP_PARENT_KEEP, STEP_CREDS_SET + 1);
+}
+
+/* create: init lets go of the runtime, says so, and hears that it was created before it waits. */
+static void gate_is_in_order(void **state)
+{
+	static const enum step_id order[] = { STEP_ARGV_RESOLVE,  STEP_GATE_RELEASE, STEP_SYNC_READY,
+					      STEP_STATE_CREATED, STEP_SYNC_CREATED, STEP_GATE_WAIT,
+					      STEP_HOOKS_START };
+
+	(void)state;
+	for (unsigned bits = 0; bits < SHAPES; bits++) {
+		const struct plan plan = shape(bits);
+		const bool gated = plan_is_bundle(&plan) && plan.bundle->gated;
+
+		for (size_t i = 1; i + 1 < ARRAY_LEN(order); i++) {
+			assert_int_equal(score_wants(&plan, order[i]), gated);
+			assert_true(order[i - 1] < order[i]);
+		}
+		assert_int_equal(score_wants(&plan, STEP_SYNC_HOOKED), score_wants(&plan, STEP_HOOKS_RUNTIME));
+		assert_true(!plan_is_bundle(&plan) || !score_wants(&plan, STEP_PROC_MOUNT));
+	}
 }
 
 static void filter_order_follows_no_new_privs(void **state)
@@ -371,6 +411,7 @@ int main(void)
 		cmocka_unit_test(syncs_are_few_and_needed),
 		cmocka_unit_test(nothing_overtakes_the_runtime),
 		cmocka_unit_test(parent_bond_is_renewed),
+		cmocka_unit_test(gate_is_in_order),
 		cmocka_unit_test(filter_order_follows_no_new_privs),
 		cmocka_unit_test_setup_teardown(channel_delivers_id_and_fd, open_ends, close_ends),
 		cmocka_unit_test_setup_teardown(channel_refuses_another_number_of_fds, open_ends, close_ends),
