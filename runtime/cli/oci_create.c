@@ -159,6 +159,8 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	struct err err = ERR_INIT;
 
 	int r = plan_of(line, id, gated, &plan, &err);
+	for (size_t i = 0; r == 0 && i < plan->bundle->n_warnings; i++)
+		report_warning(plan->bundle->warnings[i]);
 	if (r == 0 && line->dry_run == YES) {
 		trace_print_plan(plan, stdout);
 		return report_flush(stdout, "standard output");

@@ -114,6 +114,16 @@ int report_error(FILE *out, const struct err *err)
 	return log_state.status ? log_state.status : err_exit_status(err);
 }
 
+void report_warning(const char *text)
+{
+	struct err warning = ERR_INIT;
+
+	err_input(&warning, "%s", text);
+	if (log_state.fd < 0) /* an engine gives the workload's standard error to create, too */
+		fprintf(stderr, "nsrun: warning: %s\n", text);
+	log_error("warning", "", &warning);
+}
+
 void report_cleanup(FILE *out, const struct err *err)
 {
 	print_error(out, "cleaning up: ", err);

@@ -463,22 +463,6 @@ static int read_process(const struct process *p, struct err *err)
 	return r;
 }
 
-/* Words that clients know. */
-static int check_console(const struct oci_reader *r, struct err *err)
-{
-	const bool terminal = r->plan->terminal, detached = r->request->detached || r->request->gated;
-
-	if (terminal && detached && !r->request->console_socket)
-		return err_input(err, "cannot allocate tty if runc will detach without setting console socket");
-	if (!terminal && r->request->console_socket)
-		return err_input(
-			err,
-			"cannot use console socket if runc will not detach or allocate tty: %s: process.terminal "
-			"is false",
-			r->config.key);
-	return 0;
-}
-
 int oci_read_process(struct oci_reader *r, struct err *err)
 {
 	struct json_at at;
@@ -487,8 +471,6 @@ int oci_read_process(struct oci_reader *r, struct err *err)
 		return json_at_err(&r->config, err, "process is missing");
 	const struct process p = { .at = &at, .plan = r->plan, .reader = r };
 	int done = read_process(&p, err);
-	if (done == 0)
-		done = check_console(r, err);
 	if (done == 0 && !r->plan->terminal)
 		done = plan_check_standard_fds(true, err);
 	return done;
