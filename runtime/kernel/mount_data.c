@@ -65,12 +65,10 @@ static int configure_data(const struct mount_fs *fs, int fs_fd, struct err *err)
 			continue;
 		const int errnum = errno;
 		const char *said = kernel_words(fs_fd, words, sizeof(words));
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, errnum, "%s: option %.100s%s%.100s%s", fs->type ? fs->type : "remount",
-			       option,
-			       value ? "=" : "", value ? value : "", said);
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, errnum, "%s: option %.100s%s%.100s%s",
+			       fs->type ? fs->type : "remount", option, value ? "=" : "", value ? value : "", said);
 	}
-	return r < 0 ? err_set(err, ERR_INPUT, ERR_ID_NONE, -r, "%s: options",
-			       fs->type ? fs->type : "remount") : 0;
+	return r < 0 ? err_set(err, ERR_INPUT, ERR_ID_NONE, -r, "%s: options", fs->type ? fs->type : "remount") : 0;
 }
 
 static const struct {
@@ -86,7 +84,8 @@ static int configure_flags(const struct mount_fs *fs, int fs_fd, struct err *err
 	for (size_t i = 0; i < ARRAY_LEN(superblock_words); i++)
 		if ((fs->flags & superblock_words[i].flag) &&
 		    fsconfig(fs_fd, FSCONFIG_SET_FLAG, superblock_words[i].key, NULL, 0) < 0)
-			return err_system(err, "%s: option %s", fs->type ? fs->type : "remount", superblock_words[i].key);
+			return err_system(err, "%s: option %s", fs->type ? fs->type : "remount",
+					  superblock_words[i].key);
 	return 0;
 }
 
@@ -178,8 +177,9 @@ int mount_fs_change(const struct mount_fs *fs, int root_fd, const char *what, st
 	if (r == 0 && fsconfig(fs_fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0) {
 		const int errnum = errno;
 
-		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, errnum, "%s: changing the file system that is mounted there%s",
-			       what, kernel_words(fs_fd, words, sizeof(words)));
+		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, errnum,
+			       "%s: changing the file system that is mounted there%s", what,
+			       kernel_words(fs_fd, words, sizeof(words)));
 	}
 	return r;
 }

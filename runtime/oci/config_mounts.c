@@ -79,11 +79,13 @@ static int read_own_ids(struct entry *e, struct plan_tree *tree, struct err *err
 {
 	struct json_at uids, gids;
 
-	const bool has_uids = json_at_key(e->at, "uidMappings", &uids), has_gids = json_at_key(e->at, "gidMappings", &gids);
+	const bool has_uids = json_at_key(e->at, "uidMappings", &uids),
+		   has_gids = json_at_key(e->at, "gidMappings", &gids);
 	if (!has_uids && !has_gids)
 		return 0;
 	if (!has_uids || !has_gids)
-		return json_at_err(e->at, err, "%s is missing: they are both wanted", has_uids ? "gidMappings" : "uidMappings");
+		return json_at_err(e->at, err, "%s is missing: they are both wanted",
+				   has_uids ? "gidMappings" : "uidMappings");
 	int done = oci_read_map(&uids, &tree->owner_uids, err);
 	if (done == 0)
 		done = oci_read_map(&gids, &tree->owner_gids, err);
@@ -110,12 +112,14 @@ static int read_ids(struct entry *e, struct plan_tree *tree, struct err *err)
 	if (done < 0 || (!e->said.idmap && !tree->owner_uids.n))
 		return done;
 	if (!tree->owner_uids.n && !plan_has_userns(plan))
-		return json_at_err(e->at, err,
-				   "options: idmap: neither uidMappings and gidMappings nor a user namespace say which ids are to "
-				   "show");
+		return json_at_err(
+			e->at, err,
+			"options: idmap: neither uidMappings and gidMappings nor a user namespace say which ids are to "
+			"show");
 	if ((plan->caller != CALLER_ROOT_HOST && plan->caller != CALLER_ROOT_REMAPPED) || !probe_in_initial_userns())
-		return json_at_err_id(e->at, err, ERR_ID_IDMAP_UNAVAILABLE,
-				      "options: idmap: a mount with its own ids needs CAP_SYS_ADMIN over the file system");
+		return json_at_err_id(
+			e->at, err, ERR_ID_IDMAP_UNAVAILABLE,
+			"options: idmap: a mount with its own ids needs CAP_SYS_ADMIN over the file system");
 	tree->view = tree->owner_uids.n ? VIEW_OWNER_ONLY : VIEW_IDMAPPED;
 	tree->idmap_top = !e->said.idmap_recursive;
 	return 0;

@@ -45,7 +45,7 @@ struct plan_tree {
 	const char *why;      /* one clause: which row of the ownership rule decided */
 	struct idmap owner_uids,
 		owner_gids; /* VIEW_OWNER_ONLY: disk id -> host id of container root or, with idmap=uids=, of others */
-	bool idmap_top; /* of a recursive one: ids are changed for the topmost mount alone */
+	bool idmap_top;	    /* of a recursive one: ids are changed for the topmost mount alone */
 	bool owner_pending; /* the second ids of these are still the container's: the `auto` range is not taken yet */
 	dev_t device;	    /* of the source when it was checked: the row that opens it compares, */
 	ino_t inode;	    /* so that an exchange in between is noticed */
