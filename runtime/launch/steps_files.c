@@ -97,7 +97,8 @@ static int bind_of_host(struct launch *launch, const char *path, uint64_t attr, 
 	return 0;
 }
 
-int launch_open_view(struct launch *launch, enum ns_kind kind, const char *type, const char *path, uint64_t attr,
+/* What shows a namespace: a new mount of `type`, the one that was provided, or the host's at `path`. */
+static int open_view(struct launch *launch, enum ns_kind kind, const char *type, const char *path, uint64_t attr,
 		     int *ret_mount, struct err *err)
 {
 	switch (plan_ns_view(launch->plan, kind)) {
@@ -117,7 +118,7 @@ int init_proc_mount(struct launch *launch, struct err *err)
 	_cleanup_close_ int mount = FD_NONE;
 	struct err refused = ERR_INIT;
 
-	const int r = launch_open_view(launch, NS_PID, "proc", "/proc", 0, &mount, &refused);
+	const int r = open_view(launch, NS_PID, "proc", "/proc", 0, &mount, &refused);
 	if (r < 0) {
 		if (refused.errnum == EPERM && probe_proc_overmounted())
 			refused.id = ERR_ID_PROC_OVERMOUNTED;
@@ -132,7 +133,7 @@ int init_sys_mount(struct launch *launch, struct err *err)
 	_cleanup_close_ int mount = FD_NONE;
 
 	const uint64_t attr = launch->plan->privileged ? 0 : MOUNT_ATTR_RDONLY;
-	const int r = launch_open_view(launch, NS_NET, "sysfs", "/sys", attr, &mount, err);
+	const int r = open_view(launch, NS_NET, "sysfs", "/sys", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys", mount, &launch->sys_fd, err);
 }
 
@@ -141,7 +142,7 @@ int init_cgroup_mount(struct launch *launch, struct err *err)
 	_cleanup_close_ int mount = FD_NONE;
 
 	const uint64_t attr = launch->plan->cgroup_writable ? 0 : MOUNT_ATTR_RDONLY;
-	const int r = launch_open_view(launch, NS_CGROUP, "cgroup2", "/sys/fs/cgroup", attr, &mount, err);
+	const int r = open_view(launch, NS_CGROUP, "cgroup2", "/sys/fs/cgroup", attr, &mount, err);
 	return r < 0 ? r : attach_at(launch, "/sys/fs/cgroup", mount, NULL, err);
 }
 
@@ -245,7 +246,7 @@ int init_mqueue_mount(struct launch *launch, struct err *err)
 		launch_note(launch, "the host has no /dev/mqueue");
 		return 0;
 	}
-	const int r = launch_open_view(launch, NS_IPC, "mqueue", "/dev/mqueue", 0, &mount, err);
+	const int r = open_view(launch, NS_IPC, "mqueue", "/dev/mqueue", 0, &mount, err);
 	return r < 0 ? r : attach_in_dev(launch, "mqueue", mount, err);
 }
 

@@ -61,32 +61,49 @@ static int check_place(const struct launch *launch, const struct bundle_mount *m
 {
 	const char *path = mount->destination;
 
-	if (below_proc(path) && !may_cover(path))
-		return err_set(err, ERR_INPUT, ERR_ID_MOUNT_TARGET, 0, "%s: %.200s is inside /proc", mount->where,
-			       path);
+	const bool hides = mount->type && streq(mount->type, "tmpfs");
+
+	if (below_proc(path) && !hides && !may_cover(path))
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, 0,
+			       "%s: %.200s cannot be mounted because it is inside /proc", mount->where, path);
 	/* What a link of the rootfs, or of a volume that others write to, led to (CVE-2021-30465, CVE-2023-27561). */
 	if (is_of(target, PROC_SUPER_MAGIC) && !below_proc(path) && !streq(path, "/proc"))
-		return err_refused(err, ERR_ID_MOUNT_TARGET, "%s: %.200s leads into a procfs", mount->where, path);
+		return err_refused(err, ERR_ID_NONE, "%s: %.200s leads into a procfs", mount->where, path);
 	if (below_proc(path) && launch->proc_fd >= 0 && !is_of(target, PROC_SUPER_MAGIC))
-		return err_refused(err, ERR_ID_MOUNT_TARGET, "%s: %.200s does not lead into the container's procfs",
+		return err_refused(err, ERR_ID_NONE, "%s: %.200s does not lead into the container's procfs",
 				   mount->where, path);
 	return 0;
 }
 
-static int find_place(const struct launch *launch, const struct bundle_mount *mount, bool directory, int *ret_fd,
+struct place {
+	int fd;	      /* O_PATH */
+	bool existed; /* before it was made as a mount point */
+};
+
+static void place_done(struct place *place)
+{
+	closep(&place->fd);
+}
+
+static int find_place(const struct launch *launch, const struct bundle_mount *mount, bool directory, struct place *ret,
 		      struct err *err)
 {
 	_cleanup_close_ int target = FD_NONE;
 	struct err why = ERR_INIT;
 
-	int r = root_mount_point(launch->root_fd, mount->destination, directory ? ROOT_DIRECTORY : ROOT_FILE,
-				 directory ? 0755 : 0644, &target, &why);
+	int r = root_find(launch->root_fd, mount->destination, &target, &why);
+	const bool existed = target >= 0;
+	closep(&target);
+	target = FD_NONE;
+	if (r == 0)
+		r = root_mount_point(launch->root_fd, mount->destination, directory ? ROOT_DIRECTORY : ROOT_FILE,
+				     directory ? 0755 : 0644, &target, &why);
 	if (r < 0)
 		return err_set(err, why.kind, why.id, why.errnum, "%s: %s", mount->where, why.message);
 	r = check_place(launch, mount, target, err);
 	if (r < 0)
 		return r;
-	*ret_fd = TAKE_FD(target);
+	*ret = (struct place){ .fd = TAKE_FD(target), .existed = existed };
 	return 0;
 }
 
@@ -106,7 +123,7 @@ static const struct {
 /* Files are made on it until the last of the mounts, and by hooks: read-only comes at the end (root.readonly). */
 static bool readonly_later(const struct bundle_mount *mount)
 {
-	return (mount->attr_set & MOUNT_ATTR_RDONLY) && !mount->bind && !mount->remount &&
+	return (mount->attr_set & MOUNT_ATTR_RDONLY) && !mount->bind &&
 	       (streq(mount->destination, "/dev") || (mount->type && streq(mount->type, "tmpfs")));
 }
 
@@ -130,11 +147,11 @@ static bool shares_superblock(const char *type)
 #define DATA_MAX 8192
 
 /* A tmpfs looks as the directory that it covers: /tmp stays writable for all. */
-static void put_mode(const struct bundle_mount *mount, int target, char *data, size_t size)
+static void put_mode(const struct bundle_mount *mount, const struct place *place, char *data, size_t size)
 {
 	struct stat st;
 
-	if (streq(mount->type, "tmpfs") && fstat(target, &st) == 0)
+	if (streq(mount->type, "tmpfs") && place->existed && fstat(place->fd, &st) == 0)
 		snprintf(data, size, "mode=%o,", (unsigned)st.st_mode & 07777);
 }
 
@@ -147,15 +164,15 @@ static bool is_unmapped(const struct plan *plan, const char *option)
 	       (gid && parse_u32(gid, &id) == 0 && !idmap_to_outside(&plan->gids, id, &outside));
 }
 
-static int make_data(struct launch *launch, const struct bundle_mount *mount, int target, char *data, size_t size,
-		     struct err *err)
+static int make_data(struct launch *launch, const struct bundle_mount *mount, const struct place *place, char *data,
+		     size_t size, struct err *err)
 {
 	const char *rest = mount->data ? mount->data : "", *start, *label = launch->plan->labels.mount;
 	char option[DATA_MAX / 2];
 	size_t used;
 
 	data[0] = '\0';
-	put_mode(mount, target, data, size);
+	put_mode(mount, place, data, size);
 	used = strlen(data);
 	while ((start = rest + strspn(rest, ",")), mount_data_next(&rest, option, sizeof(option)) > 0) {
 		/* Engines say gid=5 to everybody; devpts answers EINVAL to an id that the map does not have. */
@@ -225,25 +242,25 @@ static int find_mounted(const struct launch *launch, const struct bundle_mount *
 		return r;
 	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0 ||
 	    !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: %.200s was exchanged meanwhile",
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: %.200s: nothing is mounted there",
 			       mount->where, mount->destination);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
-static int mount_fs_on(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd,
+static int mount_fs_on(struct launch *launch, const struct bundle_mount *mount, const struct place *place, int *ret_fd,
 		       struct err *err)
 {
 	_cleanup_close_ int fd = FD_NONE, from = FD_NONE;
 	char data[DATA_MAX];
 	struct err why = ERR_INIT;
 
-	int r = make_data(launch, mount, target, data, sizeof(data), err);
+	int r = make_data(launch, mount, place, data, sizeof(data), err);
 	if (r < 0)
 		return r;
 	const struct mount_fs fs = fs_of(mount, data);
 	if (mount_fs_needs_old_call(&fs)) {
-		r = mount_fs_at(&fs, target, mount->where, err);
+		r = mount_fs_at(&fs, place->fd, mount->where, err);
 		if (r == 0)
 			r = find_mounted(launch, mount, &fd, err);
 	} else {
@@ -253,34 +270,55 @@ static int mount_fs_on(struct launch *launch, const struct bundle_mount *mount, 
 		if (r < 0)
 			err_set(err, why.kind, why.id, why.errnum, "%s: %s", mount->where, why.message);
 		else
-			r = mount_attach(fd, target, mount->where, err);
+			r = mount_attach(fd, place->fd, mount->where, err);
 	}
 	if (r == 0 && mount->copy_up)
-		r = copy_tree(target, fd, mount->where, err);
+		r = copy_tree(place->fd, fd, mount->where, err);
 	if (r == 0)
 		*ret_fd = TAKE_FD(fd);
 	return r;
 }
 
-static int attach(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd, struct err *err)
+/* What shows a namespace that init may not mount: one that was made outside, or the host's own with all that is mounted below it (steps_files.c). */
+static int open_view(struct launch *launch, enum ns_kind kind, const char *path, const struct bundle_mount *mount,
+		     int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	int r = 0;
+
+	if (plan_ns_view(launch->plan, kind) == NS_VIEW_BOUND || launch->provided[kind] < 0)
+		r = mount_clone_tree(AT_FDCWD, path, true, &fd, err);
+	else
+		fd = TAKE_FD(launch->provided[kind]);
+	if (r == 0 && plan_ns_view(launch->plan, kind) == NS_VIEW_BOUND)
+		launch_note(launch, "%s of the host", path);
+	if (r == 0)
+		r = mount_set_attr(fd, "", attr_now(mount), mount->attr_clear & MOUNT_ATTR__ATIME, MS_PRIVATE, false,
+				   mount->where, err);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
+static int attach(struct launch *launch, const struct bundle_mount *mount, const struct place *place, int *ret_fd,
+		  struct err *err)
 {
 	_cleanup_close_ int fd = FD_NONE;
 	size_t view = 0;
 	int r;
 
 	if (mount->type && streq(mount->type, "cgroup"))
-		return launch_mount_cgroup(launch, mount, target, ret_fd, err);
+		return launch_mount_cgroup(launch, mount, place->fd, ret_fd, err);
 	while (!mount->bind && view < ARRAY_LEN(views) && !streq(mount->type, views[view].type))
 		view++;
 	if (mount->bind)
 		r = open_source(launch, mount, &fd, err);
 	else if (view < ARRAY_LEN(views) && plan_ns_view(launch->plan, views[view].kind) != NS_VIEW_MOUNTED)
-		r = launch_open_view(launch, views[view].kind, views[view].type, views[view].path, attr_now(mount), &fd,
-				     err);
+		r = open_view(launch, views[view].kind, views[view].path, mount, &fd, err);
 	else
-		return mount_fs_on(launch, mount, target, ret_fd, err);
+		return mount_fs_on(launch, mount, place, ret_fd, err);
 	if (r == 0)
-		r = mount_attach(fd, target, mount->where, err);
+		r = mount_attach(fd, place->fd, mount->where, err);
 	if (r == 0)
 		*ret_fd = TAKE_FD(fd);
 	return r;
@@ -294,7 +332,7 @@ static int change(const struct launch *launch, const struct bundle_mount *mount,
 
 	int r = find_mounted(launch, mount, &fd, err);
 	if (r == 0)
-		r = mount_set_attr(fd, "", mount->attr_set, mount->attr_clear, 0, false, mount->where, err);
+		r = mount_set_attr(fd, "", attr_now(mount), mount->attr_clear, 0, false, mount->where, err);
 	if (r == 0 && !mount->bind && (fs.data || fs.flags))
 		r = mount_fs_change(&fs, fd, mount->where, err);
 	if (r == 0)
@@ -346,16 +384,17 @@ static int keep_root(struct launch *launch, const struct bundle_mount *mount, in
 
 static int mount_one(struct launch *launch, const struct bundle_mount *mount, struct err *err)
 {
-	_cleanup_close_ int target = FD_NONE, fd = FD_NONE;
+	_cleanup_(place_done) struct place place = { .fd = FD_NONE };
+	_cleanup_close_ int fd = FD_NONE;
 	int r;
 
 	if (mount->remount) {
 		r = change(launch, mount, &fd, err);
-		return r < 0 ? r : set_rest(mount, fd, err);
+	} else {
+		r = find_place(launch, mount, !mount->bind || mount->is_directory, &place, err);
+		if (r == 0)
+			r = attach(launch, mount, &place, &fd, err);
 	}
-	r = find_place(launch, mount, !mount->bind || mount->is_directory, &target, err);
-	if (r == 0)
-		r = attach(launch, mount, target, &fd, err);
 	if (r == 0)
 		r = set_rest(mount, fd, err);
 	if (r == 0)

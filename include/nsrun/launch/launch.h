@@ -126,10 +126,6 @@ void launch_close_streams(struct launch *launch, bool ours, bool workloads);
 /* Does a path of the container, opened as `fd`, lead to what the kernel or nsrun itself has put there: procfs, sysfs, /dev, device nodes? */
 int launch_is_made_here(const struct launch *launch, int fd, const char *path, bool *ret, struct err *err);
 
-/* What shows a namespace: a new mount of `type`, the one that was provided, or the host's at `path`; `attr` is MOUNT_ATTR_*. */
-int launch_open_view(struct launch *launch, enum ns_kind kind, const char *type, const char *path, uint64_t attr,
-		     int *ret_mount, struct err *err);
-
 /* A mount of type "cgroup" of a bundle, attached at `target`; *ret_fd is it. */
 int launch_mount_cgroup(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd,
 			struct err *err);
