@@ -98,7 +98,7 @@ static const char bash_functions[] =
 	"\tfi\n"
 	"}\n"
 	"_nsrun() {\n"
-	"\tlocal words=() word i j cur command=run at=1 pending='' program\n"
+	"\tlocal words=() word i j cur command=launch at=1 pending='' program\n"
 	"\tCOMPREPLY=()\n"
 	"\t# readline makes words of = and : too\n"
 	"\tfor ((i = 0; i <= COMP_CWORD; i++)); do\n"
@@ -131,19 +131,19 @@ static const char bash_functions[] =
 	"\t\t\t\t\tbreak\n"
 	"\t\t\t\tfi\n"
 	"\t\t\tdone\n"
-	"\t\telif [[ \" run $of_one \" == *\" $command \"* ]]; then\n"
+	"\t\telif [[ \" launch $of_one \" == *\" $command \"* ]]; then\n"
 	"\t\t\tbreak\n"
 	"\t\tfi\n"
 	"\tdone\n"
 	"\tif [[ -n $pending ]]; then\n"
 	"\t\t_nsrun_value \"$pending\" \"$cur\"\n"
 	"\telif ((i < ${#words[@]} - 1)); then\n"
-	"\t\t[[ $command != run ]] || _nsrun_inside \"${words[i]%/}\" \"$cur\"\n"
+	"\t\t[[ $command != launch ]] || _nsrun_inside \"${words[i]%/}\" \"$cur\"\n"
 	"\telif [[ $cur == --*=* ]]; then\n"
 	"\t\t_nsrun_value \"${cur%%=*}\" \"${cur#*=}\"\n"
 	"\telif [[ $cur == -* ]]; then\n"
 	"\t\t_nsrun_reply \"$(_nsrun_options \"$command\")\" \"$cur\"\n"
-	"\telif [[ $command == run ]]; then\n"
+	"\telif [[ $command == launch ]]; then\n"
 	"\t\t_nsrun_files -d \"$cur\"\n"
 	"\t\tif ((${#words[@]} == 2)); then\n"
 	"\t\t\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -W \"$commands\" -- \"$cur\")\n"
@@ -185,14 +185,14 @@ void write_bash(void)
 	      "# shellcheck shell=bash disable=SC2034,SC2154\n"
 	      "_nsrun_options() {\n\tcase $1 in\n",
 	      stdout);
-	bash_options("run", &run);
+	bash_options("launch", &run);
 	for (const struct command_row *row = commands; row->name; row++)
 		bash_options(row->name, row->options);
 	fputs("\tesac\n}\n"
 	      "# Sets takes (value, optional, nothing), sort and values of option $2 of command $1.\n"
 	      "_nsrun_option() {\n\ttakes=nothing sort=text values=\n\tcase $1:$2 in\n",
 	      stdout);
-	bash_values("run", &run);
+	bash_values("launch", &run);
 	for (const struct command_row *row = commands; row->name; row++)
 		bash_values(row->name, row->options);
 	fputs("\tesac\n}\n"

@@ -161,9 +161,7 @@ const char *option_spelling(size_t i)
 
 /* ---- the first word ---- */
 
-static const char planned_commands[] =
-	"checkpoint create delete doctor events explain features lab list restore run seccomp secret spec start "
-	"state";
+static const char planned_commands[] = "doctor explain features lab list seccomp secret";
 
 /* Commands of other tools that are a command here by another name. */
 static const struct foreign_word synonyms[] = {
@@ -242,13 +240,14 @@ int rootfs_word_check(const char *rootfs, struct err *err)
 
 	if (stat(rootfs, &st) == 0 || errno != ENOENT)
 		return 0;
+	/* docker's word, with docker's options before it: not the command of that name, which takes a bundle. */
+	stranger = instead_of(strangers, ARRAY_LEN(strangers), rootfs);
+	if (stranger)
+		return missing(err, rootfs, stranger);
 	/* Behind an option it is not the first word, which alone can be a command. */
 	other = command_find(rootfs) ? rootfs : instead_of(synonyms, ARRAY_LEN(synonyms), rootfs);
 	if (other && command_find(other))
 		return did_you_mean(err, rootfs, other);
-	stranger = instead_of(strangers, ARRAY_LEN(strangers), rootfs);
-	if (stranger)
-		return missing(err, rootfs, stranger);
 	if (other || is_word_of(planned_commands, rootfs))
 		return err_set(err, ERR_INPUT, ERR_ID_NOT_BUILT, ENOENT,
 			       "%s: no directory of that name, and a command that is planned, not built yet", rootfs);
