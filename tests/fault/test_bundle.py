@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""create of a bundle's container, with an error or a SIGKILL at every row: an error leaves nothing; after a SIGKILL `state` answers, `delete --force`
+removes all, and what a create that was killed leaves is for gc, too."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
+from harness import *
+from launches import Killer, ROLES, Row, score_rows
+
+LIMIT = 3.0
+CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_ADMIN"]
+_made = {}
+
+
+def bundle():
+    """A directory with config.json: everything that adds rows of the life, and a group."""
+    if not _made:
+        path = os.path.join(base(), "bundle")
+        os.makedirs(path)
+        tree = os.path.join(path, "rootfs")  # for the whole run
+        shutil.copytree(rootfs(private=True), tree, symlinks=True)
+        with open(os.path.join(tree, "hook"), "w") as file:
+            file.write("#!/bin/sh\nexit 0\n")
+        os.chmod(os.path.join(tree, "hook"), 0o755)
+        hook = [{"path": "/bin/true"}]
+        config = {
+            "ociVersion": "1.2.0",
+            "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["/bin/sleep", "60"], "env": ["PATH=/bin"], "cwd": "/",
+                        "noNewPrivileges": True, "oomScoreAdj": 100, "capabilities": {k: CAPS for k in ("bounding", "effective", "permitted")},
+                        "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 256, "hard": 256}]},
+            "root": {"path": tree, "readonly": False},
+            "hostname": "fault",
+            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+                       {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]}],
+            "hooks": {"prestart": hook, "createRuntime": hook, "createContainer": hook, "startContainer": [{"path": "/hook"}],
+                      "poststart": hook, "poststop": hook},
+            "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")],
+                      "cgroupsPath": "/nsrun-fault-%d/c" % os.getpid(), "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/bus"],
+                      "resources": {"pids": {"limit": 50}}},
+        }
+        with open(os.path.join(path, "config.json"), "w") as file:
+            json.dump(config, file)
+        _made["path"] = path
+    return _made["path"]
+
+
+def root():
+    return os.path.join(base(), "state")
+
+
+def oci(*words, env=None):
+    return nsrun(["--root", root(), *words], env=env, sanitizer=True)
+
+
+def create(fault=None):
+    """(status, stderr). Its output goes to files: the container keeps them."""
+    with open(os.path.join(base(), "errors"), "w+b") as errors:
+        process = subprocess.Popen([binary(True), "--root", root(), "create", "-b", bundle(), "--pid-file", os.path.join(base(), "pid"), "c"],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                                   env=environment(None, {"NSRUN_FAULT": fault} if fault else None))
+        status = process.wait(timeout=LIMIT * 5 * SLOW)
+        errors.seek(0)
+        return status, errors.read().decode()
+
+
+def rows_of():
+    table, rows = score_rows(), []
+    for line in oci("create", "--dry-run", "-b", bundle(), "c").check(0).stdout.splitlines():
+        words = line.split()
+        for at, word in enumerate(words[1:3], 1):
+            if words[at - 1] in ROLES and word in table:
+                rows.append(Row(words[at - 1], word, ""))
+                break
+    return rows
+
+
+def of_start(row, rows):
+    """Is it one that runs once start was said?"""
+    names = [one.name for one in rows]
+    return names.index(row.name) > names.index("gate.wait")
+
+
+def tidy(before, what):
+    parent = "/nsrun-fault-%d" % os.getpid()
+    for path in sorted(cgroups() - before.cgroups, reverse=True):
+        if path.endswith(parent):
+            os.rmdir(path)
+    assert_clean(before, what=what)
+
+
+def gone():
+    equal(os.listdir(os.path.join(root(), "names")), [], "names that are left")
+    equal(sorted(set(os.listdir(root())) - {"names", "ranges"}), [], "state that is left")
+
+
+@test(root=True)
+def test_create_works():
+    before = leftovers()
+    equal(create(), (0, ""), "create")
+    equal(json.loads(oci("state", "c").check(0).stdout)["status"], "created", "status")
+    oci("start", "c").check(0)
+    oci("delete", "--force", "c").check(0)
+    gone()
+    tidy(before, "create, start, delete")
+
+
+def fails(row, rows):
+    before = leftovers()
+    status, errors = create("%s=EPERM" % row.name)
+    if of_start(row, rows):
+        equal((status, errors), (0, ""), "create")
+        started = oci("start", "c").check(1)
+        contains(started.stderr, "%s (" % row.name, "stderr of start")
+        contains(started.stderr, "Operation not permitted", "stderr of start")
+        wait_for(lambda: json.loads(oci("state", "c").check(0).stdout)["status"] == "stopped", "its end")
+        oci("delete", "c").check(0)
+    elif row.name == "gate.wait":  # nobody listens to init any more, and nobody to start
+        oci("delete", "--force", "c").check(0)
+    else:
+        equal(status, 1, "status: %s\n    status" % errors)
+        contains(errors, "%s (%s)" % (row.name, row.role), "stderr")
+    gone()
+    tidy(before, errors)
+
+
+def killed(row, how, rows):
+    before = leftovers()
+    with Killer():
+        status, errors = create("%s=%s" % (row.name, how))
+        state = oci("state", "c")
+        if state.status == 0:
+            check(json.loads(state.stdout)["status"] in ("creating", "created", "stopped", "running"), state.stdout)
+        else:
+            contains(state.stderr, "does not exist", "stderr of state")
+        if status == 0 and (row.role == "init" or row.role == "workload"):
+            oci("start", "c")  # whatever becomes of it
+    # what was never created is gc's, too; what was is not
+    if how == "KILL" and row.role == "runtime":
+        oci("gc").check(0)
+    oci("delete", "--force", "c").check(0)
+    contains(oci("state", "c").check(1).stderr, "does not exist", "stderr of state")
+    gone()
+    if os.path.exists(os.path.join(base(), "pid")):
+        os.unlink(os.path.join(base(), "pid"))
+    tidy(before, "%s: %s" % (status, errors))
+    if row.role == "runtime":
+        equal(status, -signal.SIGKILL, "status: %s\n    status" % errors)
+
+
+@generate(root=True)
+def rows():
+    table = rows_of()
+    for row in table:
+        if not row.name.startswith("workload.exec"):
+            yield "error, %s" % row.name, lambda row=row: fails(row, table)
+        for how in ("KILL", "KILL_AFTER"):
+            if how == "KILL_AFTER" and row.name == "workload.exec":
+                continue
+            yield "%s, %s" % (how, row.name), lambda row=row, how=how: killed(row, how, table)
+
+
+if __name__ == "__main__":
+    main()
