@@ -20,6 +20,7 @@ struct create_line {
 	enum tristate help;
 	const char *bundle, *config, *pid_file, *console_socket, *preserve_fds;
 	enum tristate no_pivot, no_new_keyring, dry_run;
+	const char *trace;
 	enum tristate keep, detach, no_subreaper; /* run */
 };
 
@@ -39,6 +40,8 @@ struct create_line {
 		LINE(no_new_keyring, "no-new-keyring", 0, NULL, TRISTATE, "keep the caller's session keyring",         \
 		     "--no-new-keyring"),                                                                              \
 		LINE(dry_run, "dry-run", 0, NULL, TRISTATE, "print the steps, and do nothing", "--dry-run"),           \
+		LINE(trace, "trace", 0, "FORMAT", OPTIONAL, "tell every step on standard error: text or json",         \
+		     "--trace=json", .values = (const char *const[]){ "text", "json", NULL }),                         \
 		LINE(preserve_fds, "preserve-fds", 0, "N", STRING, "pass N descriptors on, from 3",                    \
 		     "--preserve-fds 1")
 
@@ -167,10 +170,16 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	}
 	if (r == 0)
 		r = protect_self(plan, globals_get()->argv, &err);
+	const enum trace_format format = trace_format_of(line->trace, NULL);
 	if (r == 0)
-		r = gated ? tape_new_shared(false, &tape, &caller.tape_fd, &err) : tape_new(false, &tape, &err);
-	if (r == 0)
-		r = container_run(plan, tape, &caller, NULL, &end, &err);
+		r = gated ? tape_new_shared(format != TRACE_NONE, &tape, &caller.tape_fd, &err)
+			  : tape_new(format != TRACE_NONE, &tape, &err);
+	struct trace_job job = { .format = format, .tape = tape, .out = stderr };
+	const struct launch_observer observer = { .begun = print_trace, .data = &job };
+	if (r == 0) {
+		r = container_run(plan, tape, &caller, &observer, &end, &err);
+		print_trace(NULL, &job);
+	}
 	if (r < 0 && err.id == ERR_ID_NAME_IN_USE)
 		err = exists(id);
 	if (err_is_set(&end.poststop))
