@@ -927,12 +927,17 @@ def _difference(before, allow):
 
 class Exclusive:
     """Held by a test that leaves cgroups behind for a while, so that others, run at the same time, do not take them for
-    their own."""
+    their own, should foreign() not know them. Nobody waits for it for long: on a busy machine that would end in a time limit."""
 
     def __enter__(self):
         os.makedirs("/run/lock", exist_ok=True)  # made by the init system, which a container may not have
         self.fd = os.open("/run/lock/nsrun-tests", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self.fd, fcntl.LOCK_EX)
+        for _ in range(40):
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
         return self
 
     def __exit__(self, *_):
