@@ -1010,6 +1010,14 @@ def _prepare():
     os.mkdir(own)
     os.chmod(own, 0o711)
     mount(own, "/run/nsrun", None, MS_BIND)
+    # A /dev/null of our own: other programs of the host, engines above all, give theirs to another user, as nodes() notices.
+    null = os.path.join(directory, "null")
+    os.mkdir(null)
+    mount("tmpfs", null, "tmpfs", 0, "mode=0755,size=16k")
+    os.mknod(null + "/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    os.chmod(null + "/null", 0o666)
+    mount(null + "/null", "/dev/null", None, MS_BIND)
+    umount(null, 2)  # MNT_DETACH: the node stays where it is bound, and the directory can be removed
     # a peer group of our own: shared as on a systemd host, and apart from the host's
     mount("none", "/", None, MS_REC | MS_SHARED)
     _made["private_etc"] = True
