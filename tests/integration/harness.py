@@ -927,12 +927,17 @@ def _difference(before, allow):
 
 class Exclusive:
     """Held by a test that leaves cgroups behind for a while, so that others, run at the same time, do not take them for
-    their own."""
+    their own, should foreign() not know them. Nobody waits for it for long: on a busy machine that would end in a time limit."""
 
     def __enter__(self):
         os.makedirs("/run/lock", exist_ok=True)  # made by the init system, which a container may not have
         self.fd = os.open("/run/lock/nsrun-tests", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self.fd, fcntl.LOCK_EX)
+        for _ in range(40):
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
         return self
 
     def __exit__(self, *_):
@@ -1005,6 +1010,14 @@ def _prepare():
     os.mkdir(own)
     os.chmod(own, 0o711)
     mount(own, "/run/nsrun", None, MS_BIND)
+    # A /dev/null of our own: other programs of the host, engines above all, give theirs to another user, as nodes() notices.
+    null = os.path.join(directory, "null")
+    os.mkdir(null)
+    mount("tmpfs", null, "tmpfs", 0, "mode=0755,size=16k")
+    os.mknod(null + "/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    os.chmod(null + "/null", 0o666)
+    mount(null + "/null", "/dev/null", None, MS_BIND)
+    umount(null, 2)  # MNT_DETACH: the node stays where it is bound, and the directory can be removed
     # a peer group of our own: shared as on a systemd host, and apart from the host's
     mount("none", "/", None, MS_REC | MS_SHARED)
     _made["private_etc"] = True

@@ -352,6 +352,8 @@ def test_killed_at_any_moment():
                                        env=environment(), cwd=base())
             time.sleep(moments.uniform(0, 0.012))
             gone(killed(process))
+            # What was cloned after killed() looked came to us, and lives for another moment: gc would leave it alone.
+            wait_for(lambda: not any(map(alive, descendants())), "the end of all that was begun")
         gc()
     assert_clean(before, what="NSRUN_TEST_SEED=%d" % seed)
 
