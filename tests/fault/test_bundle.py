@@ -3,50 +3,16 @@
 removes all, and what a create that was killed leaves is for gc, too."""
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 from harness import *
-from launches import Killer, ROLES, Row, score_rows
+from bundles import bundle, bundle_rows
+from launches import Killer
 
 LIMIT = 3.0
-CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_ADMIN"]
-_made = {}
-
-
-def bundle():
-    """A directory with config.json: everything that adds rows of the life, and a group."""
-    if not _made:
-        path = os.path.join(base(), "bundle")
-        os.makedirs(path)
-        tree = os.path.join(path, "rootfs")  # for the whole run
-        shutil.copytree(rootfs(private=True), tree, symlinks=True)
-        with open(os.path.join(tree, "hook"), "w") as file:
-            file.write("#!/bin/sh\nexit 0\n")
-        os.chmod(os.path.join(tree, "hook"), 0o755)
-        hook = [{"path": "/bin/true"}]
-        config = {
-            "ociVersion": "1.2.0",
-            "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["/bin/sleep", "60"], "env": ["PATH=/bin"], "cwd": "/",
-                        "noNewPrivileges": True, "oomScoreAdj": 100, "capabilities": {k: CAPS for k in ("bounding", "effective", "permitted")},
-                        "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 256, "hard": 256}]},
-            "root": {"path": tree, "readonly": False},
-            "hostname": "fault",
-            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
-                       {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]}],
-            "hooks": {"prestart": hook, "createRuntime": hook, "createContainer": hook, "startContainer": [{"path": "/hook"}],
-                      "poststart": hook, "poststop": hook},
-            "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")],
-                      "cgroupsPath": "/nsrun-fault-%d/c" % os.getpid(), "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/bus"],
-                      "resources": {"pids": {"limit": 50}}},
-        }
-        with open(os.path.join(path, "config.json"), "w") as file:
-            json.dump(config, file)
-        _made["path"] = path
-    return _made["path"]
 
 
 def root():
@@ -66,17 +32,6 @@ def create(fault=None):
         status = process.wait(timeout=LIMIT * 5 * SLOW)
         errors.seek(0)
         return status, errors.read().decode()
-
-
-def rows_of():
-    table, rows = score_rows(), []
-    for line in oci("create", "--dry-run", "-b", bundle(), "c").check(0).stdout.splitlines():
-        words = line.split()
-        for at, word in enumerate(words[1:3], 1):
-            if words[at - 1] in ROLES and word in table:
-                rows.append(Row(words[at - 1], word, ""))
-                break
-    return rows
 
 
 def of_start(row, rows):
@@ -154,7 +109,7 @@ def killed(row, how, rows):
 
 @generate(root=True)
 def rows():
-    table = rows_of()
+    table = bundle_rows()
     for row in table:
         if not row.name.startswith("workload.exec"):
             yield "error, %s" % row.name, lambda row=row: fails(row, table)

@@ -327,7 +327,11 @@ def chosen(rows_of):
 
 def impossible():
     """{row: what it needs} of rows that no launch on this host can have."""
-    out = {"terminal.take": "a keeper, whose faults test_life.py has"}
+    out = {"terminal.take": "a keeper, whose faults test_life.py has",
+           "console.send": "a terminal that an engine has: test_oci_life.py",
+           **{row: "what a bundle asks for, and few hosts have" for row in (
+               "rdt.create", "rdt.place", "proc.keep", "netdevs.move", "listener.connect", "listener.describe", "labels.set", "memory-policy.set",
+               "affinity.start", "affinity.set")}}
     unified = [entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
     controllers = open(os.path.join(unified[0], "cgroup.controllers")).read().split() if unified else []
     if not unified:
