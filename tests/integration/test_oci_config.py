@@ -303,7 +303,7 @@ def test_user():
     equal(got[4].split()[:4], ["-rw-r-----", "1", "1000", "1001"], "a file that is made")
     old = os.umask(0o077)
     try:
-        equal(output("umask"), "0077\n", "without umask that of the caller")
+        equal(output("umask"), "0022\n", "without umask, as with other runtimes; not that of whoever starts the engine")
     finally:
         os.umask(old)
     refused({"process": {"user": {"uid": -1}}}, "process.user.uid: -1 is out of range")
@@ -739,6 +739,130 @@ def open_to(who, b):
             path = os.path.dirname(path)
             if path in ("/tmp", "/var/tmp", "/var"):
                 break
+
+
+@test(root=True)
+def test_nested_in_an_engines_user_namespace():
+    """As rootless podman has it: root of a user namespace, with maps of its own ids, id 0 of that namespace among them, or without another namespace; no group may be made."""
+    with sleeper("--user", "--mount", "--propagation", "unchanged", uid_map="0 100000 65536") as pid:
+        nested = lambda b: subprocess.run(["nsenter", "-t", str(pid), "-U", "-m", "-S", "0", "-G", "0", binary(), "--root", b.root, "run", "-b", b.dir, "c"],
+                                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(None), timeout=30)
+        tree = {"root": {"path": rootfs(owner="100000:100000")}}
+        change = namespaces("mount", "pid", "ipc", "uts", "network")
+        change["linux"]["resources"] = {}
+        with bundle("id -u; cat /proc/self/uid_map", {**change, **tree, "process": {"oomScoreAdj": 0}}) as b:
+            open_to(user("root")._replace(uid=100000, gid=100000), b)
+            result = nested(b)
+            equal(result.returncode, 0, "status; %s" % result.stderr)
+            equal(result.stdout.split(), ["0", "0", "100000", "65536"], "without a user namespace of its own: in that one")
+            b.config["linux"]["namespaces"].append({"type": "user"})
+            maps = [{"containerID": 0, "hostID": 1, "size": 1000}, {"containerID": 1000, "hostID": 0, "size": 1}, {"containerID": 1001, "hostID": 1001, "size": 5000}]
+            b.config["linux"].update(uidMappings=maps, gidMappings=maps)
+            b.config["process"]["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [1000]}
+            b.write()
+            result = nested(b)
+            equal(result.returncode, 0, "status; %s" % result.stderr)
+            equal(result.stdout.split(), ["1000"] + [str(m[k]) for m in maps for k in ("containerID", "hostID", "size")], "its map")
+            maps[2]["hostID"] = 65530
+            b.config["linux"].update(uidMappings=maps, gidMappings=maps)
+            b.write()
+            result = nested(b)
+            check(result.returncode == 1 and "id 65536 does not exist in this user namespace" in result.stderr, "ids that are not there: %r" % result)
+
+
+# ---- as others have it ---------------------------------------------------------------------------------------------------
+
+LOOK = ("id -u; id -g; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; umask; cat /proc/self/oom_score_adj /proc/sys/kernel/hostname /proc/self/uid_map; env | sort; pwd; ulimit -n; ulimit -c; "
+        "for n in user pid net ipc uts; do [ $(readlink /proc/self/ns/$n) = $(readlink /outside/$n) ] && echo $n is the host\\'s; done; cat /proc/sys/net/ipv4/ip_forward")
+
+
+@test(root=True, needs=["runc", "crun"])
+def test_as_runc_and_crun():
+    """The same documents show the same to a process inside."""
+    change = {"hostname": "h", "linux": {"sysctl": {"net.ipv4.ip_forward": "1"}}}
+    cases = {
+        "root": {},
+        "user": {"process": {"user": {"uid": 1000, "gid": 1000}, "noNewPrivileges": True, "env": ["PATH=/bin", "A=b", "HOME=/tmp"], "cwd": "/tmp"}},
+        "limits": {"process": {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 100}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}], "oomScoreAdj": 300, "user": {"umask": 0o077}}},
+        "ambient": {"process": {"user": {"uid": 7, "gid": 8}, "capabilities": {kind: ["CAP_KILL", "CAP_NET_BIND_SERVICE"] for kind in ("bounding", "effective", "permitted", "inheritable", "ambient")}}},
+        "ambient_alone": {"process": {"user": {"uid": 7, "gid": 8}, "capabilities": {kind: ["CAP_KILL"] for kind in ("bounding", "effective", "permitted", "ambient")}}},
+        "few_namespaces": {"hostname": None, "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}], "sysctl": None}},
+        "user_namespace": {"root": {"path": rootfs(owner="100000:100000")},
+                           "linux": {"namespaces": [{"type": kind} for kind in ("mount", "pid", "uts", "ipc", "network", "user")], "uidMappings": MAP, "gidMappings": MAP}},
+        "seccomp": seccomp({"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}),
+    }
+    outside = tmp("outside")
+    for name in ("user", "pid", "net", "ipc", "uts"):
+        os.symlink(os.readlink("/proc/self/ns/" + name), os.path.join(outside, name))
+    hidden = ["unshare", "--mount", "sh", "-c", 'umount -l "$0"; exec "$@"', v2_mount() or "/"]
+    for name, case in cases.items():
+        with bundle(LOOK, change) as b:
+            merge(b.config, case)
+            b.config["mounts"].append({"destination": "/outside", "type": "bind", "source": outside, "options": ["bind"]})
+            b.write()
+            own = b("run", "-b", b.dir, "c").check(0).stdout
+            for other in (["runc"], [*hidden, "crun"] if "memory" in v1_mounts() else ["crun"]):
+                got = run([*other, "--root", tmp() + "/other", "run", "-b", b.dir, "nsrun-test-%d" % os.getpid()])
+                equal(got.status, 0, "%s: status of %s: %r\n" % (name, other[-1], got))
+                # crun gives no HOME to a user whom passwd does not know.
+                seen = [[line for line in text.splitlines() if other[-1] != "crun" or not line.startswith("HOME=")] for text in (own, got.stdout)]
+                equal(*seen, "%s: what is seen inside, as with %s" % (name, other[-1]))
+
+
+# ---- what engines write ----------------------------------------------------------------------------------------------------
+
+DOCUMENTS = os.path.join(TOP, "tests/data/oci")
+
+
+def adapted(path, b):
+    """The document of an engine with a tree, names and numbers of this host."""
+    with open(path) as file:
+        config = json.load(file)
+    linux, process = config["linux"], config["process"]
+    mapped = any(ns["type"] == "user" for ns in linux["namespaces"])
+    if mapped:
+        linux["uidMappings"] = linux["gidMappings"] = MAP
+        process["user"] = {"uid": 0, "gid": 0}
+    config["root"]["path"] = rootfs(owner="100000:100000" if mapped else None)
+    for ns in linux["namespaces"]:
+        ns.pop("path", None)
+    targets = [entry["destination"] for entry in config["mounts"]]
+    os.makedirs(os.path.join(b.dir, "tree"), exist_ok=True)
+    with open(os.path.join(b.dir, "tree/x"), "w"):
+        pass
+    for entry in config["mounts"]:
+        if entry.get("type") == "bind" or {"bind", "rbind"} & set(entry.get("options", [])):
+            if not entry["source"].startswith("/dev/"):
+                above = any(target.startswith(entry["destination"] + "/") for target in targets)
+                above = above or os.path.isdir(os.path.join(config["root"]["path"], entry["destination"].lstrip("/")))
+                entry["source"] = os.path.join(b.dir, "tree" if above else "tree/x")
+            entry.pop("uidMappings", None)
+            entry.pop("gidMappings", None)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for limit in process.get("rlimits", []):
+        limit["soft"], limit["hard"] = min(limit["soft"], hard), min(limit["hard"], hard)
+    for key, entries in linux.get("resources", {}).get("blockIO", {}).items():
+        for entry in entries if isinstance(entries, list) else []:
+            entry.update(disk_number())
+    if "cgroupsPath" in linux:
+        linux["cgroupsPath"] = "/nsrun" + linux["cgroupsPath"]
+    for hook in config.get("hooks", {}).get("prestart", []):
+        hook.update(path="/bin/true", args=["true"])
+    process.update(args=["/bin/sh", "-c", "echo ran"], cwd="/", terminal=False)
+    return config
+
+
+@generate
+def documents():
+    for path in sorted(glob.glob(DOCUMENTS + "/*-config-*.json")):
+        def one(path=path):
+            needs_root()
+            with bundle() as b:
+                b.config = adapted(path, b)
+                b.write()
+                result = b("run", "-b", b.dir, "c")
+                equal((result.status, result.stdout), (0, "ran\n"), "%r\n" % result)
+        yield os.path.basename(path)[:-5], one
 
 
 # ---- broken documents ---------------------------------------------------------------------------------------------------
