@@ -78,7 +78,7 @@ static int wrong_path(const struct bundle_cgroup *said, const char *why, struct 
 }
 
 /* Absolute: below the mount of each hierarchy. Otherwise, and where none is said, below the group that nsrun makes its own in. */
-static int choose_path(struct plan *plan, const struct bundle_cgroup *said, struct err *err)
+static int choose_path(struct plan *plan, struct bundle_cgroup *said, struct err *err)
 {
 	const struct cgroup_host *host = plan->cgroup_host;
 	char parent[CGROUP_PATH_MAX];
@@ -88,14 +88,19 @@ static int choose_path(struct plan *plan, const struct bundle_cgroup *said, stru
 	int r = cgroup_choose_parent(host, parent, sizeof(parent), err);
 	if (r < 0)
 		return r;
-	r = clean_path(plan->arena, said->path && *said->path ? said->path : plan->name, &path);
+	if (!said->path || !*said->path) {
+		said->by_id = true;
+		plan->cgroup_path = arena_strdup(plan->arena, parent);
+		return plan->cgroup_path ? 0 : err_oom(err);
+	}
+	r = clean_path(plan->arena, said->path, &path);
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r < 0)
 		return wrong_path(said, "\"..\" is no name of a control group", err);
 	if (!*path)
 		return wrong_path(said, "the root group is no container's own", err);
-	if (!said->path || said->path[0] != '/')
+	if (said->path[0] != '/')
 		path = arena_printf(plan->arena, "%s%s", parent, path);
 	if (!path)
 		return err_oom(err);
@@ -148,16 +153,16 @@ static void use_all_hierarchies(struct plan *plan)
 }
 
 /* Below the group around it. */
-static int check_limits(const struct plan *plan, struct err *err)
+static int check_limits(const struct plan *plan, bool is_parent, struct err *err)
 {
-	const char *last = strrchr(plan->cgroup_path, '/');
+	const char *path = plan->cgroup_path, *end = is_parent ? path + strlen(path) : strrchr(path, '/');
 	char parent[CGROUP_PATH_MAX];
 
-	snprintf(parent, sizeof(parent), "%.*s", (int)(last - plan->cgroup_path), plan->cgroup_path);
+	snprintf(parent, sizeof(parent), "%.*s", (int)(end - path), path);
 	return cgroup_check_limits(plan->cgroup_host, *parent ? parent : "/", &plan->resources, err);
 }
 
-int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *said, struct err *err)
+int plan_resolve_bundle_cgroup(struct plan *plan, struct bundle_cgroup *said, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
 	struct err refused = ERR_INIT;
@@ -183,7 +188,7 @@ int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *sa
 	if (scope)
 		return 0;
 	use_all_hierarchies(plan);
-	return check_limits(plan, err);
+	return check_limits(plan, said->by_id, err);
 }
 
 int plan_settle_bundle(struct plan *plan, struct err *err)
