@@ -373,7 +373,7 @@ static int read_rlimits(const struct process *p, struct err *err)
 	size_t n = 0;
 	for (size_t i = 0; i < json_array_size(at.value); i++) {
 		const struct json_at entry = json_at_entry(&at, i);
-		struct rlimit_setting setting;
+		struct rlimit_setting setting = { 0 };
 
 		r = read_limit(&entry, &setting, err);
 		if (r < 0)
@@ -383,6 +383,9 @@ static int read_rlimits(const struct process *p, struct err *err)
 		seen[setting.resource] = true;
 		settings[n++] = setting;
 	}
+	for (size_t i = 0; i < p->plan->n_rlimits; i++) /* exec: those of the container that are not said */
+		if (!seen[p->plan->rlimits[i].resource])
+			settings[n++] = p->plan->rlimits[i];
 	p->plan->rlimits = settings;
 	p->plan->n_rlimits = n;
 	return 0;
@@ -444,8 +447,10 @@ static int read_process(const struct process *p, struct err *err)
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
 		r = parts[i](p, err);
+	bool no_new_privs = false;
 	if (r == 0)
-		r = json_at_bool_of(p->at, "noNewPrivileges", &p->plan->no_new_privs, err);
+		r = json_at_bool_of(p->at, "noNewPrivileges", &no_new_privs, err);
+	p->plan->no_new_privs |= no_new_privs; /* exec takes back nothing that the container has promised */
 	if (r == 0)
 		r = oci_read_settings(p->at, p->plan, err);
 	return r;

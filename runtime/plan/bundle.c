@@ -162,6 +162,15 @@ static int check_limits(const struct plan *plan, bool is_parent, struct err *err
 	return cgroup_check_limits(plan->cgroup_host, *parent ? parent : "/", &plan->resources, err);
 }
 
+static int no_group(const struct plan *plan, struct err *err)
+{
+	char label[128];
+
+	return err_set(err, ERR_INPUT, ERR_ID_CGROUP_MANAGER, 0,
+		       "%s: --cgroup-manager=disabled makes no control group that it could be of",
+		       cgroup_resource_label(&plan->resources.values[0], label, sizeof(label)));
+}
+
 int plan_resolve_bundle_cgroup(struct plan *plan, struct bundle_cgroup *said, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
@@ -171,8 +180,10 @@ int plan_resolve_bundle_cgroup(struct plan *plan, struct bundle_cgroup *said, st
 		return err_oom(err);
 	plan->cgroup_host = host;
 	int r = cgroup_probe(plan->arena, host, err);
-	if (r < 0 || plan->cgroup_manager == CGROUP_MANAGER_DISABLED)
+	if (r < 0)
 		return r;
+	if (plan->cgroup_manager == CGROUP_MANAGER_DISABLED)
+		return plan->resources.n ? no_group(plan, err) : 0;
 	const bool scope = plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD;
 	r = scope ? choose_scope(plan, said, &refused) : choose_path(plan, said, &refused);
 	/* Rootless engines name a group also where there is none that they could make. */

@@ -837,8 +837,6 @@ def adapted(path, b):
                 above = entry["destination"] == "/dev/shm" or any(target.startswith(entry["destination"] + "/") for target in targets)
                 above = above or os.path.isdir(os.path.join(config["root"]["path"], entry["destination"].lstrip("/")))
                 entry["source"] = os.path.join(b.dir, "tree" if above else "tree/x")
-            entry.pop("uidMappings", None)
-            entry.pop("gidMappings", None)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     for limit in process.get("rlimits", []):
         limit["soft"], limit["hard"] = min(limit["soft"], hard), min(limit["hard"], hard)
