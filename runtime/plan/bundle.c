@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 
 /* systemd.unit(5) */
 #define UNIT_NAME_MAX 255
@@ -202,9 +203,30 @@ int plan_resolve_bundle_cgroup(struct plan *plan, struct bundle_cgroup *said, st
 	return check_limits(plan, said->by_id, err);
 }
 
+/* config-linux.md, "Cgroup ownership": the group is container root's own where its user namespace, a new cgroup namespace and a cgroup2 that is mounted writable
+ * show that groups below are to be made. */
+static bool gets_its_group(const struct plan *plan)
+{
+	const struct plan_bundle *bundle = plan->bundle;
+
+	if (!plan->cgroup_path || !plan_owns_ns(plan, NS_CGROUP) || !plan_has_userns(plan))
+		return false;
+	for (size_t i = 0; i < bundle->n_mounts; i++) {
+		const char *type = bundle->mounts[i].type;
+
+		if (type && (streq(type, "cgroup") || streq(type, "cgroup2")) &&
+		    !(bundle->mounts[i].attr_set & MOUNT_ATTR_RDONLY))
+			return true;
+	}
+	return false;
+}
+
 int plan_settle_bundle(struct plan *plan, struct err *err)
 {
-	const int r = plan_settle_devices(plan, err);
+	int r = plan_settle_devices(plan, err);
 
-	return r < 0 ? r : plan_settle_namespaces(plan, err);
+	if (r == 0)
+		r = plan_settle_namespaces(plan, err);
+	plan->cgroup_writable = gets_its_group(plan);
+	return r;
 }
