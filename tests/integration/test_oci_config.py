@@ -12,6 +12,7 @@ import sys
 import time
 
 from harness import *
+from systemd_fake import fake, possible
 from test_oci_life import Bundle, failing
 
 KINDS = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "user": "user", "cgroup": "cgroup", "time": "time"}
@@ -481,6 +482,27 @@ def test_cgroups_path():
     refused({"linux": {"cgroupsPath": 7}}, "linux.cgroupsPath: a string is wanted")
     with bundle("true", {"linux": {"cgroupsPath": "system.slice"}}) as b:
         failing(b("--systemd-cgroup", "create", "-b", b.dir, "c"), 'expected cgroupsPath to be of format "slice:prefix:name"')
+
+
+@test(root=True)
+def test_scope_of_a_bundle():
+    """--systemd-cgroup: cgroupsPath is slice:prefix:name; parts that are empty are the manager's own."""
+    if not possible():
+        skip("no cgroup2 that groups can be made in")
+    with fake() as manager:
+        for path, slice_, unit in (("nsrun-test.slice:docker:abc", "/nsrun.slice/nsrun-test.slice", "docker-abc.scope"), ("::x", "/system.slice", "x.scope"), (None, "/system.slice", "nsrun-c.scope")):
+            with bundle("sleep 60", {"linux": {"cgroupsPath": path}}) as b:
+                with open(b.dir + "/errors", "wb") as errors:
+                    status = subprocess.call([binary(), "--root", b.root, "--systemd-cgroup", "create", "-b", b.dir, "c"], stdin=subprocess.DEVNULL,
+                                             stdout=subprocess.DEVNULL, stderr=errors, env=environment(None))
+                with open(b.dir + "/errors") as errors:
+                    equal(status, 0, "status: %s" % errors.read())
+                group = groups_of(b.state()["pid"])[""]
+                check(group.endswith(slice_ + "/" + unit), "group %s, and %s/%s is wanted" % (group, slice_, unit))
+                b("delete", "--force", "c").check(0)
+        for path, words in (("system.slice", 'expected cgroupsPath to be of format "slice:prefix:name"'), ("a:b:c:d", 'format "slice:prefix:name"'), ("no:a:b", "no"), (":a b:c", "is no name of a unit")):
+            with bundle("true", {"linux": {"cgroupsPath": path}}) as b:
+                failing(b("--systemd-cgroup", "create", "-b", b.dir, "c"), words)
 
 
 @test(root=True)
