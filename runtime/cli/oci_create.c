@@ -162,8 +162,6 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	struct err err = ERR_INIT;
 
 	int r = plan_of(line, id, gated, &plan, &err);
-	for (size_t i = 0; r == 0 && i < plan->bundle->n_warnings; i++)
-		report_warning(plan->bundle->warnings[i]);
 	if (r == 0 && line->dry_run == YES) {
 		trace_print_plan(plan, stdout);
 		return report_flush(stdout, "standard output");
@@ -171,6 +169,9 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	if (r == 0)
 		r = protect_self(plan, globals_get()->argv, &err);
 	const enum trace_format format = trace_format_of(line->trace, NULL);
+
+	for (size_t i = 0; r == 0 && i < plan->bundle->n_warnings; i++)
+		report_warning(plan->bundle->warnings[i]);
 	if (r == 0)
 		r = gated ? tape_new_shared(format != TRACE_NONE, &tape, &caller.tape_fd, &err)
 			  : tape_new(format != TRACE_NONE, &tape, &err);

@@ -274,12 +274,12 @@ bool wants_cgroup_mount(const struct plan *plan)
 /* Where the group belongs to container root already, its controllers are what is left to hand down. */
 bool wants_cgroup_delegate(const struct plan *plan)
 {
-	return plan->cgroup_writable && wants_cgroup(plan) && wants_cgroup_mount(plan);
+	return plan->cgroup_writable && wants_cgroup(plan) && *plan->cgroup_host->v2_mount;
 }
 
 bool wants_scope_delegate(const struct plan *plan)
 {
-	return plan->cgroup_writable && wants_scope(plan) && wants_cgroup_mount(plan);
+	return plan->cgroup_writable && wants_scope(plan) && *plan->cgroup_host->v2_mount;
 }
 
 bool wants_view(const struct plan *plan, enum ns_kind kind)

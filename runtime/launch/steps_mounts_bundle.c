@@ -251,7 +251,7 @@ static int find_mounted(const struct launch *launch, const struct bundle_mount *
 static int mount_fs_on(struct launch *launch, const struct bundle_mount *mount, const struct place *place, int *ret_fd,
 		       struct err *err)
 {
-	_cleanup_close_ int fd = FD_NONE, from = FD_NONE;
+	_cleanup_close_ int fd = FD_NONE;
 	char data[DATA_MAX];
 	struct err why = ERR_INIT;
 

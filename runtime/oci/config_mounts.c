@@ -74,7 +74,7 @@ static int read_words(struct entry *e, struct err *err)
 	return done;
 }
 
-/* The mount's own map: ids of the disk to those of the host that they show as. Both or none. */
+/* The mount's own map: ids of the disk to those of the host that they show as. Podman leaves one of both away (idmap=uids=...): those ids stay as they are. */
 static int read_own_ids(struct entry *e, struct plan_tree *tree, struct err *err)
 {
 	struct json_at uids, gids;
@@ -83,11 +83,9 @@ static int read_own_ids(struct entry *e, struct plan_tree *tree, struct err *err
 		   has_gids = json_at_key(e->at, "gidMappings", &gids);
 	if (!has_uids && !has_gids)
 		return 0;
-	if (!has_uids || !has_gids)
-		return json_at_err(e->at, err, "%s is missing: they are both wanted",
-				   has_uids ? "gidMappings" : "uidMappings");
-	int done = oci_read_map(&uids, &tree->owner_uids, err);
-	if (done == 0)
+	tree->owner_uids = tree->owner_gids = (struct idmap){ .n = 1, .extents = { { 0, 0, UINT32_MAX } } };
+	int done = has_uids ? oci_read_map(&uids, &tree->owner_uids, err) : 0;
+	if (done == 0 && has_gids)
 		done = oci_read_map(&gids, &tree->owner_gids, err);
 	return done;
 }

@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RLIMIT_PREFIX "RLIMIT_"
@@ -181,15 +180,6 @@ static int read_groups(const struct process *p, const struct json_at *user, stru
 	return 0;
 }
 
-/* config.md: without one the umask is that of the calling process. */
-static mode_t own_umask(void)
-{
-	const mode_t mask = umask(022);
-
-	umask(mask);
-	return mask & 0777;
-}
-
 static int read_user(const struct process *p, struct err *err)
 {
 	struct plan *plan = p->plan;
@@ -208,10 +198,8 @@ static int read_user(const struct process *p, struct err *err)
 		r = read_groups(p, &user, err);
 	if (r < 0)
 		return r;
-	if (mask >= 0)
+	if (mask >= 0) /* otherwise 022, as with runc and crun: that of an engine's daemon is nobody's wish */
 		plan->umask = (mode_t)mask;
-	else if (p->reader)
-		plan->umask = own_umask();
 	plan->user = arena_printf(plan->arena, "%u:%u", (unsigned)uid, (unsigned)gid);
 	return plan->user ? 0 : err_oom(err);
 }
@@ -385,7 +373,7 @@ static int read_rlimits(const struct process *p, struct err *err)
 	size_t n = 0;
 	for (size_t i = 0; i < json_array_size(at.value); i++) {
 		const struct json_at entry = json_at_entry(&at, i);
-		struct rlimit_setting setting;
+		struct rlimit_setting setting = { 0 };
 
 		r = read_limit(&entry, &setting, err);
 		if (r < 0)
@@ -395,6 +383,9 @@ static int read_rlimits(const struct process *p, struct err *err)
 		seen[setting.resource] = true;
 		settings[n++] = setting;
 	}
+	for (size_t i = 0; i < p->plan->n_rlimits; i++) /* exec: those of the container that are not said */
+		if (!seen[p->plan->rlimits[i].resource])
+			settings[n++] = p->plan->rlimits[i];
 	p->plan->rlimits = settings;
 	p->plan->n_rlimits = n;
 	return 0;
@@ -456,8 +447,10 @@ static int read_process(const struct process *p, struct err *err)
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
 		r = parts[i](p, err);
+	bool no_new_privs = false;
 	if (r == 0)
-		r = json_at_bool_of(p->at, "noNewPrivileges", &p->plan->no_new_privs, err);
+		r = json_at_bool_of(p->at, "noNewPrivileges", &no_new_privs, err);
+	p->plan->no_new_privs |= no_new_privs; /* exec takes back nothing that the container has promised */
 	if (r == 0)
 		r = oci_read_settings(p->at, p->plan, err);
 	return r;

@@ -20,5 +20,8 @@ int oci_read_resources(struct oci_reader *r, struct err *err)
 		if (done == 0)
 			done = limits_from_oci(plan->arena, at.value, where, true, &plan->resources, err);
 	}
-	return done < 0 ? done : plan_resolve_bundle_cgroup(plan, &said, err);
+	if (done == 0)
+		done = plan_resolve_bundle_cgroup(plan, &said, err);
+	r->bundle->cgroup_by_id = said.by_id;
+	return done;
 }

@@ -5,6 +5,7 @@
 #include <nsrun/plan/bundle_resolve.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/probe.h>
 #include <nsrun/kernel/systemd.h>
 #include <nsrun/plan/devices.h>
 #include <nsrun/plan/manager.h>
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 
 /* systemd.unit(5) */
 #define UNIT_NAME_MAX 255
@@ -77,7 +79,7 @@ static int wrong_path(const struct bundle_cgroup *said, const char *why, struct 
 }
 
 /* Absolute: below the mount of each hierarchy. Otherwise, and where none is said, below the group that nsrun makes its own in. */
-static int choose_path(struct plan *plan, const struct bundle_cgroup *said, struct err *err)
+static int choose_path(struct plan *plan, struct bundle_cgroup *said, struct err *err)
 {
 	const struct cgroup_host *host = plan->cgroup_host;
 	char parent[CGROUP_PATH_MAX];
@@ -87,14 +89,19 @@ static int choose_path(struct plan *plan, const struct bundle_cgroup *said, stru
 	int r = cgroup_choose_parent(host, parent, sizeof(parent), err);
 	if (r < 0)
 		return r;
-	r = clean_path(plan->arena, said->path && *said->path ? said->path : plan->name, &path);
+	if (!said->path || !*said->path) {
+		said->by_id = true;
+		plan->cgroup_path = arena_strdup(plan->arena, parent);
+		return plan->cgroup_path ? 0 : err_oom(err);
+	}
+	r = clean_path(plan->arena, said->path, &path);
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r < 0)
 		return wrong_path(said, "\"..\" is no name of a control group", err);
 	if (!*path)
 		return wrong_path(said, "the root group is no container's own", err);
-	if (!said->path || said->path[0] != '/')
+	if (said->path[0] != '/')
 		path = arena_printf(plan->arena, "%s%s", parent, path);
 	if (!path)
 		return err_oom(err);
@@ -147,16 +154,25 @@ static void use_all_hierarchies(struct plan *plan)
 }
 
 /* Below the group around it. */
-static int check_limits(const struct plan *plan, struct err *err)
+static int check_limits(const struct plan *plan, bool is_parent, struct err *err)
 {
-	const char *last = strrchr(plan->cgroup_path, '/');
+	const char *path = plan->cgroup_path, *end = is_parent ? path + strlen(path) : strrchr(path, '/');
 	char parent[CGROUP_PATH_MAX];
 
-	snprintf(parent, sizeof(parent), "%.*s", (int)(last - plan->cgroup_path), plan->cgroup_path);
+	snprintf(parent, sizeof(parent), "%.*s", (int)(end - path), path);
 	return cgroup_check_limits(plan->cgroup_host, *parent ? parent : "/", &plan->resources, err);
 }
 
-int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *said, struct err *err)
+static int no_group(const struct plan *plan, struct err *err)
+{
+	char label[128];
+
+	return err_set(err, ERR_INPUT, ERR_ID_CGROUP_MANAGER, 0,
+		       "%s: --cgroup-manager=disabled makes no control group that it could be of",
+		       cgroup_resource_label(&plan->resources.values[0], label, sizeof(label)));
+}
+
+int plan_resolve_bundle_cgroup(struct plan *plan, struct bundle_cgroup *said, struct err *err)
 {
 	struct cgroup_host *host = arena_alloc(plan->arena, sizeof(*host));
 	struct err refused = ERR_INIT;
@@ -165,12 +181,14 @@ int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *sa
 		return err_oom(err);
 	plan->cgroup_host = host;
 	int r = cgroup_probe(plan->arena, host, err);
-	if (r < 0 || plan->cgroup_manager == CGROUP_MANAGER_DISABLED)
+	if (r < 0)
 		return r;
+	if (plan->cgroup_manager == CGROUP_MANAGER_DISABLED)
+		return plan->resources.n ? no_group(plan, err) : 0;
 	const bool scope = plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD;
 	r = scope ? choose_scope(plan, said, &refused) : choose_path(plan, said, &refused);
 	/* Rootless engines name a group also where there is none that they could make. */
-	const bool wanted = plan->resources.n || (plan->caller_uid == 0 && plan->caller != CALLER_NESTED);
+	const bool wanted = plan->resources.n || (plan->caller_uid == 0 && probe_in_initial_userns());
 	if (r < 0 && (wanted || refused.kind == ERR_INPUT)) {
 		*err = refused;
 		return r;
@@ -182,12 +200,33 @@ int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *sa
 	if (scope)
 		return 0;
 	use_all_hierarchies(plan);
-	return check_limits(plan, err);
+	return check_limits(plan, said->by_id, err);
+}
+
+/* config-linux.md, "Cgroup ownership": the group is container root's own where its user namespace, a new cgroup namespace and a cgroup2 that is mounted writable
+ * show that groups below are to be made. */
+static bool gets_its_group(const struct plan *plan)
+{
+	const struct plan_bundle *bundle = plan->bundle;
+
+	if (!plan->cgroup_path || !plan_owns_ns(plan, NS_CGROUP) || !plan_has_userns(plan))
+		return false;
+	for (size_t i = 0; i < bundle->n_mounts; i++) {
+		const char *type = bundle->mounts[i].type;
+
+		if (type && (streq(type, "cgroup") || streq(type, "cgroup2")) &&
+		    !(bundle->mounts[i].attr_set & MOUNT_ATTR_RDONLY))
+			return true;
+	}
+	return false;
 }
 
 int plan_settle_bundle(struct plan *plan, struct err *err)
 {
-	const int r = plan_settle_devices(plan, err);
+	int r = plan_settle_devices(plan, err);
 
-	return r < 0 ? r : plan_settle_namespaces(plan, err);
+	if (r == 0)
+		r = plan_settle_namespaces(plan, err);
+	plan->cgroup_writable = gets_its_group(plan);
+	return r;
 }

@@ -185,13 +185,13 @@ static int open_dirs(const struct plan *plan, int *fds, struct err *err)
 
 static int fill_names(struct plan *plan, struct err *err)
 {
-	if (plan_is_bundle(plan)) /* its group has a path of its own, and its name may be nobody's */
-		return 0;
-	if (!plan->hostname)
+	const bool bundle = plan_is_bundle(plan); /* config.json gives its host a name, or none */
+
+	if (!plan->hostname && !bundle)
 		plan->hostname = arena_strdup(plan->arena, plan->id);
-	if (!plan->hostname)
+	if (!plan->hostname && !bundle)
 		return err_oom(err);
-	if (plan->cgroup_path) {
+	if (plan->cgroup_path && (!bundle || plan->bundle->cgroup_by_id)) {
 		char unit[SYSTEMD_UNIT_SIZE];
 
 		systemd_unit_name(plan->id, unit);

@@ -44,6 +44,50 @@ def test_score_table_names_every_row():
         contains(table, "| %s |" % name, "print-score")
 
 
+def coverage():
+    """{field: [test]} of docs/oci-coverage.tsv."""
+    rows = [line.split("\t") for line in read("docs/oci-coverage.tsv").splitlines() if not line.startswith("#")]
+    for row in rows:
+        check(len(row) in (2, 3) and row[0] and row[1], "docs/oci-coverage.tsv: a field, its tests and what is missing are wanted, apart by tabs: %r" % row)
+    equal(len({row[0] for row in rows}), len(rows), "fields that are there once")
+    return {row[0]: row[1].split() for row in rows}
+
+
+@test()
+def test_coverage_names_every_field():
+    """tests/data/oci-fields.txt is the list of the specification's JSON schema."""
+    fields = [line for line in read("tests/data/oci-fields.txt").splitlines() if not line.startswith("#")]
+    check(len(fields) > 150, "only %d fields" % len(fields))
+    equal(sorted(set(fields) ^ set(coverage())), [], "fields that are only in tests/data/oci-fields.txt or only in docs/oci-coverage.tsv")
+
+
+@test()
+def test_coverage_names_tests():
+    texts, unknown = {}, []
+    for field, tests in coverage().items():
+        for word in tests:
+            where, _, name = word.partition(":")[2].partition(".") if word.startswith("unit:") else word.partition(".")
+            path = ("tests/unit/test_%s.c" if word.startswith("unit:") else "tests/integration/test_%s.py") % where
+            if path not in texts:
+                texts[path] = read(path) if os.path.exists(os.path.join(TOP, path)) else ""
+            pattern = r"^static void (test_)?%s\(" if path.endswith(".c") else r"^def (test_)?%s\("
+            if not re.search(pattern % re.escape(name), texts[path], re.M):
+                unknown.append("%s: %s" % (field, word))
+    equal(unknown, [], "tests that do not exist")
+
+
+@test()
+def test_coverage_table_has_what_is_read():
+    """Each key that runtime/oci asks a document for is a field of the table, as its last part."""
+    known = {part for field in coverage() for part in re.findall(r"\w+", field)}
+    asked = set()
+    for path in glob.glob(os.path.join(TOP, "runtime/oci/config*.c")):
+        with open(path) as file:
+            asked |= set(re.findall(r'json_at_(?:key|string_of|bool_of|int_of|strings_of|u64_of)\([^,"]+, "(\w+)"', file.read()))
+    check(len(asked) > 30, "only %d keys were found in runtime/oci" % len(asked))
+    equal(sorted(asked - known), [], "keys that runtime/oci reads and the table lacks")
+
+
 def commands():
     return nsrun(["--help"]).check(0).stdout.split("nsrun COMMAND [--help] [ARG...]")[1].split("Identity")[0].split()
 

@@ -12,6 +12,7 @@ import sys
 import time
 
 from harness import *
+from systemd_fake import fake, possible
 from test_oci_life import Bundle, failing
 
 KINDS = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "user": "user", "cgroup": "cgroup", "time": "time"}
@@ -303,7 +304,7 @@ def test_user():
     equal(got[4].split()[:4], ["-rw-r-----", "1", "1000", "1001"], "a file that is made")
     old = os.umask(0o077)
     try:
-        equal(output("umask"), "0077\n", "without umask that of the caller")
+        equal(output("umask"), "0022\n", "without umask, as with other runtimes; not that of whoever starts the engine")
     finally:
         os.umask(old)
     refused({"process": {"user": {"uid": -1}}}, "process.user.uid: -1 is out of range")
@@ -460,10 +461,11 @@ def groups_of(pid):
 
 @test(root=True)
 def test_cgroups_path():
-    for path, wanted in (("/nsrun-test/a/b", "/nsrun-test/a/b"), ("nsrun-test/c", "/nsrun/nsrun-test/c"), (None, "/nsrun/c"), ("/nsrun-test//d/", "/nsrun-test/d")):
+    for path, wanted in (("/nsrun-test/a/b", "/nsrun-test/a/b"), ("nsrun-test/c", "/nsrun/nsrun-test/c"), (None, None), ("/nsrun-test//d/", "/nsrun-test/d")):
         with bundle("sleep 60", {"linux": {"cgroupsPath": path}}) as b:
             b.made()
             pid = b.state()["pid"]
+            wanted = wanted or "/nsrun/" + os.path.basename(b.place()) # two state roots may have the same name
             b("start", "c").check(0)
             for names, group in groups_of(pid).items():
                 if (not names and v2_mount()) or set(names.split(",")) & set(v1_mounts()) and "name=" not in names:
@@ -483,6 +485,27 @@ def test_cgroups_path():
 
 
 @test(root=True)
+def test_scope_of_a_bundle():
+    """--systemd-cgroup: cgroupsPath is slice:prefix:name; parts that are empty are the manager's own."""
+    if not possible():
+        skip("no cgroup2 that groups can be made in")
+    with fake() as manager:
+        for path, slice_, unit in (("nsrun-test.slice:docker:abc", "/nsrun.slice/nsrun-test.slice", "docker-abc.scope"), ("::x", "/system.slice", "x.scope"), (None, "/system.slice", "nsrun-c.scope")):
+            with bundle("sleep 60", {"linux": {"cgroupsPath": path}}) as b:
+                with open(b.dir + "/errors", "wb") as errors:
+                    status = subprocess.call([binary(), "--root", b.root, "--systemd-cgroup", "create", "-b", b.dir, "c"], stdin=subprocess.DEVNULL,
+                                             stdout=subprocess.DEVNULL, stderr=errors, env=environment(None))
+                with open(b.dir + "/errors") as errors:
+                    equal(status, 0, "status: %s" % errors.read())
+                group = groups_of(b.state()["pid"])[""]
+                check(group.endswith(slice_ + "/" + unit), "group %s, and %s/%s is wanted" % (group, slice_, unit))
+                b("delete", "--force", "c").check(0)
+        for path, words in (("system.slice", 'expected cgroupsPath to be of format "slice:prefix:name"'), ("a:b:c:d", 'format "slice:prefix:name"'), ("no:a:b", "no"), (":a b:c", "is no name of a unit")):
+            with bundle("true", {"linux": {"cgroupsPath": path}}) as b:
+                failing(b("--systemd-cgroup", "create", "-b", b.dir, "c"), words)
+
+
+@test(root=True)
 def test_cgroups_path_of_others():
     """What is in the group would end with the container."""
     with bundle("sleep 60", {"linux": {"cgroupsPath": "/nsrun-test-busy"}}) as b:
@@ -491,6 +514,23 @@ def test_cgroups_path_of_others():
             other.root = os.path.join(tmp(), "other")
             failing(other("create", "-b", other.dir, "d"), "container's cgroup is not empty")
         equal(b.status(), "created", "the container that has the group")
+
+
+@test(root=True)
+def test_cgroup_ownership():
+    """config-linux.md, "Cgroup ownership": the group and the files that make groups below it are container root's, its limits are not."""
+    if not v2_mount():
+        skip("no cgroup2 is mounted")
+    for option, owner in (("rw", 100000), ("ro", 0)):
+        change = namespaces("mount", "pid", "cgroup", "user")
+        change["linux"].update(uidMappings=MAP, gidMappings=MAP)
+        with bundle("sleep 60", {**change, "root": {"path": rootfs(owner="100000:100000")}, "mounts": [
+                {"destination": "/proc", "type": "proc"}, {"destination": "/sys/fs/cgroup", "type": "cgroup", "options": [option]}]}) as b:
+            b.made()
+            place = v2_mount() + groups_of(b.state()["pid"])[""]
+            for name in ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"):
+                equal(os.stat(os.path.join(place, name)).st_uid, owner, "%s: owner of %s" % (option, name or "the group"))
+            equal(os.stat(place + "/cgroup.max.depth").st_uid, 0, "owner of a limit")
 
 
 def limit_files(pid, wanted):
@@ -659,14 +699,20 @@ def test_seccomp_default_errno():
 @test(root=True)
 def test_seccomp_is_compiled_once():
     """Docker's profile takes milliseconds to compile; the second container reads the filter."""
-    cache = "/var/cache/nsrun/seccomp"
-    rule = {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": int(time.time()) % 100 + 1}
-    before = set(os.listdir(cache)) if os.path.isdir(cache) else set()
-    with bundle("true", seccomp(rule)) as b:
+    cache, mark = "/var/cache/nsrun/seccomp", "no_such_call_%d_%d" % (os.getpid(), time.monotonic_ns())
+
+    def mine():
+        found = []
+        for name in os.listdir(cache) if os.path.isdir(cache) else []:
+            with contextlib.suppress(FileNotFoundError), open(os.path.join(cache, name), "rb") as file:
+                if mark.encode() in file.read():
+                    found.append(os.path.join(cache, name))
+        return found
+
+    with bundle("true", seccomp({"names": ["mkdir", mark], "action": "SCMP_ACT_ERRNO"})) as b:
         b("run", "-b", b.dir, "c").check(0)
-        new = set(os.listdir(cache)) - before
-        equal(len(new), 1, "new filters in the cache: %r" % new)
-        path = os.path.join(cache, new.pop())
+        equal(len(mine()), 1, "filters in the cache")
+        path = mine()[0]
         stamp = os.stat(path)
         b("run", "-b", b.dir, "c").check(0)
         equal((os.stat(path).st_ino, os.stat(path).st_mtime_ns), (stamp.st_ino, stamp.st_mtime_ns), "the cached filter")
@@ -739,6 +785,128 @@ def open_to(who, b):
             path = os.path.dirname(path)
             if path in ("/tmp", "/var/tmp", "/var"):
                 break
+
+
+@test(root=True)
+def test_nested_in_an_engines_user_namespace():
+    """As rootless podman has it: root of a user namespace, with maps of its own ids, id 0 of that namespace among them, or without another namespace; no group may be made."""
+    with sleeper("--user", "--mount", "--propagation", "unchanged", uid_map="0 100000 65536") as pid:
+        nested = lambda b: subprocess.run(["nsenter", "-t", str(pid), "-U", "-m", "-S", "0", "-G", "0", binary(), "--root", b.root, "run", "-b", b.dir, "c"],
+                                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(None), timeout=30)
+        tree = {"root": {"path": rootfs(owner="100000:100000")}}
+        change = namespaces("mount", "pid", "ipc", "uts", "network")
+        change["linux"]["resources"] = {}
+        with bundle("id -u; cat /proc/self/uid_map", {**change, **tree, "process": {"oomScoreAdj": 0}}) as b:
+            open_to(user("root")._replace(uid=100000, gid=100000), b)
+            result = nested(b)
+            equal(result.returncode, 0, "status; %s" % result.stderr)
+            equal(result.stdout.split(), ["0", "0", "100000", "65536"], "without a user namespace of its own: in that one")
+            b.config["linux"]["namespaces"].append({"type": "user"})
+            maps = [{"containerID": 0, "hostID": 1, "size": 1000}, {"containerID": 1000, "hostID": 0, "size": 1}, {"containerID": 1001, "hostID": 1001, "size": 5000}]
+            b.config["linux"].update(uidMappings=maps, gidMappings=maps)
+            b.config["process"]["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [1000]}
+            b.write()
+            result = nested(b)
+            equal(result.returncode, 0, "status; %s" % result.stderr)
+            equal(result.stdout.split(), ["1000"] + [str(m[k]) for m in maps for k in ("containerID", "hostID", "size")], "its map")
+            maps[2]["hostID"] = 65530
+            b.config["linux"].update(uidMappings=maps, gidMappings=maps)
+            b.write()
+            result = nested(b)
+            check(result.returncode == 1 and "id 65536 does not exist in this user namespace" in result.stderr, "ids that are not there: %r" % result)
+
+
+# ---- as others have it ---------------------------------------------------------------------------------------------------
+
+LOOK = ("id -u; id -g; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; umask; cat /proc/self/oom_score_adj /proc/sys/kernel/hostname /proc/self/uid_map; env | sort; pwd; ulimit -n; ulimit -c; "
+        "for n in user pid net ipc uts; do [ $(readlink /proc/self/ns/$n) = $(readlink /outside/$n) ] && echo $n is the host\\'s; done; cat /proc/sys/net/ipv4/ip_forward")
+
+
+@test(root=True, needs=["runc", "crun"])
+def test_as_runc_and_crun():
+    """The same documents show the same to a process inside."""
+    change = {"hostname": "h", "linux": {"sysctl": {"net.ipv4.ip_forward": "1"}}}
+    cases = {
+        "root": {},
+        "user": {"process": {"user": {"uid": 1000, "gid": 1000}, "noNewPrivileges": True, "env": ["PATH=/bin", "A=b", "HOME=/tmp"], "cwd": "/tmp"}},
+        "limits": {"process": {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 100}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}], "oomScoreAdj": 300, "user": {"umask": 0o077}}},
+        "ambient": {"process": {"user": {"uid": 7, "gid": 8}, "capabilities": {kind: ["CAP_KILL", "CAP_NET_BIND_SERVICE"] for kind in ("bounding", "effective", "permitted", "inheritable", "ambient")}}},
+        "ambient_alone": {"process": {"user": {"uid": 7, "gid": 8}, "capabilities": {kind: ["CAP_KILL"] for kind in ("bounding", "effective", "permitted", "ambient")}}},
+        "few_namespaces": {"hostname": None, "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}], "sysctl": None}},
+        "user_namespace": {"root": {"path": rootfs(owner="100000:100000")},
+                           "linux": {"namespaces": [{"type": kind} for kind in ("mount", "pid", "uts", "ipc", "network", "user")], "uidMappings": MAP, "gidMappings": MAP}},
+        "seccomp": seccomp({"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}),
+    }
+    outside = tmp("outside")
+    for name in ("user", "pid", "net", "ipc", "uts"):
+        os.symlink(os.readlink("/proc/self/ns/" + name), os.path.join(outside, name))
+    hidden = ["unshare", "--mount", "sh", "-c", 'umount -l "$0"; exec "$@"', v2_mount() or "/"]
+    for name, case in cases.items():
+        with bundle(LOOK, change) as b:
+            merge(b.config, case)
+            b.config["mounts"].append({"destination": "/outside", "type": "bind", "source": outside, "options": ["bind"]})
+            b.write()
+            own = b("run", "-b", b.dir, "c").check(0).stdout
+            for other in (["runc"], [*hidden, "crun"] if "memory" in v1_mounts() else ["crun"]):
+                got = run([*other, "--root", tmp() + "/other", "run", "-b", b.dir, "nsrun-test-%d" % os.getpid()])
+                equal(got.status, 0, "%s: status of %s: %r\n" % (name, other[-1], got))
+                # crun gives no HOME to a user whom passwd does not know.
+                seen = [[line for line in text.splitlines() if other[-1] != "crun" or not line.startswith("HOME=")] for text in (own, got.stdout)]
+                equal(*seen, "%s: what is seen inside, as with %s" % (name, other[-1]))
+
+
+# ---- what engines write ----------------------------------------------------------------------------------------------------
+
+DOCUMENTS = os.path.join(TOP, "tests/data/oci")
+
+
+def adapted(path, b):
+    """The document of an engine with a tree, names and numbers of this host."""
+    with open(path) as file:
+        config = json.load(file)
+    linux, process = config["linux"], config["process"]
+    mapped = any(ns["type"] == "user" for ns in linux["namespaces"])
+    if mapped:
+        linux["uidMappings"] = linux["gidMappings"] = MAP
+        process["user"] = {"uid": 0, "gid": 0}
+    config["root"]["path"] = rootfs(owner="100000:100000" if mapped else None)
+    for ns in linux["namespaces"]:
+        ns.pop("path", None)
+    targets = [entry["destination"] for entry in config["mounts"]]
+    os.makedirs(os.path.join(b.dir, "tree"), exist_ok=True)
+    with open(os.path.join(b.dir, "tree/x"), "w"):
+        pass
+    for entry in config["mounts"]:
+        if entry.get("type") == "bind" or {"bind", "rbind"} & set(entry.get("options", [])):
+            if not entry["source"].startswith("/dev/"):
+                above = entry["destination"] == "/dev/shm" or any(target.startswith(entry["destination"] + "/") for target in targets)
+                above = above or os.path.isdir(os.path.join(config["root"]["path"], entry["destination"].lstrip("/")))
+                entry["source"] = os.path.join(b.dir, "tree" if above else "tree/x")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for limit in process.get("rlimits", []):
+        limit["soft"], limit["hard"] = min(limit["soft"], hard), min(limit["hard"], hard)
+    for key, entries in linux.get("resources", {}).get("blockIO", {}).items():
+        for entry in entries if isinstance(entries, list) else []:
+            entry.update(disk_number())
+    if "cgroupsPath" in linux:
+        linux["cgroupsPath"] = "/nsrun" + linux["cgroupsPath"]
+    for hook in config.get("hooks", {}).get("prestart", []):
+        hook.update(path="/bin/true", args=["true"])
+    process.update(args=["/bin/sh", "-c", "echo ran"], cwd="/", terminal=False)
+    return config
+
+
+@generate
+def documents():
+    for path in sorted(glob.glob(DOCUMENTS + "/*-config-*.json")):
+        def one(path=path):
+            needs_root()
+            with bundle() as b:
+                b.config = adapted(path, b)
+                b.write()
+                result = b("run", "-b", b.dir, "c")
+                equal((result.status, result.stdout), (0, "ran\n"), "%r\n" % result)
+        yield os.path.basename(path)[:-5], one
 
 
 # ---- broken documents ---------------------------------------------------------------------------------------------------

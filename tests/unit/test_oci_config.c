@@ -9,7 +9,11 @@
 
 #include <nsrun/base/strings.h>
 #include <nsrun/oci/config.h>
+#include <nsrun/plan/json_whole.h>
+#include <nsrun/plan/limits.h>
 
+#include <fcntl.h>
+#include <glob.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
@@ -296,12 +300,188 @@ static void test_caps(void **state)
 	plan_free(plan);
 }
 
+static void test_hooks(void **state)
+{
+	(void)state;
+	bad("{'hooks':{'createRuntime':[{'path':'x'}]}}", "hooks.createRuntime[0].path: 'x' is not absolute");
+	bad("{'hooks':{'poststop':[{'path':'/x','timeout':'1'}]}}", "hooks.poststop[0].timeout: an integer is wanted");
+	struct plan *plan = good("{'hooks':{'prestart':[{'path':'/a'},{'path':'/b','args':['c','d'],'env':['E=f'],"
+				 "'timeout':7}],'poststop':[]}}");
+	const struct plan_hooks *hooks = &plan->bundle->hooks[HOOK_PRESTART];
+	assert_int_equal(hooks->n, 2);
+	assert_null(hooks->hooks[0].argv);
+	assert_null(hooks->hooks[0].env[0]);
+	assert_int_equal(hooks->hooks[0].timeout, 0);
+	assert_string_equal(hooks->hooks[1].argv[1], "d");
+	assert_string_equal(hooks->hooks[1].env[0], "E=f");
+	assert_int_equal(hooks->hooks[1].timeout, 7);
+	assert_int_equal(plan->bundle->hooks[HOOK_POSTSTOP].n, 0);
+	plan_free(plan);
+}
+
+static void test_sysctl(void **state)
+{
+	(void)state;
+	bad("{'linux':{'sysctl':{'kernel.panic':'1'}}}", "linux.sysctl.kernel.panic: no namespace covers it");
+	bad("{'linux':{'sysctl':{'net.x':'1'}}}", "linux.sysctl.net.x: it would change a network namespace");
+	bad("{'domainname':'a','linux':{'sysctl':{'kernel.domainname':'b'}}}",
+	    "linux.sysctl.kernel.domainname: domainname");
+	struct plan *plan = good("{'linux':{'namespaces':[{'type':'mount'},{'type':'network'},{'type':'uts'}],"
+				 "'sysctl':{'net.ipv4.ip_forward':'1','kernel.domainname':'d'}}}");
+	assert_int_equal(plan->n_sysctls, 1);
+	assert_string_equal(plan->sysctls[0].path, "net/ipv4/ip_forward");
+	assert_string_equal(plan->domainname, "d");
+	plan_free(plan);
+}
+
+/* exec --process: what it does not say stays. */
+static void test_process_alone(void **state)
+{
+	json_t *json = document("{'args':['x'],'cwd':'/tmp','env':['A=b'],'user':{'uid':1,'gid':2},"
+				"'rlimits':[{'type':'RLIMIT_CORE','soft':0,'hard':0}]}");
+	const struct json_at at = { .value = json, .key = "process.json" };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	struct plan *plan =
+		good("{'process':{'noNewPrivileges':true,'user':{'umask':63},'rlimits':["
+		     "{'type':'RLIMIT_CORE','soft':0,'hard':1},{'type':'RLIMIT_NOFILE','soft':9,'hard':9}]}}");
+	plan->caps.permitted = CAP_MASK(CAP_KILL);
+	assert_int_equal(oci_plan_process(&at, plan, &err), 0);
+	assert_string_equal(plan->argv[0], "x");
+	assert_string_equal(plan->workdir, "/tmp");
+	assert_string_equal(plan->user, "1:2");
+	assert_int_equal(plan->umask, 077);
+	assert_true(plan->no_new_privs);
+	assert_int_equal(plan->caps.permitted, CAP_MASK(CAP_KILL));
+	assert_int_equal(plan->n_rlimits, 2);
+	assert_int_equal(plan->rlimits[0].limit.rlim_max, 0);
+	assert_int_equal(plan->rlimits[1].limit.rlim_max, 9);
+	json_decref(json);
+	json = document("{'args':['x'],'cwd':'tmp'}");
+	const struct json_at wrong = { .value = json, .key = "process.json" };
+	assert_true(oci_plan_process(&wrong, plan, &err) < 0);
+	assert_string_equal(err.message, "process.json: cwd: 'tmp': Cwd must be an absolute path");
+	json_decref(json);
+	plan_free(plan);
+}
+
+/* Paths and limits of another machine. */
+static void adapt(json_t *config)
+{
+	json_t *linux_ = json_object_get(config, "linux"), *entry;
+	size_t i;
+
+	json_object_set_new(json_object_get(config, "root"), "path", json_string("rootfs"));
+	json_object_del(json_object_get(config, "process"), "rlimits");
+	json_array_foreach(json_object_get(linux_, "namespaces"), i, entry) json_object_del(entry, "path");
+	json_array_foreach(json_object_get(config, "mounts"), i, entry)
+	{
+		const char *source = json_string_value(json_object_get(entry, "source"));
+
+		if (source && *source == '/' && strncmp(source, "/dev/", 5) != 0)
+			json_object_set_new(entry, "source", json_string("/etc"));
+	}
+}
+
+/* What engines wrote. */
+static void test_documents(void **state)
+{
+	const struct bundle_request request = { .id = "unit", .console_socket = "/x", .gated = true };
+	glob_t found;
+
+	(void)state;
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(glob(TEST_DATA "/oci/*-config-*.json", 0, NULL, &found), 0);
+	assert_true(found.gl_pathc > 20);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		struct err err = ERR_INIT;
+		struct plan *plan = NULL;
+		json_t *json = NULL;
+
+		if (json_at_load(AT_FDCWD, found.gl_pathv[i], OCI_CONFIG_MAX, "test", &json, &err) < 0)
+			fail_msg("%s: %s", found.gl_pathv[i], err.message);
+		adapt(json);
+		if (oci_plan_document(&request, bundle, json, &plan, &err) < 0)
+			fail_msg("%s: %s", found.gl_pathv[i], err.message);
+		plan_free(plan);
+		json_decref(json);
+	}
+	globfree(&found);
+}
+
+static void test_resources(void **state)
+{
+	struct err err = ERR_INIT;
+	struct cgroup_resources got = { 0 };
+	struct arena *arena = arena_new();
+	json_t *json = document(
+		"{'memory':{'limit':0,'swap':-1,'disableOOMKiller':false},'cpu':{'shares':1,'idle':0,'cpus':''},"
+		"'pids':{'limit':5},'blockIO':{'weight':0}}");
+
+	(void)state;
+	bad("{'linux':{'resources':{'pids':{'limit':5}}}}", "linux.resources.pids.limit: --cgroup-manager=disabled");
+	assert_int_equal(limits_from_oci(arena, json, "x.", true, &got, &err), 0);
+	assert_int_equal(got.n, 2);
+	assert_int_equal(cgroup_resources_number(&got, CGROUP_CPU_SHARES, 0), 2);
+	assert_int_equal(cgroup_resources_number(&got, CGROUP_PIDS_LIMIT, 0), 5);
+	/* An update may take a limit away. */
+	assert_int_equal(limits_from_oci(arena, json, "x.", false, &got, &err), 0);
+	assert_int_equal(cgroup_resources_number(&got, CGROUP_MEMORY_SWAP, 0), -1);
+	json_decref(json);
+	arena_free(arena);
+}
+
+static void test_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		bool whole;
+		uint64_t value;
+	} cases[] = {
+		{ "0", true, 0 },
+		{ "9223372036854775807", true, INT64_MAX },
+		{ "9223372036854775808", true, (uint64_t)INT64_MAX + 1 },
+		{ "18446744073709551615", true, UINT64_MAX },
+		{ "-1", false, 0 },
+		{ "1.5", false, 0 },
+		{ "'18446744073709551615'", false, 0 },
+	};
+	struct err err = ERR_INIT;
+	json_t *json;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char text[64];
+		uint64_t value = 0;
+
+		snprintf(text, sizeof(text), "[%s,'9223372036854775808 \\\\\\'']", cases[i].text);
+		for (char *p = text; *p; p++)
+			if (*p == '\'')
+				*p = '"';
+		if (json_at_parse(text, strlen(text), "test", &json, &err) < 0)
+			fail_msg("%s: %s", text, err.message);
+		assert_int_equal(json_is_u64(json_array_get(json, 0), &value), cases[i].whole);
+		assert_true(value == cases[i].value);
+		assert_string_equal(json_string_value(json_array_get(json, 1)), "9223372036854775808 \\\"");
+		json_decref(json);
+	}
+	assert_true(json_at_parse("[18446744073709551616]", 22, "test", &json, &err) < 0);
+	assert_true(json_at_parse("[9223372036854775808", 20, "test", &json, &err) < 0);
+	assert_true(json_at_parse("\"9223372036854775808", 20, "test", &json, &err) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_least), cmocka_unit_test(test_top),     cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_maps),  cmocka_unit_test(test_process), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_least),	   cmocka_unit_test(test_top),
+		cmocka_unit_test(test_namespaces), cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_process),	   cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_caps),	   cmocka_unit_test(test_hooks),
+		cmocka_unit_test(test_sysctl),	   cmocka_unit_test(test_process_alone),
+		cmocka_unit_test(test_documents),  cmocka_unit_test(test_resources),
+		cmocka_unit_test(test_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -110,6 +110,8 @@ struct plan_bundle {
 	const struct bundle_rdt *rdt; /* NULL: none */
 	struct bundle_listener listener;
 
+	bool cgroup_by_id; /* no cgroupsPath: plan_reserve() puts the inner id behind plan->cgroup_path, since several state roots may have the same name */
+
 	/* The command's options */
 	bool gated; /* create: init waits for start, and the runtime ends */
 	bool keep;  /* run --keep: stays after its end */

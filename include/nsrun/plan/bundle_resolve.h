@@ -13,8 +13,9 @@ void plan_begin_bundle(struct plan *plan);
 struct bundle_cgroup {
 	const char *path;  /* NULL: none is said */
 	const char *where; /* for messages */
+	bool by_id;	   /* result: plan->cgroup_path is the parent of the group, and the id is its name */
 };
-int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *said, struct err *err);
+int plan_resolve_bundle_cgroup(struct plan *plan, struct bundle_cgroup *said, struct err *err);
 
 /* Last: what depends on several parts. */
 int plan_settle_bundle(struct plan *plan, struct err *err);
