@@ -88,7 +88,8 @@ static int follow_dangling(int parent, const char *before, size_t before_length,
 	if (n < 0)
 		return -errno;
 	target[n] = '\0';
-	const int length = snprintf(ret, size, "%.*s/%s%s", *target == '/' ? 0 : (int)before_length, before, target, rest);
+	const int length =
+		snprintf(ret, size, "%.*s/%s%s", *target == '/' ? 0 : (int)before_length, before, target, rest);
 	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
 }
 

@@ -45,20 +45,20 @@ def id_map(first, count=65536):
 class Bundle:
     """config.json in a directory of its own. mounts: after the usual ones, or all of them with only=True. who: an ordinary user whose bundle it is."""
 
-    def __init__(self, script, mounts=(), only=False, spaces=SPACES, root=None, readonly=False, linux=None, who=None, remapped=False):
+    def __init__(self, script, mounts=(), only=False, spaces=SPACES, root=None, readonly=False, linux=None, who=None, remapped=False, fresh=False):
         self.dir, self.who = tmp("bundle", owner=None if who is None else (who.uid, who.gid)), who
         linux = dict(linux or {})
         if who is not None:
-            self.root = root or rootfs(owner="%d:%d" % (who.uid, who.gid), fresh=True)
+            self.root = root or rootfs(owner="%d:%d" % (who.uid, who.gid), fresh=fresh)
             ids = [{"containerID": 0, "hostID": who.uid, "size": 1}]
             if who.subuid:
                 ids.append({"containerID": 1, "hostID": who.subuid[0], "size": who.subuid[1]})
             linux.update({"uidMappings": ids, "gidMappings": ids})
         elif remapped:
-            self.root = root or rootfs(owner="100000:100000", fresh=True)
+            self.root = root or rootfs(owner="100000:100000", fresh=fresh)
             linux.update(id_map(100000))
         else:
-            self.root = root or rootfs(fresh=True)
+            self.root = root or rootfs(fresh=fresh)
         if who is not None or remapped:
             spaces = tuple(spaces) + ("user",)
         self.config = {
@@ -335,7 +335,7 @@ def test_order():
 def test_planted_links():
     """A link of the rootfs leads nowhere out of it (CVE-2021-30465, CVE-2024-45310), nor into procfs."""
     canary = tmp("canary")
-    b = Bundle("cat /proc/self/mountinfo", [])
+    b = Bundle("cat /proc/self/mountinfo", [], fresh=True)
     before = leftovers()
     for name, target in (("abs", canary), ("up", "../../../../../../../../" + canary), ("magic", "/proc/self/root" + canary),
                          ("cwd", "/proc/self/cwd"), ("loop", "loop")):
@@ -409,7 +409,8 @@ def test_below_proc():
 
 @test(root=True)
 def test_tmpfs_mode():
-    b = Bundle("stat -c %a /tmp /here /new /said", [entry(place, "tmpfs") for place in ("/tmp", "/here", "/new")] + [entry("/said", "tmpfs", ["mode=711"])])
+    b = Bundle("stat -c %a /tmp /here /new /said", [entry(place, "tmpfs") for place in ("/tmp", "/here", "/new")] + [entry("/said", "tmpfs", ["mode=711"])],
+               fresh=True)
     os.chmod(b.root + "/tmp", 0o1777)
     os.mkdir(b.root + "/here")
     os.chmod(b.root + "/here", 0o2750)
@@ -419,7 +420,7 @@ def test_tmpfs_mode():
 @test(root=True)
 def test_copy_up():
     b = Bundle("cd /cu; stat -c '%n %a %u:%g %F %Y' . d d/f p; cat d/f l; readlink l; echo more > d/f; ls; grep ' /cu ' /proc/self/mountinfo >&2",
-               [entry("/cu", "tmpfs", ["tmpcopyup", "size=1m", "nosuid"])])
+               [entry("/cu", "tmpfs", ["tmpcopyup", "size=1m", "nosuid"])], fresh=True)
     top = b.root + "/cu"
     os.makedirs(top + "/d")
     with open(top + "/d/f", "w") as file:
@@ -724,7 +725,7 @@ def default_devices():
 def test_default_devices_in_the_rootfs():
     """Without a mount on /dev they are made in the rootfs' own; what an image has in their place is covered; a bound /dev stays as it is."""
     plain = [BASICS[0]]
-    b = Bundle(STAT + "/dev/null; echo x > /dev/null; cat /dev/null; ls /dev", plain, only=True)
+    b = Bundle(STAT + "/dev/null; echo x > /dev/null; cat /dev/null; ls /dev", plain, only=True, fresh=True)
     os.makedirs(b.root + "/dev", exist_ok=True)
     for name in os.listdir(b.root + "/dev"):
         path = os.path.join(b.root, "dev", name)
@@ -752,7 +753,7 @@ def devices():
     ]
 
     def one(**how):
-        text = out(STAT + "/dev/one /run/deep/er/two /dev/disk /run/fifo; readlink /dev/ptmx; echo x > /dev/one; head -c 2 /run/deep/er/two | wc -c",
+        text = out("rm -f /run/fifo; true", linux={}, **how) + out(STAT + "/dev/one /run/deep/er/two /dev/disk /run/fifo; readlink /dev/ptmx; echo x > /dev/one; head -c 2 /run/deep/er/two | wc -c",
                    linux={"devices": wanted}, **how)
         lines = text.splitlines()
         got = listed("\n".join(lines[:4]))
@@ -840,7 +841,7 @@ def test_masked_and_readonly_paths():
 
 @test(root=True)
 def test_readonly_root():
-    b = Bundle("touch /t 2>/dev/null || echo ro; cat /new/place/file; touch /new/place/t && echo volume", [bind(volume(), "/new/place", "bind")], readonly=True)
+    b = Bundle("touch /t 2>/dev/null || echo ro; cat /new/place/file; touch /new/place/t && echo volume", [bind(volume(), "/new/place", "bind")], readonly=True, fresh=True)
     equal(b.run().check(0).stdout, "ro\nv\nvolume\n", "mount points are made in a root that is read-only later")
     check(os.path.isdir(b.root + "/new/place"), "made in the rootfs")
     equal(out("touch /t 2>/dev/null || echo ro", readonly=True, remapped=True), "ro\n", "remapped")
