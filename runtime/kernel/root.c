@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -70,7 +71,30 @@ fail:
 	return err_system(err, "%s in the container: making the mount point", path);
 }
 
-int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t mode, int *ret_fd, struct err *err)
+/* As many as path_resolution(7) follows. */
+#define LINKS_MAX 40
+
+/* `name`, in the directory `parent`, is a link to what does not exist: the path that it and `rest` mean, of which `before` leads to the directory. */
+static int follow_dangling(int parent, const char *before, size_t before_length, const char *name, size_t name_length,
+			   const char *rest, char *ret, size_t size)
+{
+	char component[NAME_MAX + 1], target[PATH_MAX];
+
+	if (name_length >= sizeof(component))
+		return -ENAMETOOLONG;
+	memcpy(component, name, name_length);
+	component[name_length] = '\0';
+	const ssize_t n = readlinkat(parent, component, target, sizeof(target) - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	const int length =
+		snprintf(ret, size, "%.*s/%s%s", *target == '/' ? 0 : (int)before_length, before, target, rest);
+	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
+}
+
+static int find_or_make(int root_fd, const char *path, enum root_kind kind, mode_t mode, unsigned links, int *ret_fd,
+			struct err *err)
 {
 	_cleanup_close_ int fd = open_in_root(root_fd, path, O_PATH);
 	char partial[PATH_MAX];
@@ -103,6 +127,11 @@ int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t 
 		const bool last = path[end + strspn(path + end, "/")] == '\0';
 		/* Each prefix is resolved from the root anew, so that absolute links among the components stay inside. */
 		_cleanup_close_ int next = open_in_root(root_fd, partial, O_PATH);
+		char elsewhere[PATH_MAX];
+		if (next == -ENOENT && links &&
+		    follow_dangling(parent, path, start, partial + start, end - start, path + end, elsewhere,
+				    sizeof(elsewhere)) == 0)
+			return find_or_make(root_fd, elsewhere, kind, mode, links - 1, ret_fd, err);
 		if (next == -ENOENT)
 			next = make_component(parent, partial + start, partial, last ? kind : ROOT_DIRECTORY,
 					      last ? mode : 0755, err);
@@ -119,6 +148,11 @@ int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t 
 		return r;
 	*ret_fd = TAKE_FD(parent);
 	return 0;
+}
+
+int root_mount_point(int root_fd, const char *path, enum root_kind kind, mode_t mode, int *ret_fd, struct err *err)
+{
+	return find_or_make(root_fd, path, kind, mode, LINKS_MAX, ret_fd, err);
 }
 
 int root_find(int root_fd, const char *path, int *ret_fd, struct err *err)
