@@ -161,6 +161,9 @@ int runtime_rdt_remove(struct launch *launch, struct err *err)
 {
 	const struct resctrl_group group = rdt_group(launch->plan);
 
+	/* Others may have joined a group that config.json names. */
+	if (launch->begun && launch->plan->bundle->rdt->clos_id)
+		launch->rdt_made.group = false;
 	return resctrl_remove(launch->rdt_root, &group, &launch->rdt_made, err);
 }
 
