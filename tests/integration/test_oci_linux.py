@@ -175,7 +175,7 @@ def test_rdt_without_hardware():
 @test(root=True)
 def test_rdt_group_that_is_there():
     """By what is written: no machine of the tests has the hardware. The build with fault points takes another tree."""
-    tree = tmp()
+    tree = tmp("resctrl")
     for directory in ("gold", "gold/mon_groups", "gold/mon_groups/never"):
         os.mkdir(os.path.join(tree, directory))
     for name, text in (("schemata", "    L3:0=00ff\n"), ("tasks", "")):
