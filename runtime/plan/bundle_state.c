@@ -10,14 +10,15 @@ static void json_done(json_t **value)
 
 int bundle_process_state(const struct plan *plan, pid_t pid, char **ret, struct err *err)
 {
-	const struct plan_bundle *bundle = plan->bundle;
+	const struct plan_bundle *bundle = plan_listener(plan);
+	const char *id = plan->enter ? plan->enter->label : plan->name;
 	_cleanup_(json_done) json_t *annotations =
 		json_loads(bundle->annotations ? bundle->annotations : "{}", 0, NULL);
 	_cleanup_(json_done) json_t *said =
 		json_pack("{s:s, s:[s], s:i, s:s, s:o}", "ociVersion", bundle->oci_version, "fds", "seccompFd", "pid",
 			  (int)pid, "metadata", bundle->listener.metadata ? bundle->listener.metadata : "", "state",
-			  oci_state_json(bundle->oci_version, plan->name, plan->enter ? "running" : "created", pid,
-					 bundle->dir, annotations));
+			  oci_state_json(bundle->oci_version, id, plan->enter ? "running" : "created", pid, bundle->dir,
+					 annotations));
 	char *text = said ? json_dumps(said, JSON_COMPACT) : NULL;
 
 	if (!text)

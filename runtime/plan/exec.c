@@ -305,8 +305,33 @@ static int read_text(struct plan *plan, const json_t *object, const char *key, c
 	return *ret ? 0 : err_oom(err);
 }
 
+static int read_listener(struct plan *plan, struct plan_enter *enter, const struct container *container,
+			 struct err *err)
+{
+	const json_t *recorded = json_object_get(container->state, "bundle");
+	const json_t *listener = json_object_get(recorded, "listener");
+	struct plan_bundle *bundle = arena_alloc(plan->arena, sizeof(*bundle));
+	_cleanup_free_ char *annotations = json_dumps(json_object_get(recorded, "annotations"), JSON_COMPACT);
+
+	if (!listener)
+		return 0;
+	if (!bundle)
+		return err_oom(err);
+	bundle->annotations = annotations ? arena_strdup(plan->arena, annotations) : NULL;
+	int r = read_text(plan, listener, "path", &bundle->listener.path, err);
+	if (r == 0)
+		r = read_text(plan, listener, "metadata", &bundle->listener.metadata, err);
+	if (r == 0)
+		r = read_text(plan, recorded, "dir", &bundle->dir, err);
+	if (r == 0)
+		r = read_text(plan, recorded, "oci_version", &bundle->oci_version, err);
+	enter->bundle = bundle;
+	return r;
+}
+
 /* Of a bundle's container: as its first process has it. */
-static int read_settings(struct plan *plan, const struct container *container, const json_t *process, struct err *err)
+static int read_settings(struct plan *plan, struct plan_enter *enter, const struct container *container,
+			 const json_t *process, struct err *err)
 {
 	const json_t *personality = json_object_get(process, "personality");
 
@@ -315,6 +340,8 @@ static int read_settings(struct plan *plan, const struct container *container, c
 		r = read_text(plan, process, "selinux", &plan->labels.selinux, err);
 	if (r == 0)
 		r = read_memory_policy(plan, container, process, err);
+	if (r == 0)
+		r = read_listener(plan, enter, container, err);
 	plan->has_personality = json_is_integer(personality);
 	plan->personality = (unsigned long)json_integer_value(personality);
 	return r;
@@ -477,7 +504,7 @@ int plan_resolve_exec(const struct plan_request *request, const struct container
 	if (r == 0)
 		r = read_confinement(plan, container, recorded, err);
 	if (r == 0)
-		r = read_settings(plan, container, recorded, err);
+		r = read_settings(plan, enter, container, recorded, err);
 	if (r == 0)
 		r = resolve_rlimits(plan, err);
 	if (r == 0)

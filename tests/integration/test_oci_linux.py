@@ -272,9 +272,9 @@ CONTINUE = 1
 class Agent:
     """Listens, takes one listener, and answers mkdir with `answer`; everything else goes on."""
 
-    def __init__(self, answer=-1, hangs_up=False):
+    def __init__(self, answer=-1, hangs_up=False, path=None):
         self.hangs_up = hangs_up
-        self.path = os.path.join(tmp(), "agent")
+        self.path = path or os.path.join(tmp(), "agent")
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(self.path)
         self.server.listen(1)
@@ -365,6 +365,32 @@ def listeners():
                 equal(int(status["CapEff"], 16) >> 21 & 1, 0, "CAP_SYS_ADMIN of the workload")
             agent.close()
         yield name, one
+
+
+@test(root=True)
+def test_listener_of_exec():
+    first = Agent(answer=-errno.EXDEV)
+    with filtered(first, "exec sleep 60", ["mkdir", "mkdirat"]) as b:
+        b.made()
+        b("start", "c").check(0)
+        listened(first, b)
+        first.close()
+        os.unlink(first.path)
+        second = Agent(answer=-errno.EXDEV, path=first.path)
+        contains(b("exec", "c", "/bin/mkdir", "/tmp/a").stderr, "Invalid cross-device link", "what mkdir says")
+        check(listened(second, b, "running") != b.state()["pid"], "the pid of the further process")
+        second.close()
+        os.unlink(first.path)
+        contains(b("exec", "c", "/bin/mkdir", "/tmp/a").stderr, "linux.seccomp.listenerPath", "exec without an agent")
+
+
+@test(root=True)
+def test_exec_has_what_the_workload_has():
+    with bundle("exec sleep 60", linux={"personality": {"domain": "LINUX32"}, "memoryPolicy": {"mode": "MPOL_INTERLEAVE", "nodes": "0"}}) as b:
+        b.made()
+        b("start", "c").check(0)
+        out = b("exec", "c", "/bin/sh", "-c", "uname -m; head -n1 /proc/self/numa_maps").check(0).stdout
+        check(out.startswith("i686\n") and " interleave:0 " in out, "of a further process: %r" % out)
 
 
 @test(root=True)
