@@ -51,6 +51,13 @@ const struct command_row commands[] = {
 		  "executed, 125 when nsrun failed. CMD ends with nsrun, unless -d, and with the container.",
 	  .arguments = "NAME [--] [CMD [ARG...]]",
 	  .options = &exec_options },
+	{ .name = "features",
+	  .run = command_features,
+	  .help = "say what this OCI runtime can do, as JSON",
+	  .details =
+		  "features.md of the runtime specification 1.3: what this build knows, whether this host has it or not; of the flags of filters also those that this kernel takes.",
+	  .arguments = NULL,
+	  .options = &features_options },
 	{ .name = "gc",
 	  .run = command_gc,
 	  .help = "remove what dead containers left",

@@ -269,7 +269,8 @@ int cgroup_enter_v1(const struct cgroup_host *host, const char *path, int fds[CG
 
 	for (unsigned c = 0; r == 0 && c < CGROUP_CONTROLLER_COUNT; c++)
 		if (fds[c] >= 0 && write(fds[c], "0", 1) < 0)
-			r = err_system(err, "%s%s/tasks: entering the group", host->v1_mount[c], path);
+			r = err_system_id(err, errno == EINVAL && c == CGROUP_CPU ? ERR_ID_REALTIME_GROUP : ERR_ID_NONE,
+					  "%s%s/tasks: entering the group", host->v1_mount[c], path);
 	cgroup_close_tasks(fds);
 	return r;
 }

@@ -76,8 +76,9 @@ int rtnl_talk(struct rtnl *rtnl, struct rtnl_request *request, int (*each)(const
 	if (!buf)
 		return -ENOMEM;
 	request->header.nlmsg_seq = ++rtnl->sequence;
-	/* A dump ends with NLMSG_DONE, everything else with an acknowledgement. */
-	if (!(request->header.nlmsg_flags & NLM_F_DUMP))
+	/* A dump ends with NLMSG_DONE, everything else with an acknowledgement. The bits of NLM_F_DUMP mean something else where something is made. */
+	const bool gets = (request->header.nlmsg_type & 3) == 2;
+	if (!gets || (request->header.nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		request->header.nlmsg_flags |= NLM_F_ACK;
 	if (sendto(rtnl->fd, request, request->header.nlmsg_len, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) <
 	    0)

@@ -209,3 +209,12 @@ const char *seccomp_library(char buf[SECCOMP_LIBRARY_SIZE])
 		snprintf(buf, SECCOMP_LIBRARY_SIZE, "unknown");
 	return buf;
 }
+
+bool seccomp_flag_is_known(unsigned flag)
+{
+	/* This one goes with a listener alone. */
+	if (flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+		flag |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	/* Flags are looked at before the program, which is nowhere. */
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag, NULL) < 0 && errno == EFAULT;
+}

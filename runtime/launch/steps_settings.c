@@ -16,7 +16,7 @@ bool wants_labels(const struct plan *plan)
 
 bool wants_listener(const struct plan *plan)
 {
-	return plan_is_bundle(plan) && plan->bundle->listener.path && plan->seccomp;
+	return plan_listener(plan) != NULL;
 }
 
 bool wants_proc_kept(const struct plan *plan)
@@ -161,6 +161,9 @@ int runtime_rdt_remove(struct launch *launch, struct err *err)
 {
 	const struct resctrl_group group = rdt_group(launch->plan);
 
+	/* Others may have joined a group that config.json names. */
+	if (launch->begun && launch->plan->bundle->rdt->clos_id)
+		launch->rdt_made.group = false;
 	return resctrl_remove(launch->rdt_root, &group, &launch->rdt_made, err);
 }
 
@@ -225,7 +228,7 @@ int runtime_netdevs_move(struct launch *launch, struct err *err)
 
 int runtime_listener_connect(struct launch *launch, struct err *err)
 {
-	return seccomp_listener_connect(launch->plan->bundle->listener.path, "linux.seccomp.listenerPath",
+	return seccomp_listener_connect(plan_listener(launch->plan)->listener.path, "linux.seccomp.listenerPath",
 					&launch->listener, err);
 }
 

@@ -210,36 +210,31 @@ static int read_rdt(struct oci_reader *r, struct err *err)
 
 /* ---- memoryPolicy ---- */
 
-static const struct {
-	const char *name;
-	int value;
-} modes[] = {
-	{ "MPOL_DEFAULT", MPOL_DEFAULT },	{ "MPOL_BIND", MPOL_BIND },
-	{ "MPOL_INTERLEAVE", MPOL_INTERLEAVE }, { "MPOL_WEIGHTED_INTERLEAVE", 6 }, /* since Linux 6.9 */
-	{ "MPOL_PREFERRED", MPOL_PREFERRED },	{ "MPOL_PREFERRED_MANY", MPOL_PREFERRED_MANY },
-	{ "MPOL_LOCAL", MPOL_LOCAL },
-};
+const char *const oci_memory_modes[] = { "MPOL_DEFAULT",    "MPOL_BIND",
+					 "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE",
+					 "MPOL_PREFERRED",  "MPOL_PREFERRED_MANY",
+					 "MPOL_LOCAL",	    NULL };
+static const int mode_values[] = { MPOL_DEFAULT,   MPOL_BIND,		MPOL_INTERLEAVE, 6 /* since Linux 6.9 */,
+				   MPOL_PREFERRED, MPOL_PREFERRED_MANY, MPOL_LOCAL };
+
+const char *const oci_memory_flags[] = { "MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES",
+					 NULL };
 
 static int read_mode(const struct json_at *policy, int *ret, struct err *err)
 {
-	const char *names[ARRAY_LEN(modes) + 1] = { NULL };
 	struct json_at at;
 	size_t i = 0;
 
-	for (size_t n = 0; n < ARRAY_LEN(modes); n++)
-		names[n] = modes[n].name;
 	if (!json_at_key(policy, "mode", &at))
 		return json_at_err(policy, err, "\"mode\" is missing");
-	const int r = json_at_word(&at, names, &i, err);
+	const int r = json_at_word(&at, oci_memory_modes, &i, err);
 	if (r == 0)
-		*ret = modes[i].value;
+		*ret = mode_values[i];
 	return r;
 }
 
 static int read_mode_flags(const struct json_at *policy, int *ret, struct err *err)
 {
-	static const char *const names[] = { "MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES",
-					     NULL };
 	static const int values[] = { MPOL_F_NUMA_BALANCING, MPOL_F_RELATIVE_NODES, MPOL_F_STATIC_NODES };
 	struct json_at list;
 
@@ -250,7 +245,7 @@ static int read_mode_flags(const struct json_at *policy, int *ret, struct err *e
 		const struct json_at entry = json_at_entry(&list, i);
 		size_t n = 0;
 
-		r = json_at_word(&entry, names, &n, err);
+		r = json_at_word(&entry, oci_memory_flags, &n, err);
 		*ret |= values[n];
 	}
 	if (r == 0 && (*ret & MPOL_F_RELATIVE_NODES) && (*ret & MPOL_F_STATIC_NODES))

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #define NOTIFY "SCMP_ACT_NOTIFY"
+#define WAIT_KILLABLE "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" /* EINVAL without a listener (seccomp.c of the kernel) */
 
 static bool is_notify(const json_t *object, const char *key)
 {
@@ -23,6 +24,16 @@ static bool uses_notify(const struct json_at *at)
 	size_t i;
 
 	json_array_foreach(list, i, entry) if (is_notify(entry, "action")) return true;
+	return false;
+}
+
+static bool has_flag(const struct json_at *at, const char *flag)
+{
+	const json_t *list = json_object_get(at->value, "flags"), *entry;
+	size_t i;
+
+	json_array_foreach(list, i,
+			   entry) if (json_is_string(entry) && streq(json_string_value(entry), flag)) return true;
 	return false;
 }
 
@@ -45,13 +56,13 @@ static int read_listener(struct oci_reader *r, const struct json_at *at, struct 
 		return json_at_err(&member, err, "'%s' is not absolute", said.path);
 	if (said.path && strlen(said.path) >= sizeof(address.sun_path) && json_at_key(at, "listenerPath", &member))
 		return json_at_err(&member, err, "longer than %zu bytes (unix(7))", sizeof(address.sun_path) - 1);
-	if (is_notify(at->value, "defaultAction") && json_at_key(at, "defaultAction", &member))
-		return json_at_err(&member, err,
-				   NOTIFY " as the default would ask the listener before it has its descriptor");
-	const bool notify = uses_notify(at);
+	const bool notify = is_notify(at->value, "defaultAction") || uses_notify(at);
 	if (notify && !said.path)
 		return json_at_err(at, err,
 				   NOTIFY " needs a listenerPath: without a listener each such call is ENOSYS");
+	if (!notify && has_flag(at, WAIT_KILLABLE) && json_at_key(at, "flags", &member))
+		return json_at_err(&member, err,
+				   WAIT_KILLABLE " is about calls that are handed on, and no rule has " NOTIFY);
 	if (notify) /* config-linux.md: otherwise it is ignored */
 		r->bundle->listener = said;
 	return 0;

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON that a bundle's container hands to others. */
-#include <nsrun/plan/plan.h>
+#include <nsrun/plan/bundle.h>
 
-#include <jansson.h>
-#include <string.h>
+#include <nsrun/plan/oci_state.h>
 
-static void json_decref_of(json_t **value)
+static void json_done(json_t **value)
 {
 	json_decref(*value);
 }
 
 int bundle_process_state(const struct plan *plan, pid_t pid, char **ret, struct err *err)
 {
-	const struct plan_bundle *bundle = plan->bundle;
-	json_t *annotations = json_loads(bundle->annotations ?: "{}", 0, NULL);
-	_cleanup_(json_decref_of) json_t *state = json_pack(
-		"{s:s, s:[s], s:i, s:s, s:{s:s, s:s, s:s, s:i, s:s, s:o*}}", "ociVersion", bundle->oci_version, "fds",
-		"seccompFd", "pid", (int)pid, "metadata", bundle->listener.metadata ?: "", "state", "ociVersion",
-		bundle->oci_version, "id", plan->name, "status", plan->enter ? "running" : "created", "pid", (int)pid,
-		"bundle", bundle->dir, "annotations", annotations);
+	const struct plan_bundle *bundle = plan_listener(plan);
+	const char *id = plan->enter ? plan->enter->label : plan->name;
+	_cleanup_(json_done) json_t *annotations =
+		json_loads(bundle->annotations ? bundle->annotations : "{}", 0, NULL);
+	_cleanup_(json_done) json_t *said =
+		json_pack("{s:s, s:[s], s:i, s:s, s:o}", "ociVersion", bundle->oci_version, "fds", "seccompFd", "pid",
+			  (int)pid, "metadata", bundle->listener.metadata ? bundle->listener.metadata : "", "state",
+			  oci_state_json(bundle->oci_version, id, plan->enter ? "running" : "created", pid, bundle->dir,
+					 annotations));
+	char *text = said ? json_dumps(said, JSON_COMPACT) : NULL;
 
-	if (!state)
-		return err_oom(err);
-	char *text = json_dumps(state, JSON_COMPACT);
 	if (!text)
 		return err_oom(err);
 	*ret = text;

@@ -21,6 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NODES_MAX 1024 /* as config.json is read */
+
 /* ---- which process ---- */
 
 static int stat_ns(pid_t pid, enum ns_kind kind, struct stat *ret)
@@ -266,6 +268,85 @@ static int read_confinement(struct plan *plan, const struct container *container
 							: read_filter(plan, container, process, err);
 }
 
+static int read_memory_policy(struct plan *plan, const struct container *container, const json_t *process,
+			      struct err *err)
+{
+	const json_t *recorded = json_object_get(process, "memory_policy"), *list = json_object_get(recorded, "nodes");
+	struct memory_policy *policy = arena_alloc(plan->arena, sizeof(*policy));
+	const json_t *entry;
+	char text[4096] = "";
+	size_t i, used = 0;
+
+	if (!recorded)
+		return 0;
+	if (!policy)
+		return err_oom(err);
+	json_array_foreach(list, i, entry)
+	{
+		const int n = snprintf(text + used, sizeof(text) - used, "%s%" JSON_INTEGER_FORMAT, i ? "," : "",
+				       json_integer_value(entry));
+
+		used += n > 0 && used + (size_t)n < sizeof(text) ? (size_t)n : 0;
+	}
+	policy->mode = (int)json_integer_value(json_object_get(recorded, "mode"));
+	if (number_set_parse(plan->arena, text, NODES_MAX, &policy->nodes) < 0)
+		return no_such(container, "memory_policy", "policy of memory", err);
+	plan->memory_policy = policy;
+	return 0;
+}
+
+static int read_text(struct plan *plan, const json_t *object, const char *key, const char **ret, struct err *err)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	if (!text || !*text)
+		return 0;
+	*ret = arena_strdup(plan->arena, text);
+	return *ret ? 0 : err_oom(err);
+}
+
+static int read_listener(struct plan *plan, struct plan_enter *enter, const struct container *container,
+			 struct err *err)
+{
+	const json_t *recorded = json_object_get(container->state, "bundle");
+	const json_t *listener = json_object_get(recorded, "listener");
+	struct plan_bundle *bundle = arena_alloc(plan->arena, sizeof(*bundle));
+	_cleanup_free_ char *annotations = json_dumps(json_object_get(recorded, "annotations"), JSON_COMPACT);
+
+	if (!listener)
+		return 0;
+	if (!bundle)
+		return err_oom(err);
+	bundle->annotations = annotations ? arena_strdup(plan->arena, annotations) : NULL;
+	int r = read_text(plan, listener, "path", &bundle->listener.path, err);
+	if (r == 0)
+		r = read_text(plan, listener, "metadata", &bundle->listener.metadata, err);
+	if (r == 0)
+		r = read_text(plan, recorded, "dir", &bundle->dir, err);
+	if (r == 0)
+		r = read_text(plan, recorded, "oci_version", &bundle->oci_version, err);
+	enter->bundle = bundle;
+	return r;
+}
+
+/* Of a bundle's container: as its first process has it. */
+static int read_settings(struct plan *plan, struct plan_enter *enter, const struct container *container,
+			 const json_t *process, struct err *err)
+{
+	const json_t *personality = json_object_get(process, "personality");
+
+	int r = read_text(plan, process, "apparmor", &plan->labels.apparmor, err);
+	if (r == 0)
+		r = read_text(plan, process, "selinux", &plan->labels.selinux, err);
+	if (r == 0)
+		r = read_memory_policy(plan, container, process, err);
+	if (r == 0)
+		r = read_listener(plan, enter, container, err);
+	plan->has_personality = json_is_integer(personality);
+	plan->personality = (unsigned long)json_integer_value(personality);
+	return r;
+}
+
 static int read_process(struct plan *plan, const struct plan_request *request, const struct container *container,
 			const json_t *process, struct err *err)
 {
@@ -422,6 +503,8 @@ int plan_resolve_exec(const struct plan_request *request, const struct container
 		r = read_process(plan, request, container, recorded, err);
 	if (r == 0)
 		r = read_confinement(plan, container, recorded, err);
+	if (r == 0)
+		r = read_settings(plan, enter, container, recorded, err);
 	if (r == 0)
 		r = resolve_rlimits(plan, err);
 	if (r == 0)

@@ -189,17 +189,22 @@ static bool permits(const struct seccomp_program *program, int nr)
 	return action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG;
 }
 
+/* A listener decides, which has its descriptor before nsrun calls anything under the filter. */
+static bool asks(const struct plan *plan, const struct seccomp_program *program, int nr)
+{
+	static const uint64_t no_args[6];
+
+	return plan_is_bundle(plan) &&
+	       (seccomp_evaluate(program, nr, no_args) & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF;
+}
+
 /* What nsrun itself must still do once the filter is in force. */
 static int check_permits(const struct plan *plan, const struct seccomp_program *program, const char *name,
 			 struct err *err)
 {
-	static const uint64_t no_args[6];
-	const bool asked = (seccomp_evaluate(program, SYS_execve, no_args) & SECCOMP_RET_ACTION_FULL) ==
-			   SECCOMP_RET_USER_NOTIF; /* its listener decides */
-
-	if (!permits(program, SYS_execve) && !(asked && plan_is_bundle(plan)))
+	if (!permits(program, SYS_execve) && !asks(plan, program, SYS_execve))
 		return err_input(err, "%s: the profile denies execve(2), so that no CMD could be started", name);
-	if (!plan->no_new_privs && !permits(program, SYS_capset))
+	if (!plan->no_new_privs && !permits(program, SYS_capset) && !asks(plan, program, SYS_capset))
 		return err_refused(err, ERR_ID_SECCOMP_ORDER, "%s: the profile denies capset(2)", name);
 	return 0;
 }

@@ -164,6 +164,30 @@ static void put_namespaces(FILE *f, const struct plan *plan)
 	fputc('}', f);
 }
 
+/* What config.json alone can say, where it does. */
+static void put_settings(FILE *f, const struct plan *plan)
+{
+	const struct memory_policy *policy = plan->memory_policy;
+
+	if (plan->labels.apparmor) {
+		fputs(", \"apparmor\": ", f);
+		put_string(f, plan->labels.apparmor);
+	}
+	if (plan->labels.selinux) {
+		fputs(", \"selinux\": ", f);
+		put_string(f, plan->labels.selinux);
+	}
+	if (plan->has_personality)
+		fprintf(f, ", \"personality\": %lu", plan->personality);
+	if (policy) {
+		fprintf(f, ", \"memory_policy\": {\"mode\": %d, \"nodes\": [", policy->mode);
+		for (size_t i = 0, n = 0; i < policy->nodes.bits; i++)
+			if (number_set_has(&policy->nodes, i))
+				fprintf(f, "%s%zu", n++ ? ", " : "", i);
+		fputs("]}", f);
+	}
+}
+
 /* What a further process of the container is given. */
 static void put_workload(FILE *f, const struct plan *plan)
 {
@@ -189,9 +213,11 @@ static void put_workload(FILE *f, const struct plan *plan)
 		fputs("null", f);
 	fprintf(f, ", \"seccomp_flags\": %u, \"oom_score_adj\": ", plan->seccomp ? plan->seccomp->flags : 0);
 	if (plan->has_oom_score_adj)
-		fprintf(f, "%d}", plan->oom_score_adj);
+		fprintf(f, "%d", plan->oom_score_adj);
 	else
-		fputs("null}", f);
+		fputs("null", f);
+	put_settings(f, plan);
+	fputc('}', f);
 }
 
 static void put_devices(FILE *f, const struct plan *plan)
@@ -247,7 +273,7 @@ static void put_hooks(FILE *f, const struct plan_hooks *hooks, enum hook_kind ki
 }
 
 /* What the commands after create need of config.json, which may change by then. */
-static void put_bundle(FILE *f, const struct plan_bundle *bundle)
+static void put_bundle(FILE *f, const struct plan_bundle *bundle, const char *name)
 {
 	if (!bundle)
 		return;
@@ -259,7 +285,23 @@ static void put_bundle(FILE *f, const struct plan_bundle *bundle)
 	put_hooks(f, &bundle->hooks[HOOK_POSTSTART], HOOK_POSTSTART);
 	fputs(", ", f);
 	put_hooks(f, &bundle->hooks[HOOK_POSTSTOP], HOOK_POSTSTOP);
-	fputs("}}", f);
+	fputc('}', f);
+	if (bundle->rdt) {
+		/* A group that config.json names is others', too: it stays. */
+		fputs(", \"rdt\": {\"group\": ", f);
+		put_string(f, bundle->rdt->clos_id ? bundle->rdt->clos_id : name);
+		fprintf(f, ", \"own\": %s, \"monitor\": ", bundle->rdt->clos_id ? "false" : "true");
+		put_string(f, bundle->rdt->monitoring ? name : "");
+		fputc('}', f);
+	}
+	if (bundle->listener.path) {
+		fputs(", \"listener\": {\"path\": ", f);
+		put_string(f, bundle->listener.path);
+		fputs(", \"metadata\": ", f);
+		put_string(f, bundle->listener.metadata ? bundle->listener.metadata : "");
+		fputc('}', f);
+	}
+	fputc('}', f);
 }
 
 static void put_exit(FILE *f, bool ended, const struct state_exit *end)
@@ -340,7 +382,7 @@ static int put_state(FILE *f, const struct plan *plan, const struct reservation 
 	put_workload(f, plan);
 	put_devices(f, plan);
 	put_life(f, plan);
-	put_bundle(f, plan->bundle);
+	put_bundle(f, plan->bundle, plan->name);
 	put_exit(f, ended, end);
 	fputs("}\n", f);
 	return 0;

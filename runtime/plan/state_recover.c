@@ -7,6 +7,7 @@
 #include <nsrun/base/pidref.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/cgroup.h>
+#include <nsrun/kernel/resctrl.h>
 #include <nsrun/kernel/systemd.h>
 #include <nsrun/plan/ids_auto.h>
 
@@ -214,6 +215,23 @@ bool state_is_created(int dir_fd)
 	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, " created\n");
 }
 
+/* The groups of resctrl that are the container's own; a group that config.json names stays. */
+static int end_rdt(const json_t *state, struct err *err)
+{
+	const json_t *rdt = json_object_get(json_object_get(state, "bundle"), "rdt");
+	const char *monitor = json_string_value(json_object_get(rdt, "monitor"));
+	const struct resctrl_group group = { .name = json_string_value(json_object_get(rdt, "group")),
+					     .monitor = monitor };
+	const struct resctrl_made made = { .group = json_is_true(json_object_get(rdt, "own")),
+					   .monitor = monitor && *monitor };
+	_cleanup_close_ int root = FD_NONE;
+
+	if (!group.name || (!made.group && !made.monitor))
+		return 0;
+	/* Unmounted meanwhile: its groups went with it. */
+	return resctrl_open(&root, NULL) < 0 ? 0 : resctrl_remove(root, &group, &made, err);
+}
+
 static int recover(int root_fd, const char *remap, const char *id, bool bundles, unsigned timeout_ms, struct err *err)
 {
 	_cleanup_close_ int remap_fd = FD_NONE, dir = FD_NONE, lock = FD_NONE;
@@ -237,6 +255,8 @@ static int recover(int root_fd, const char *remap, const char *id, bool bundles,
 		return 0;
 	if (r == 0)
 		r = end_processes(state, lock, id, timeout_ms, err);
+	if (r == 0)
+		r = end_rdt(state, err);
 	if (r < 0)
 		return r;
 	if (json_is_true(json_object_get(state, "keep"))) {
@@ -268,6 +288,8 @@ int state_end_bundle(int dir_fd, int lock_fd, const char *id, unsigned timeout_m
 {
 	_cleanup_(json_done) json_t *state = NULL;
 
-	const int r = read_state(dir_fd, id, &state, err);
-	return r < 0 ? r : end_processes(state, lock_fd, id, timeout_ms, err);
+	int r = read_state(dir_fd, id, &state, err);
+	if (r == 0)
+		r = end_processes(state, lock_fd, id, timeout_ms, err);
+	return r < 0 ? r : end_rdt(state, err);
 }

@@ -112,6 +112,24 @@ static struct plan shape(unsigned bits)
 		*bundle = (struct plan_bundle){ .gated = bits & 256, .console_socket = bits & 2 ? "/s" : NULL };
 		for (enum hook_kind kind = 0; (bits & 512) && kind < HOOK_KIND_COUNT; kind++)
 			bundle->hooks[kind] = (struct plan_hooks){ .n = 1, .hooks = &hook };
+		static const struct bundle_rdt rdt;
+		static const struct scheduler_setting scheduler;
+		static const struct io_priority io_priority;
+		static const struct exec_affinity affinity;
+		static const struct memory_policy policy;
+		if (bits & 16) {
+			bundle->rdt = &rdt;
+			bundle->n_netdevs = 1;
+			bundle->listener.path = "/l";
+		}
+		if (bits & 32) {
+			plan.scheduler = &scheduler;
+			plan.io_priority = &io_priority;
+			plan.exec_affinity = &affinity;
+			plan.memory_policy = &policy;
+			plan.has_personality = true;
+			plan.labels.apparmor = "x";
+		}
 		plan.bundle = bundle;
 		plan.detached = bits & (256 | 128);
 		plan.reaper = plan.ephemeral = plan.etc_wanted = plan.privileged = false;

@@ -319,3 +319,6 @@ ERR_ID(SECCOMP_LISTENER, "seccomp-listener",
 ERR_ID(KEY_QUOTA, "key-quota",
        "each container of a caller has a session keyring of its own, and an ordinary user may have 200 keys: end some, or raise the limit for all users, "
        "sysctl kernel.keys.maxkeys=2000 (keyrings(7)); /proc/key-users shows who has how many")
+ERR_ID(REALTIME_GROUP, "realtime-group",
+       "where the kernel has CONFIG_RT_GROUP_SCHED a process of a real-time policy enters a cpu group of cgroup v1 only if that has time for it: "
+       "linux.resources.cpu.realtimeRuntime, which the groups around (cpu.rt_runtime_us) must have, too")

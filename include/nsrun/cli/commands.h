@@ -25,6 +25,7 @@ int command_events(int argc, char *const *argv);
 int command_create(int argc, char *const *argv);
 int command_delete(int argc, char *const *argv);
 int command_exec(int argc, char *const *argv);
+int command_features(int argc, char *const *argv);
 int command_gc(int argc, char *const *argv);
 int command_help(int argc, char *const *argv); /* [COMMAND|OPTION|GROUP] */
 int command_inspect(int argc, char *const *argv);
@@ -53,8 +54,8 @@ const struct command_row *command_find(const char *word);
 const char *command_nearest(const char *word);
 
 /* Their options. */
-extern const struct option_table checkpoint_options, events_options, list_options, ps_options, restore_options,
-	spec_options;
+extern const struct option_table checkpoint_options, events_options, features_options, list_options, ps_options,
+	restore_options, spec_options;
 extern const struct option_table create_options, delete_options, run_options, start_options, state_options,
 	exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options, rm_options,
 	stats_options, stop_options, top_options, update_options, wait_options;

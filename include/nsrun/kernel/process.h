@@ -33,6 +33,13 @@ struct number_set {
 	size_t bits;	      /* of `words`, a multiple of those of a long */
 };
 
+static inline bool number_set_has(const struct number_set *set, size_t i)
+{
+	const size_t bits = sizeof(*set->words) * 8;
+
+	return i < set->bits && (set->words[i / bits] & 1UL << i % bits);
+}
+
 /* process.execCPUAffinity, sched_setaffinity(2). */
 struct exec_affinity {
 	struct number_set initial, final; /* before the process enters the container's cgroup, and after it */

@@ -52,6 +52,8 @@ uint32_t seccomp_evaluate_data(const struct seccomp_program *program, const stru
 
 /* "2.5.4": of the library that compiles filters. Returns buf. */
 #define SECCOMP_LIBRARY_SIZE 48
+/* Does this kernel take the SECCOMP_FILTER_FLAG_*? */
+bool seccomp_flag_is_known(unsigned flag);
 const char *seccomp_library(char buf[SECCOMP_LIBRARY_SIZE]);
 
 #endif

@@ -68,6 +68,8 @@ int oci_read_devices(struct oci_reader *r,
 int oci_read_resources(struct oci_reader *r,
 		       struct err *err); /* config_resources.c: cgroupsPath, the rest of linux.resources */
 int oci_read_seccomp(struct oci_reader *r, struct err *err); /* config_seccomp.c: linux.seccomp */
+/* linux.memoryPolicy: its modes and flags, each list ends with NULL. */
+extern const char *const oci_memory_modes[], *const oci_memory_flags[];
 int oci_read_linux(struct oci_reader *r,
 		   struct err *err); /* config_linux.c: netDevices, intelRdt, memoryPolicy, personality, mountLabel */
 /* config_settings.c: scheduler, ioPriority, execCPUAffinity, apparmorProfile, selinuxLabel of a process object. */

@@ -174,7 +174,9 @@ struct plan_enter {
 	uint64_t mask; /* CLONE_NEW*: where it is in another one than the caller, but the cgroup namespace */
 	bool sheds; /* no user namespace is entered: root of the host gives up beforehand what the container does not have */
 	bool raises_score; /* an ordinary user's: nsrun takes the container's out-of-memory score itself, and the new process inherits it */
-	bool cgroupns; /* that is another one, too; entered last, by the new process, once that is in its group */
+	const struct plan_bundle *
+		bundle; /* of a bundle's container: what its filter's listener is told; NULL: it has none. Not plan->bundle: that is of a launch */
+	bool cgroupns;	/* that is another one, too; entered last, by the new process, once that is in its group */
 	struct cgroup_resources limits; /* of the container, for messages: none are set */
 };
 
@@ -317,6 +319,13 @@ static inline bool plan_owns_ns(const struct plan *plan, enum ns_kind kind)
 static inline bool plan_is_bundle(const struct plan *plan)
 {
 	return plan->bundle != NULL;
+}
+/* Whose listener takes the filter's descriptor; NULL: nobody's. */
+static inline const struct plan_bundle *plan_listener(const struct plan *plan)
+{
+	const struct plan_bundle *bundle = plan->enter ? plan->enter->bundle : plan->bundle;
+
+	return bundle && bundle->listener.path && plan->seccomp ? bundle : NULL;
 }
 /* Is there a user namespace around it, a new one or another container's? */
 bool plan_has_userns(const struct plan *plan);
