@@ -3,10 +3,8 @@
 import glob
 import json
 import os
-import shutil
 
 from engine import *
-import harness
 
 CLIENT = "/usr/bin/docker"  # the packaged one: other tools are called docker, too
 
@@ -16,12 +14,12 @@ class Docker(Daemon):
 
     def __init__(self, name="docker", config=None, arguments=(), host=None, client=None, env=None):
         self.top = os.path.join(base(), name)
-        os.makedirs(self.top, mode=0o711)
-        os.chmod(self.top, 0o711)
+        os.makedirs(self.top, mode=0o711, exist_ok=True)
+        os.chmod(self.top, 0o711)  # a remapped container's root passes through it
         self.exec_root, self.data_root = os.path.join(self.top, "exec"), os.path.join(self.top, "data")
         self.socket = os.path.join(self.top, "docker.sock")
-        self.client_config = os.path.join(self.top, "client")
-        os.mkdir(self.client_config, 0o700)
+        client_config = os.path.join(self.top, "client")
+        os.makedirs(client_config, mode=0o700, exist_ok=True)
         self.config = {
             "runtimes": {"nsrun": {"path": runtime()}},
             "default-runtime": "nsrun",
@@ -30,18 +28,21 @@ class Docker(Daemon):
             "pidfile": os.path.join(self.top, "docker.pid"),
             "hosts": ["unix://" + self.socket],
             "cgroup-parent": "/" + cgroup_parent(),
-            # Docker asks for 1048576, which is more than the hard limit of a caller without CAP_SYS_RESOURCE may be.
+            # Docker asks for 1048576, which may be above the hard limit of a caller without CAP_SYS_RESOURCE.
             "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}},
             "shutdown-timeout": 5,
             **(config or {}),
         }
-        self.config = {key: value for key, value in self.config.items() if value is not None}
         path = os.path.join(self.top, "daemon.json")
         with open(path, "w") as file:
             json.dump(self.config, file, indent=2)
-        self.host = host or "unix://" + self.socket
-        self.environment = {"DOCKER_HOST": self.host, "DOCKER_CONFIG": self.client_config, "DOCKER_BUILDKIT": "0", "HOME": self.top, **(client or {})}
+        self.environment = {"DOCKER_HOST": host or "unix://" + self.socket, "DOCKER_CONFIG": client_config, "DOCKER_BUILDKIT": "0",
+                            "HOME": self.top, **(client or {})}
         super().__init__(["dockerd", "--config-file", path, *arguments], self.answers, self.top, name="dockerd", env=env)
+
+    def again(self, config):
+        """Another daemon on the same data-root, once this one was stopped."""
+        return Docker(os.path.basename(self.top), config)
 
     def answers(self):
         return self("version", "--format", "{{.Server.Version}}").status == 0
@@ -81,3 +82,55 @@ class Docker(Daemon):
         pid = proves(self.runtime_root(told["Id"]), told["Id"])
         equal(pid, told["State"]["Pid"], "pid of init by the runtime and by Docker")
         return pid
+
+    def runtime_name(self):
+        """The NAME of runtime-NAME below exec-root, which is not the runtime's in each version of Docker."""
+        names = glob.glob(os.path.join(self.exec_root, "runtime-*"))
+        check(len(names) == 1, "not one directory runtime-*: %s" % names)
+        return os.path.basename(names[0]).partition("-")[2]
+
+    def clean(self):
+        """After stop(): no state of the runtime and no group is left."""
+        left = glob.glob(os.path.join(self.exec_root, "runtime-*", "*", "*"))
+        left += [path for top in cgroup_mounts() for path in glob.glob(os.path.join(top, cgroup_parent(), "*/"))]
+        check(not left, "left behind:\n    %s" % "\n    ".join(left))
+
+    def once(self, options, *command, image="busybox", **how):
+        """docker run --rm OPTIONS IMAGE COMMAND. options: a list, or one string of words."""
+        return self("run", "--rm", *_words(options), image, *command, **how)
+
+
+def _words(options):
+    return options.split() if isinstance(options, str) else options
+
+
+class Container:
+    """docker run -d OPTIONS busybox COMMAND, proved to be this runtime's, removed at the end."""
+    count = 0
+
+    def __init__(self, docker, options="", *command, image="busybox"):
+        Container.count += 1
+        self.docker, self.name = docker, "c%d" % Container.count
+        self.options = _words(options)
+        self.command, self.image = command or ("sleep", "1000"), image
+
+    def __enter__(self):
+        self.docker("run", "-d", "--name", self.name, *self.options, self.image, *self.command).check(0)
+        self.pid = self.docker.proves(self.name)
+        return self
+
+    def __exit__(self, kind, *_):
+        self.docker("rm", "-f", "-v", self.name)
+
+    def exec(self, *words, options=()):
+        return self.docker("exec", *options, self.name, *words)
+
+    def shell(self, script, options=()):
+        return self.exec("/bin/sh", "-c", script, options=options)
+
+    def inspect(self, template):
+        return self.docker.inspect(self.name, "{{json .%s}}" % template)
+
+    def ended(self, timeout=20):
+        """Its exit status, once it ended."""
+        return int(self.docker.out("wait", self.name, timeout=timeout))

@@ -65,13 +65,14 @@ def standing_in():
 def _pivot(tree):
     """This mount namespace's root becomes an overlay over `tree`; what the tests need of the host is bound in."""
     work = "/run/nsrun-engine-tree"  # our own, empty /run: see _private_run()
+    os.mkdir(work)
+    mount("tmpfs", work, "tmpfs", 0, "mode=755")
     for name in ("upper", "work", "root"):
-        os.makedirs(os.path.join(work, name))
+        os.mkdir(os.path.join(work, name))
     root = os.path.join(work, "root")
     mount("overlay", root, "overlay", 0, "lowerdir=%s,upperdir=%s,workdir=%s" % (tree, os.path.join(work, "upper"), os.path.join(work, "work")))
-    wanted = ["/dev", "/proc", "/sys", "/var/tmp", harness.TOP]
+    wanted = ["/dev", "/proc", "/sys", "/run", "/var/tmp", harness.TOP]
     wanted += [os.path.dirname(harness.built(name)) for name in harness.BUILDS]
-    wanted += [os.path.dirname(runtime())] if standing_in() else []
     wanted += [os.environ["NSRUN_TEST_DIR"]] if os.environ.get("NSRUN_TEST_DIR") else []
     done = []
     for path in wanted:
@@ -80,17 +81,12 @@ def _pivot(tree):
         os.makedirs(root + path, exist_ok=True)
         mount(path, root + path, None, MS_BIND | MS_REC)
         done.append(path)
-    for name in ("/etc/resolv.conf",):
-        if os.path.exists(name):
-            shutil.copy(name, root + name)
     os.chdir(root)
     if _libc.syscall(SYS_pivot_root[os.uname().machine], b".", b".") != 0:
         number = ctypes.get_errno()
         raise OSError(number, "pivot_root: " + os.strerror(number))
     umount(".", MNT_DETACH)  # the old root lies over the new one
     os.chdir("/")
-    mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
-    os.makedirs("/run/lock")
 
 
 def _private_run():
@@ -122,6 +118,19 @@ def _private_sys():
     mount("sysfs", "/sys", "sysfs")
     mount("/run/nsrun-cgroup", "/sys/fs/cgroup", None, MS_MOVE)
     os.rmdir("/run/nsrun-cgroup")
+    _mount_hierarchies()
+
+
+def _mount_hierarchies():
+    """A v1 hierarchy that is mounted elsewhere alone is mounted here too: containerd looks for the mount of each that /proc/PID/cgroup names,
+    and has neither statistics nor notice of an out-of-memory kill where it finds none."""
+    there = {name for entry in mountinfo() if entry[4] == "cgroup" for name in entry[6].split(",")}
+    with open("/proc/self/cgroup") as file:
+        for names in (line.split(":")[1] for line in file):
+            if names and names.split(",")[0] not in there:
+                target = os.path.join("/run/nsrun-hierarchies", names)
+                os.makedirs(target)
+                mount("cgroup", target, "cgroup", 0, names)
 
 
 def _groups_below(name):
@@ -161,6 +170,8 @@ def main():
         sys.exit(0)
     if "--list" in sys.argv[1:]:
         harness.main()
+    if os.environ.pop("NSRUN_ENGINE_INSIDE", None):
+        harness.main()
     group = "nsrun-test-engine-%d-%d" % (os.getpid(), int(time.time()))
     os.environ["NSRUN_ENGINE_GROUP"] = group
     sys.stdout.flush()
@@ -170,8 +181,11 @@ def main():
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # and with PID 1 everything in its namespace
         _libc_call("unshare", CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC)
         _enter()
+        if os.environ.get("NSRUN_ENGINE_TREE"):
+            # Its own interpreter: this one's modules lie below the old root.
+            os.environ["NSRUN_ENGINE_INSIDE"] = "1"
+            os.execv("/usr/bin/python3", ["python3", "-B", os.path.abspath(sys.argv[0]), *sys.argv[1:]])
         harness.main()
-        os._exit(1)
 
     def end(number, frame):
         os.kill(child, signal.SIGKILL)
@@ -190,9 +204,9 @@ def _enter():
     mount("proc", "/proc", "proc")
     _private_run()
     _private_sys()
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     if os.environ.get("NSRUN_ENGINE_TREE"):
         _pivot(os.path.abspath(os.environ["NSRUN_ENGINE_TREE"]))
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
 # ---- daemons -----------------------------------------------------------------------------------------------------------
@@ -323,7 +337,43 @@ def busybox_tar(more=None):
     return _images[key]
 
 
+# ---- control groups ----------------------------------------------------------------------------------------------------
+
+def group(pid, controller):
+    """(directory, version) of the group in which this process is bound by the controller: v1 where it is mounted as that, otherwise v2."""
+    with open("/proc/%d/cgroup" % pid) as file:
+        mine = {names: path for _, names, path in (line.rstrip("\n").split(":", 2) for line in file)}
+    for entry in mountinfo():
+        if entry[4] == "cgroup" and controller in entry[6].split(","):
+            path = next(path for names, path in mine.items() if controller in names.split(","))
+            return _below(entry, path), 1
+    entry = next(entry for entry in mountinfo() if entry[4] == "cgroup2")
+    return _below(entry, mine[""]), 2
+
+
+def _below(entry, path):
+    top = entry[1] if entry[1] != "/" else ""
+    return entry[0] + path[len(top):]
+
+
+def setting(pid, controller, v1, v2):
+    """What the kernel has in the group's file of this name, v1's or v2's."""
+    path, version = group(pid, controller)
+    with open(os.path.join(path, v1 if version == 1 else v2)) as file:
+        return file.read().strip()
+
+
+def pure_v2():
+    return not any(entry[4] == "cgroup" for entry in mountinfo())
+
+
 # ---- proof -------------------------------------------------------------------------------------------------------------
+
+def status_of(pid):
+    """{name: value} of /proc/PID/status."""
+    with open("/proc/%d/status" % pid) as file:
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
+
 
 def proves(root, identity):
     """The runtime's own state below `root` knows the container: the pid of its init, 0 when that has ended."""
@@ -333,4 +383,5 @@ def proves(root, identity):
     return state_of["pid"]
 
 
-__all__ = harness.__all__ + ["Daemon", "busybox_tar", "cgroup_parent", "main", "proves", "runtime", "standing_in", "MNT_DETACH"]
+__all__ = harness.__all__ + ["Daemon", "MNT_DETACH", "busybox_tar", "cgroup_parent", "group", "main", "proves", "pure_v2", "runtime", "setting",
+                             "standing_in", "status_of"]
