@@ -27,7 +27,7 @@ class Docker(Daemon):
             "exec-root": self.exec_root,
             "pidfile": os.path.join(self.top, "docker.pid"),
             "hosts": ["unix://" + self.socket],
-            "cgroup-parent": "/" + cgroup_parent(),
+            **({"exec-opts": ["native.cgroupdriver=systemd"]} if by_systemd() else {"cgroup-parent": "/" + cgroup_parent()}),
             # Docker asks for 1048576, which may be above the hard limit of a caller without CAP_SYS_RESOURCE.
             "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}},
             "shutdown-timeout": 5,
@@ -68,10 +68,10 @@ class Docker(Daemon):
         return name
 
     def runtime_root(self, identity):
-        """The directory that the runtime was told to keep its state in: shims have it in their arguments, and it lies below exec-root."""
+        """What the runtime was told as --root: EXEC-ROOT/runtime-NAME/moby, or moby-UID.GID for a remapped daemon of Docker 26."""
         found = [path for path in glob.glob(os.path.join(self.exec_root, "**", identity), recursive=True)]
         for path in found:
-            if os.path.basename(os.path.dirname(path)) == "moby" and "runtime" in path and "io.containerd" not in path:
+            if os.path.dirname(os.path.dirname(path)).startswith(os.path.join(self.exec_root, "runtime-")):
                 return os.path.dirname(path)
         fail("no state of a runtime for %s below %s: %s" % (identity, self.exec_root, found))
 
@@ -92,7 +92,8 @@ class Docker(Daemon):
     def clean(self):
         """After stop(): no state of the runtime and no group is left."""
         left = glob.glob(os.path.join(self.exec_root, "runtime-*", "*", "*"))
-        left += [path for top in cgroup_mounts() for path in glob.glob(os.path.join(top, cgroup_parent(), "*/"))]
+        groups = "system.slice/docker-*.scope" if by_systemd() else cgroup_parent() + "/*/"
+        left += [path for top in cgroup_mounts() for path in glob.glob(os.path.join(top, groups))]
         check(not left, "left behind:\n    %s" % "\n    ".join(left))
 
     def once(self, options, *command, image="busybox", **how):

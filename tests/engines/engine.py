@@ -21,7 +21,7 @@ cannot be private: engines are told to make theirs below cgroup_parent(), a grou
     proves(root, id)       fails unless this runtime's own state below `root` knows the container, whose init it returns
 
 Environment, besides the harness': NSRUN_ENGINE_TREE (a Debian tree whose engine is tested instead of the host's: the whole run happens below it,
-entered by pivot_root(2), since a chroot makes CLONE_NEWUSER fail), NSRUN_ENGINE_RUNTIME.
+entered by pivot_root(2), since a chroot makes CLONE_NEWUSER fail), NSRUN_ENGINE_MANAGER=systemd (see by_systemd()), NSRUN_ENGINE_RUNTIME.
 """
 import atexit
 import ctypes
@@ -53,6 +53,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def runtime():
     """The program that engines are given as the runtime, in a place that they reach by an absolute path."""
     return os.environ.get("NSRUN_ENGINE_RUNTIME") or binary()
+
+
+def by_systemd():
+    """Whether engines are told to have systemd make their groups. It takes pids as those of its own namespace, so there is none for the engine:
+    this is for a virtual machine, which ends with the test."""
+    return os.environ.get("NSRUN_ENGINE_MANAGER") == "systemd"
 
 
 def standing_in():
@@ -174,8 +180,10 @@ def main():
         harness.main()
     group = "nsrun-test-engine-%d-%d" % (os.getpid(), int(time.time()))
     os.environ["NSRUN_ENGINE_GROUP"] = group
+    program = os.path.abspath(sys.argv[0])
     sys.stdout.flush()
-    _libc_call("unshare", CLONE_NEWPID)
+    if not by_systemd():
+        _libc_call("unshare", CLONE_NEWPID)
     child = os.fork()
     if child == 0:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # and with PID 1 everything in its namespace
@@ -184,7 +192,7 @@ def main():
         if os.environ.get("NSRUN_ENGINE_TREE"):
             # Its own interpreter: this one's modules lie below the old root.
             os.environ["NSRUN_ENGINE_INSIDE"] = "1"
-            os.execv("/usr/bin/python3", ["python3", "-B", os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+            os.execv("/usr/bin/python3", ["python3", "-B", program, *sys.argv[1:]])
         harness.main()
 
     def end(number, frame):
@@ -201,7 +209,8 @@ def main():
 
 def _enter():
     mount("none", "/", None, MS_REC | MS_PRIVATE)
-    mount("proc", "/proc", "proc")
+    if not by_systemd():
+        mount("proc", "/proc", "proc")
     _private_run()
     _private_sys()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -383,5 +392,5 @@ def proves(root, identity):
     return state_of["pid"]
 
 
-__all__ = harness.__all__ + ["Daemon", "MNT_DETACH", "busybox_tar", "cgroup_parent", "group", "main", "proves", "pure_v2", "runtime", "setting",
+__all__ = harness.__all__ + ["Daemon", "MNT_DETACH", "busybox_tar", "by_systemd", "cgroup_parent", "group", "main", "proves", "pure_v2", "runtime", "setting",
                              "standing_in", "status_of"]
