@@ -15,8 +15,10 @@ _shared = {}
 def docker():
     """The daemon that the tests share. Containers on its default bridge cannot reach each other; published ports work."""
     if "daemon" not in _shared:
+        _shared["daemon"] = None
         _shared["daemon"] = Docker(config={"icc": False})
         _shared["daemon"].image()
+    check(_shared["daemon"], "the daemon did not start for an earlier test")
     return _shared["daemon"]
 
 

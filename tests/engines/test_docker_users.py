@@ -13,8 +13,10 @@ def remapped(name="remapped", **config):
     """The daemon that the tests share."""
     if "daemon" not in _shared:
         dummy()
+        _shared["daemon"] = None
         _shared["daemon"] = Docker(name, config={"userns-remap": "dummy", **config})
         _shared["daemon"].image()
+    check(_shared["daemon"], "the daemon did not start for an earlier test")
     return _shared["daemon"]
 
 
