@@ -67,19 +67,17 @@ class Docker(Daemon):
         self("import", *options, busybox_tar(more), name).check(0)
         return name
 
-    def runtime_root(self, identity):
+    def runtime_root(self):
         """What the runtime was told as --root: EXEC-ROOT/runtime-NAME/moby, or moby-UID.GID for a remapped daemon of Docker 26."""
-        found = [path for path in glob.glob(os.path.join(self.exec_root, "**", identity), recursive=True)]
-        for path in found:
-            if os.path.dirname(os.path.dirname(path)).startswith(os.path.join(self.exec_root, "runtime-")):
-                return os.path.dirname(path)
-        fail("no state of a runtime for %s below %s: %s" % (identity, self.exec_root, found))
+        found = glob.glob(os.path.join(self.exec_root, "runtime-*", "moby*"))
+        check(len(found) == 1, "not one state directory of a runtime: %s" % found)
+        return found[0]
 
     def proves(self, name):
         """Fails unless the runtime's own state has this container, with the init that Docker knows. Returns the pid."""
         told = self.inspect(name)
         equal(told["HostConfig"]["Runtime"], "nsrun", "Docker's runtime")
-        pid = proves(self.runtime_root(told["Id"]), told["Id"])
+        pid = proves(self.runtime_root(), told["Id"])
         equal(pid, told["State"]["Pid"], "pid of init by the runtime and by Docker")
         return pid
 
