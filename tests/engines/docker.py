@@ -89,7 +89,8 @@ class Docker(Daemon):
 
     def clean(self):
         """After stop(): no state of the runtime and no group is left."""
-        left = glob.glob(os.path.join(self.exec_root, "runtime-*", "*", "*"))
+        # nsrun's own: DIR/UID.GID/CONTAINER and DIR/names/NAME; other runtimes have DIR/CONTAINER.
+        left = [path for path in glob.glob(os.path.join(self.exec_root, "runtime-*", "*", "*", "*")) if os.path.basename(path) != "lock"]
         groups = "system.slice/docker-*.scope" if by_systemd() else cgroup_parent() + "/*/"
         left += [path for top in cgroup_mounts() for path in glob.glob(os.path.join(top, groups))]
         check(not left, "left behind:\n    %s" % "\n    ".join(left))
