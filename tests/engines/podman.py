@@ -63,7 +63,8 @@ class Podman:
         env = {**environment(self.who), **self.environment}
         words = ["setpriv", "--reuid", self.who.uid, "--regid", self.who.gid, "--clear-groups", "env", "-i",
                  *("%s=%s" % item for item in env.items() if item[1] is not None), "podman", "unshare", "sleep", "infinity"]
-        self.holder = Daemon(words, lambda: self("unshare", "true").status == 0, self.top, name="podman-unshare")
+        pid_file = os.path.join(self.environment["XDG_RUNTIME_DIR"], "libpod/tmp/pause.pid")
+        self.holder = Daemon(words, lambda: os.path.exists(pid_file), self.top, name="podman-unshare")
 
     def program(self, name, *words, timeout=60, **how):
         """The program, podman or buildah, to its end."""

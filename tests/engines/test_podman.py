@@ -303,10 +303,11 @@ def test_build():
     p = podman()
     there = tmp("build")
     with open(os.path.join(there, "Containerfile"), "w") as file:
-        file.write("FROM %s\nCOPY file /file\nRUN cat /file >/made && id -u >>/made\nUSER 1969\nRUN id -u >/tmp/user\nRUN sleep 2\nCMD cat /made /tmp/user\n" % IMAGE)
+        file.write("FROM %s\nCOPY file /file\nRUN cat /file >/made && id -u >>/made\nUSER 1969\nRUN id -u >/tmp/user\nRUN sleep 1\nCMD cat /made /tmp/user\n" % IMAGE)
     with open(os.path.join(there, "file"), "w") as file:
         file.write("copied\n")
-    building = p.begin("build", "-t", "localhost/built", *p.parent, there)
+    # Of a build it is the group itself, not the one above it.
+    building = p.begin("build", "-t", "localhost/built", "--cgroup-parent", "/%s/build" % cgroup_parent(), there)
     wait_for(lambda: building.poll() is not None or any(name.startswith("buildah-") for name in p.states()), "a RUN step", timeout=30)
     ran = building.poll() is None
     output = building.communicate(timeout=60)[0].decode()
