@@ -75,23 +75,11 @@ def _private_var_lib():
     mount("overlay", "/var/lib", "overlay", 0, "lowerdir=/var/lib,upperdir=%s/upper,workdir=%s/work" % (over, over))
 
 
-def _mount_all_hierarchies():
-    """containerd's statistics want every v1 hierarchy that /proc/self/cgroup names, mounted somewhere: here, in this mount namespace."""
-    mounted = {name for entry in mountinfo() if entry[4] == "cgroup" for name in entry[6].split(",")}
-    with open("/proc/self/cgroup") as file:
-        missing = [names for _, names, _ in (line.split(":", 2) for line in file) if names and names.split(",")[0] not in mounted]
-    for names in missing:
-        where = os.path.join(base(), "cgroup-" + names.replace("=", "-"))
-        os.mkdir(where)
-        mount("cgroup", where, "cgroup", 0, names)
-
-
 class Containerd(Daemon):
     def __init__(self, systemd=False):
         self.top = os.path.join(base(), "containerd")
         os.makedirs(os.path.join(self.top, "net.d"))
         _private_var_lib()
-        _mount_all_hierarchies()
         path = os.path.join(self.top, "config.toml")
         with open(path, "w") as file:
             file.write(CONFIG % dict(top=self.top, runtime=runtime(), systemd=str(systemd).lower()))
@@ -104,7 +92,15 @@ class Containerd(Daemon):
         self.cri = cri.Client(self.socket, self.log)
 
     def _begin(self):
-        super().__init__(self.arguments, lambda: self.ctr("version", timeout=10).status == 0, self.top)
+        super().__init__(self.arguments, self.answers, self.top)
+
+    def answers(self):
+        """The plugin of the Container Runtime Interface, which comes up last."""
+        try:
+            cri.call(self.socket, "RuntimeService/ListPodSandbox", {}, timeout=10)
+            return True
+        except (cri.Refused, OSError):
+            return False
 
     def restart(self):
         """Another one, while the shims of this one live on, where they are."""

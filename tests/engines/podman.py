@@ -16,7 +16,7 @@ default_ulimits = ["nofile=4096:8192", "nproc=4096:8192"]
 runtime = "nsrun"
 runtime_supports_json = ["nsrun"]
 runtime_supports_nocgroup = ["nsrun"]
-cgroup_manager = "cgroupfs"
+cgroup_manager = "%(manager)s"
 events_logger = "file"
 %(engine)s
 [engine.runtimes]
@@ -44,6 +44,7 @@ class Podman:
         for path, text in (("containers.conf", CONTAINERS_CONF), ("storage.conf", STORAGE_CONF)):
             with open(os.path.join(self.top, path), "w") as file:
                 file.write(text % dict(containers=containers, engine=engine, storage=storage, runtime=runtime(),
+                                       manager="systemd" if by_systemd() else "cgroupfs",
                                        runroot=os.path.join(self.top, "run"), graphroot=os.path.join(self.top, "data")))
         for path in ("run", "data", "tmp"):
             os.mkdir(os.path.join(self.top, path), 0o711)
@@ -96,8 +97,9 @@ class Podman:
 
     @property
     def parent(self):
-        """Options that put a container's groups where this run's are. An ordinary user has none on a host with v1 hierarchies."""
-        return [] if self.who else ["--cgroup-parent", "/" + cgroup_parent()]
+        """Options that put a container's groups where this run's are. An ordinary user has none on a host with v1 hierarchies, and of systemd
+        they are scopes of machine.slice."""
+        return [] if self.who or by_systemd() else ["--cgroup-parent", "/" + cgroup_parent()]
 
     def start(self, *words, name):
         """podman run -d of a container that waits; its name."""
@@ -150,32 +152,10 @@ class Podman:
         """Groups of containers and of what runs beside them."""
         found = []
         for top in harness.cgroup_mounts():
-            for path, dirs, _ in os.walk(os.path.join(top, cgroup_parent())):
+            for path, dirs, _ in os.walk(os.path.join(top, "machine.slice" if by_systemd() else cgroup_parent())):
                 found += [os.path.join(path, name) for name in dirs if name.startswith("libpod-") and not name.startswith("libpod-conmon")]
         return found
 
     def stop(self):
         if self.holder:
             self.holder.kill()
-
-
-def group_of(pid, controller):
-    """The directory of this process' group in the hierarchy that has this controller; "" is v2."""
-    with open("/proc/%d/cgroup" % pid) as file:
-        for line in file:
-            _, names, path = line.rstrip("\n").split(":", 2)
-            if controller in names.split(","):
-                where = [entry[0] for entry in mountinfo() if entry[4] == "cgroup" and controller in entry[6].split(",")] if controller else [
-                    entry[0] for entry in mountinfo() if entry[4] == "cgroup2"]
-                if where:
-                    return where[0] + path
-    return None
-
-
-def limit(pid, v1, v2):
-    """What the kernel has, in the file of v1 ("controller/file") or in that of v2."""
-    controller, name = v1.split("/")
-    group = group_of(pid, controller)
-    path = os.path.join(group, name) if group else os.path.join(group_of(pid, ""), v2)
-    with open(path) as file:
-        return file.read().strip()

@@ -8,7 +8,6 @@ import urllib.request
 from engine import *
 from containerd import Containerd
 from cri import Refused, decode, dig, pairs
-from podman import group_of, limit
 
 IMAGE = "docker.io/library/busybox:latest"
 RUNNING, EXITED = 1, 2
@@ -90,7 +89,7 @@ def test_pod():
     config = sandbox_config("pod")
     pod = sandbox(c, config)
     init = c.proves(pod, "k8s.io")
-    contains(group_of(init, "pids") or group_of(init, ""), "/%s/podpod/" % cgroup_parent(), "group of the sandbox")
+    contains(group(init, "pids")[0], "/%s/podpod/" % cgroup_parent(), "group of the sandbox")
     equal(dig(c.cri("PodSandboxStatus", {1: pod}), 1, 3, default=0), 0, "state: ready")
     address = dig(c.cri("PodSandboxStatus", {1: pod}), 1, 5, 1).decode()
     check(address.startswith("10.86."), "address %r" % address)
@@ -150,13 +149,13 @@ def test_resources():
     pod = sandbox(c, config)
     one = container(c, pod, config, "one", ["sleep", "1000"], linux={1: {1: 100000, 2: 50000, 3: 512, 4: 64 << 20, 6: "0", 10: 64 << 20}})
     pid = c.proves(one, "k8s.io")
-    equal(limit(pid, "memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "memory")
-    check(limit(pid, "cpu/cpu.cfs_quota_us", "cpu.max") in ("50000", "50000 100000"), "cpu quota")
-    check(limit(pid, "cpu/cpu.shares", "cpu.weight") in ("512", "20"), "cpu weight")
-    equal(limit(pid, "cpuset/cpuset.cpus", "cpuset.cpus"), "0", "cpuset")
+    equal(setting(pid, "memory", "memory.limit_in_bytes", "memory.max"), str(64 << 20), "memory")
+    check(setting(pid, "cpu", "cpu.cfs_quota_us", "cpu.max") in ("50000", "50000 100000"), "cpu quota")
+    check(setting(pid, "cpu", "cpu.shares", "cpu.weight") in ("512", "20"), "cpu weight")
+    equal(setting(pid, "cpuset", "cpuset.cpus", "cpuset.cpus"), "0", "cpuset")
     c.cri("UpdateContainerResources", {1: one, 2: {1: 100000, 2: 25000, 3: 256, 4: 96 << 20, 10: 96 << 20}})
-    equal(limit(pid, "memory/memory.limit_in_bytes", "memory.max"), str(96 << 20), "memory after the update")
-    check(limit(pid, "cpu/cpu.cfs_quota_us", "cpu.max") in ("25000", "25000 100000"), "cpu quota after the update")
+    equal(setting(pid, "memory", "memory.limit_in_bytes", "memory.max"), str(96 << 20), "memory after the update")
+    check(setting(pid, "cpu", "cpu.cfs_quota_us", "cpu.max") in ("25000", "25000 100000"), "cpu quota after the update")
     told = c.cri("ContainerStats", {1: one})
     equal(dig(told, 1, 1, 1).decode(), one, "statistics are of this container")
     check(dig(told, 1, 2, 2, 1, default=0) > 0, "processor time: %r" % told)

@@ -7,7 +7,7 @@ import urllib.request
 
 from engine import *
 from harness import make_user
-from podman import Podman, group_of, limit
+from podman import Podman
 
 IMAGE = "localhost/busybox"
 _podman = []
@@ -136,19 +136,19 @@ def test_limits():
     p.start("-m", "64m", "--memory-swap", "64m", "--pids-limit", "50", "--cpus", "0.5", "--cpu-shares", "512", "--cpuset-cpus", "0",
             IMAGE, "sleep", "1000", name="limits")
     pid = p.proves("limits")
-    contains(group_of(pid, "memory") or group_of(pid, ""), "/" + cgroup_parent() + "/", "group")
-    equal(limit(pid, "memory/memory.limit_in_bytes", "memory.max"), "67108864", "memory")
-    equal(limit(pid, "pids/pids.max", "pids.max"), "50", "pids")
-    check(limit(pid, "cpu/cpu.cfs_quota_us", "cpu.max") in ("50000", "50000 100000"), "cpu quota")
-    check(limit(pid, "cpu/cpu.shares", "cpu.weight") in ("512", "20"), "cpu weight")
-    equal(limit(pid, "cpuset/cpuset.cpus", "cpuset.cpus"), "0", "cpuset")
+    contains(group(pid, "memory")[0], "machine.slice/libpod-" if by_systemd() else "/%s/" % cgroup_parent(), "group")
+    equal(setting(pid, "memory", "memory.limit_in_bytes", "memory.max"), "67108864", "memory")
+    equal(setting(pid, "pids", "pids.max", "pids.max"), "50", "pids")
+    check(setting(pid, "cpu", "cpu.cfs_quota_us", "cpu.max") in ("50000", "50000 100000"), "cpu quota")
+    check(setting(pid, "cpu", "cpu.shares", "cpu.weight") in ("512", "20"), "cpu weight")
+    equal(setting(pid, "cpuset", "cpuset.cpus", "cpuset.cpus"), "0", "cpuset")
     with open("/proc/%d/status" % pid) as file:
         contains(file.read(), "Cpus_allowed_list:\t0\n", "what the process may use")
     told = json.loads(p.out("stats", "--no-stream", "--format", "json", "limits"))[0]
     contains(told["mem_usage"], " / 67.11MB", "podman stats")
     p("update", "-m", "96m", "--cpus", "0.25", "limits").check(0)
-    equal(limit(pid, "memory/memory.limit_in_bytes", "memory.max"), "100663296", "memory after update")
-    check(limit(pid, "cpu/cpu.cfs_quota_us", "cpu.max") in ("25000", "25000 100000"), "cpu quota after update")
+    equal(setting(pid, "memory", "memory.limit_in_bytes", "memory.max"), "100663296", "memory after update")
+    check(setting(pid, "cpu", "cpu.cfs_quota_us", "cpu.max") in ("25000", "25000 100000"), "cpu quota after update")
     p.remove("limits")
     p.nothing_left()
 
@@ -157,7 +157,7 @@ def test_out_of_memory():
     p = podman()
     p("run", "--name", "oom", *p.parent, "-m", "16m", "--memory-swap", "16m", IMAGE, "tail", "/dev/zero").check(137)
     # conmon 2.1 tells nothing of it from a v1 hierarchy, whatever the runtime is.
-    if group_of(os.getpid(), "memory") is None:
+    if pure_v2():
         equal(p.inspect("oom")["State"]["OOMKilled"], True, "OOMKilled")
     p.remove("oom")
     p.nothing_left()
