@@ -55,6 +55,8 @@ class Podman:
             "CONTAINERS_CONF": os.path.join(self.top, "containers.conf"), "CONTAINERS_STORAGE_CONF": os.path.join(self.top, "storage.conf"),
             "TMPDIR": os.path.join(self.top, "tmp"), "XDG_RUNTIME_DIR": harness.runtime_dir(self.who) if self.who else None,
             "XDG_CONFIG_HOME": None, "DBUS_SESSION_BUS_ADDRESS": None,
+            # Debian 13's takes nftables otherwise, which is one more package; and says to every command that v1 hierarchies are of the past.
+            "NETAVARK_FW": "iptables", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
         }
         if self.who:
             self._hold()
