@@ -117,6 +117,9 @@ class Podman:
         if self.dirty:
             self("pod", "rm", "-f", "-a", "-t", "0")
             self("rm", "-f", "-a", "-t", "0")
+            inside = ["podman", "unshare"] if self.who else []
+            for name in self.states():
+                run([*inside, runtime(), "delete", "--force", name], user=self.who, env=self.environment)
         self.dirty = True
         return self
 
