@@ -5,6 +5,7 @@
 #include <nsrun/plan/bundle_resolve.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/probe.h>
 #include <nsrun/kernel/systemd.h>
 #include <nsrun/plan/devices.h>
 #include <nsrun/plan/manager.h>
@@ -169,8 +170,8 @@ int plan_resolve_bundle_cgroup(struct plan *plan, const struct bundle_cgroup *sa
 		return r;
 	const bool scope = plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD;
 	r = scope ? choose_scope(plan, said, &refused) : choose_path(plan, said, &refused);
-	/* Rootless engines name a group also where there is none that they could make. */
-	const bool wanted = plan->resources.n || (plan->caller_uid == 0 && plan->caller != CALLER_NESTED);
+	/* Rootless engines name a group also where there is none that they could make, and have entered their user namespace before. */
+	const bool wanted = plan->resources.n || (plan->caller_uid == 0 && probe_in_initial_userns());
 	if (r < 0 && (wanted || refused.kind == ERR_INPUT)) {
 		*err = refused;
 		return r;
