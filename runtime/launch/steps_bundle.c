@@ -49,6 +49,10 @@ int init_gate_release(struct launch *launch, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	/* What create's caller does to its process group when create has ended (Slurm: SIGKILL), and the end of its session, are not meant
+	 * for the container. */
+	if (setsid() < 0)
+		return err_system(err, "new session");
 	prctl(PR_SET_NAME, "nsrun-gate"); /* for who lists processes */
 	if (prctl(PR_SET_PDEATHSIG, 0L) < 0)
 		return err_system(err, "PR_SET_PDEATHSIG");
