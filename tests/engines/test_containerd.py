@@ -164,14 +164,6 @@ def test_mounts_and_confinement():
     nothing_left(c)
 
 
-def test_user_namespace():
-    c = containerd()
-    start(c, "ids", "--uidmap", "0:300000:65536", "--gidmap", "0:300000:65536")
-    equal(os.stat("/proc/%d" % c.proves("ids")).st_uid, 300000, "root by the host")
-    remove(c, "ids")
-    nothing_left(c)
-
-
 def test_daemon_restarts():
     """The shim and the container live on without containerd, and the next one finds them."""
     c = containerd()
