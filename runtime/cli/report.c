@@ -71,6 +71,14 @@ void report_exit_with(int status)
 	log_state.status = status;
 }
 
+/* Engines tell by runc's words, which are the kernel's, whether CMD is missing (exit status 127) or cannot be executed (126). */
+static const char *engines_word(const struct err *err)
+{
+	if (err->kind == ERR_NOT_FOUND)
+		return ": no such file or directory";
+	return err->kind == ERR_NOT_EXECUTABLE ? ": permission denied" : "";
+}
+
 /* One write(2) a line: several nsrun may append to it. */
 static void log_error(const char *level, const char *prefix, const struct err *err)
 {
@@ -86,8 +94,9 @@ static void log_error(const char *level, const char *prefix, const struct err *e
 	state_format_time(&time, now);
 	_cleanup_free_ char *message = NULL;
 	const char *remedy = err_id_remedy(err->id);
-	if (asprintf(&message, "%s%s%s%s%s%s", prefix, step && step->name ? step->name : "",
-		     step && step->name ? ": " : "", text, remedy ? "; remedy: " : "", remedy ? remedy : "") < 0) {
+	if (asprintf(&message, "%s%s%s%s%s%s%s", prefix, step && step->name ? step->name : "",
+		     step && step->name ? ": " : "", text, engines_word(err), remedy ? "; remedy: " : "",
+		     remedy ? remedy : "") < 0) {
 		message = NULL;
 		return;
 	}

@@ -303,12 +303,15 @@ int user_resolve(int root_fd, const char *text, struct user_entry *ret, struct e
 	r = spec_parse(text ? text : "0:0", &spec, err);
 	if (r < 0)
 		return r;
-	r = table_read(root_fd, passwd_path, &passwd, err);
-	if (r < 0)
+	const bool numbers = spec.user.numeric && spec.group.given && spec.group.numeric;
+	/* Of two numbers the file tells the home alone. One that is none (an engine masks it with /dev/null) tells nothing. */
+	r = table_read(root_fd, passwd_path, &passwd, numbers ? NULL : err);
+	if (r == 0)
+		r = find_user(&passwd, &spec.user, &entry, numbers ? NULL : err);
+	if (r < 0 && !numbers)
 		return r;
-	r = find_user(&passwd, &spec.user, &entry, err);
 	if (r < 0)
-		return r;
+		entry = (struct user_entry){ .home = "/", .creds = { .uid = spec.user.id } };
 	if (spec.group.given && spec.group.numeric) {
 		entry.creds.gid = spec.group.id;
 	} else if (spec.group.given || entry.name[0]) {

@@ -32,9 +32,27 @@ int runtime_state_created(struct launch *launch, struct err *err)
 	return state_record_init(launch->reservation, launch->init.pid, true, err);
 }
 
+/* Of a container with a terminal, 0, 1 and 2 are still create's own: engines read its output until the last writer is gone. */
+static int leave_output(int pty_peer, struct err *err)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (dup2(pty_peer, fd) < 0)
+			return err_system(err, "terminal: make it descriptor %d", fd);
+	return 0;
+}
+
 int init_gate_release(struct launch *launch, struct err *err)
 {
-	(void)launch;
+	if (launch->plan->terminal) {
+		const int r = leave_output(launch->pty_peer, err);
+
+		if (r < 0)
+			return r;
+	}
+	/* What create's caller does to its process group when create has ended (Slurm: SIGKILL), and the end of its session, are not meant
+	 * for the container. */
+	if (setsid() < 0)
+		return err_system(err, "new session");
 	prctl(PR_SET_NAME, "nsrun-gate"); /* for who lists processes */
 	if (prctl(PR_SET_PDEATHSIG, 0L) < 0)
 		return err_system(err, "PR_SET_PDEATHSIG");

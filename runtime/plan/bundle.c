@@ -187,7 +187,7 @@ int plan_resolve_bundle_cgroup(struct plan *plan, struct bundle_cgroup *said, st
 		return plan->resources.n ? no_group(plan, err) : 0;
 	const bool scope = plan->cgroup_manager == CGROUP_MANAGER_SYSTEMD;
 	r = scope ? choose_scope(plan, said, &refused) : choose_path(plan, said, &refused);
-	/* Rootless engines name a group also where there is none that they could make. */
+	/* Rootless engines name a group also where there is none that they could make, and have entered their user namespace before. */
 	const bool wanted = plan->resources.n || (plan->caller_uid == 0 && probe_in_initial_userns());
 	if (r < 0 && (wanted || refused.kind == ERR_INPUT)) {
 		*err = refused;

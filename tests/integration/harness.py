@@ -649,6 +649,24 @@ def named(name, below=None):
     return [pid for pid in descendants(below) if comm(pid) == name]
 
 
+def keep(process):
+    """This process (a Popen) and all below it live on when the test ends that started it: a daemon that tests share."""
+    _kept[process.pid] = process
+
+
+def unkeep(process):
+    _kept.pop(process.pid, None)
+
+
+def _passing():
+    """Every process below this one that must not outlive the test."""
+    kept = {pid for top in _kept for pid in [top] + descendants(top)}
+    return [pid for pid in descendants() if pid not in kept]
+
+
+_kept = {}
+
+
 def alive(pid):
     try:
         return _stat_fields(pid)[0] not in (b"Z", b"X")
@@ -711,10 +729,10 @@ subprocess.Popen.wait, subprocess.Popen.communicate = _wait, _communicate
 
 
 def kill_tree(pids=None, timeout=20):
-    """Kills all processes below this one, or these and all below them, by pid."""
+    """Kills all processes below this one but those of keep(), or these and all below them, by pid."""
     deadline = time.monotonic() + timeout
     while True:
-        wanted = descendants() if pids is None else [p for top in pids for p in [top] + descendants(top)]
+        wanted = _passing() if pids is None else [p for top in pids for p in [top] + descendants(top)]
         wanted = [pid for pid in wanted if alive(pid)]
         for pid in wanted:
             try:
@@ -1047,7 +1065,7 @@ def _settle():
         for process in _popens():
             process.poll()
         reap()
-        left = [pid for pid in descendants() if alive(pid)]
+        left = [pid for pid in _passing() if alive(pid)]
         if not left or time.monotonic() > deadline:
             break
         time.sleep(0.01)
@@ -1185,6 +1203,7 @@ def _main(modules):
             if stop and verdict == "FAIL":
                 break
     finally:
+        _kept.clear()
         kill_tree()
     for line in failed:  # for tests/lib/steady.py
         print(line)

@@ -92,7 +92,7 @@ def test_quickstart_without_root():
 
 
 def test_tests_run_usage():
-    suites = ["lint", "unit", "integration", "sanitizer", "fault", "vm", "bench", "clean-tree"]
+    suites = ["lint", "unit", "integration", "sanitizer", "fault", "engines", "vm", "bench", "clean-tree"]
     equal(run([RUN, "--list"]).check(0).stdout.split(), suites, "suites")
     contains(run([RUN, "--help"]).check(0).stdout, "clean-tree", "--help")
     run([RUN, "nonsense"]).check(2, stderr="no suite nonsense")
@@ -102,7 +102,7 @@ def test_tests_run_usage():
 def test_tests_run_without_signals_and_input():
     """As `tests/run &` in a script has it: SIGINT and SIGQUIT ignored, and nothing to read."""
     script = "trap '' INT QUIT; exec \"$0\" --list <&-"
-    equal(len(run(["/bin/bash", "-c", script, RUN]).check(0).stdout.split()), 8, "suites")
+    equal(len(run(["/bin/bash", "-c", script, RUN]).check(0).stdout.split()), 9, "suites")
 
 
 def test_first_screen_of_the_readme():

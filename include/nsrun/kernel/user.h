@@ -17,7 +17,7 @@ struct user_entry {
  * passwd is no error for numbers. root_fd as in kernel/root.h. spec NULL means "0:0". Files of more than 16 MiB,
  * and with NUL bytes, are refused. A word that begins with a digit is a number or an error, never a name, whatever
  * passwd says. A number that passwd does not know gets group 0, as with other runtimes; the line of a known user
- * that is damaged is an error, never id 0. */
+ * that is damaged is an error, never id 0. Of UID:GID passwd tells the home alone: a file that is none, or refused, tells "/". */
 int user_resolve(int root_fd, const char *spec, struct user_entry *ret, struct err *err);
 /* The syntax alone, for the check before anything is made. */
 int user_check_syntax(const char *spec, struct err *err);

@@ -337,9 +337,9 @@ STEP(ARGV_RESOLVE, "argv.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_argv_re
      "faccessat2", "execve(2)",
      "CMD is looked up in the container's PATH; the shell of the user when there is none.")
 /* ---- create ends here, start goes on ---- */
-STEP(GATE_RELEASE, "gate.release", ROLE_INIT, 0, STEP_ACTION, wants_gate, init_gate_release, NULL, NEEDS(STEP_ARGV_RESOLVE),
+STEP(GATE_RELEASE, "gate.release", ROLE_INIT, 0, STEP_ACTION, wants_gate, init_gate_release, NULL, NEEDS(STEP_ARGV_RESOLVE, STEP_TERMINAL_OPEN),
      "prctl", "prctl(2)",
-     "Init outlives the runtime of create: the bond between them ends, and until the next sync from there a pidfd replaces it. Undumpable from here on: what waits here holds descriptors.")
+     "Init outlives the runtime of create: the bond between them ends, and until the next sync from there a pidfd replaces it; with a terminal, so does the hold on create's own output, whose end engines wait for. A session of its own keeps it from what becomes of create's process group. Undumpable from here on: what waits here holds descriptors.")
 STEP(SYNC_READY, "sync.ready", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
      "All that may fail before start has not failed.")
