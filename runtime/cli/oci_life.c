@@ -88,6 +88,9 @@ static int print_state(const char *id, struct err *err)
 	const int r = container_find_bundle(id, &container, err);
 	if (r < 0)
 		return r;
+	/* Its id is taken, and there is no record yet of what it will be; a create that was killed then is delete's. */
+	if (!container_is_bundle(&container))
+		return err_set(err, ERR_INPUT, ERR_ID_NO_CONTAINER, ENOENT, "container does not exist: %.200s", id);
 	container_look_paused(&container, 1);
 	json_t *state = container_oci_state(&container);
 	if (!state)
