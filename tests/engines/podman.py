@@ -116,7 +116,8 @@ class Podman:
         """Itself, for another test: what one that failed left is removed first."""
         if self.dirty:
             self("pod", "rm", "-f", "-a", "-t", "0")
-            self("rm", "-f", "-a", "-t", "0")
+            for _ in range(2):  # the first finds that conmon was killed
+                self("rm", "-f", "-a", "-t", "0")
             inside = ["podman", "unshare"] if self.who else []
             for name in self.states():
                 run([*inside, runtime(), "delete", "--force", name], user=self.who, env=self.environment)
