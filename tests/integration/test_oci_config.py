@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: long
 """config.json: what each field does, looked at from inside the container and in the kernel's files on the host; what is refused, and with which words; and documents that
 are broken, huge or hostile."""
 import contextlib
@@ -729,7 +730,6 @@ def test_seccomp_refused():
                           (seccomp(listenerMetadata="x"), "linux.seccomp.listenerMetadata: there is no listenerPath"),
                           (seccomp(listenerPath="x"), "linux.seccomp.listenerPath: 'x' is not absolute"),
                           (seccomp({"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}), "linux.seccomp: SCMP_ACT_NOTIFY needs a listenerPath"),
-                          ({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/x"}}}, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY as the default"),
                           ({"linux": {"seccomp": {"defaultAction": None, "syscalls": []}}}, "linux.seccomp.defaultAction: missing"),
                           ({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ERRNO"}}}, "linux.seccomp: the profile denies execve(2)"),
                           ({"linux": {"seccomp": []}}, "linux.seccomp: an object is wanted")):
@@ -774,6 +774,30 @@ def test_ordinary_user():
         b.config["linux"].update(uidMappings=[], gidMappings=[])
         b.write()
         failing(b("run", "-b", b.dir, "c", user=who.name), 'linux.namespaces without "user"')
+
+
+@test(root=True)
+def test_ordinary_user_joins():
+    """A user namespace of one's own, and what belongs to it, by path."""
+    who = ranger()
+    process = subprocess.Popen(["setpriv", "--reuid", str(who.uid), "--regid", str(who.gid), "--clear-groups", "unshare", "--user", "--map-root-user", "--net", "sh", "-c", "echo up; exec sleep 600"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        equal(process.stdout.readline(), b"up\n", "the sleeper")
+        path = "/proc/%d/ns/" % process.pid
+        with bundle(LINKS, {**namespaces("mount", "pid", user=path + "user", network=path + "net"), "root": {"path": rootfs(owner="%d:%d" % (who.uid, who.gid))}}) as b:
+            open_to(who, b)
+            got = links(b("run", "-b", b.dir, "c", user=who.name).check(0).stdout)
+            equal((got["user"], got["network"]), (os.readlink(path + "user"), os.readlink(path + "net")), "namespaces that were joined")
+            b.config["linux"]["namespaces"][3]["path"] = "/proc/1/ns/net"
+            b.write()
+            result = b("run", "-b", b.dir, "c", user=who.name)
+            equal(result.status, 1, "status of one that is not the user's: %r\n" % result)
+            contains(result.stderr, "linux.namespaces[3].path: ", "stderr")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def open_to(who, b):
@@ -923,12 +947,13 @@ def document(text, words=()):
             process = subprocess.Popen([binary(), "--root", b.root, "create", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        took = time.monotonic() - begin
+        took, processors = time.monotonic() - begin, usage.ru_utime + usage.ru_stime
         with open(errors, errors="replace") as file:
             said = file.read()
         equal(process.returncode, 1, "status; %s" % said[:2000])
-        check(took < 1 * max(SLOW, 1), "it took %.2f s" % took)
-        check(usage.ru_maxrss < 256 << 10 or "san" in os.path.basename(os.path.dirname(binary())) or is_sanitized(), "it took %d KiB" % usage.ru_maxrss)
+        check(processors < 1 or is_sanitized(), "it took %.2f s of a processor" % processors)
+        check(took < 10 * SLOW, "it took %.2f s" % took) # on a machine that may have other work
+        check(usage.ru_maxrss < 256 << 10 or is_sanitized(), "it took %d KiB" % usage.ru_maxrss)
         check(len(said) < 4096, "%d bytes of error" % len(said))
         for word in words:
             contains(said, word, "error")
