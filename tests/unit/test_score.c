@@ -243,9 +243,8 @@ static void parent_bond_is_renewed(void **state)
 /* create: init lets go of the runtime, says so, and hears that it was created before it waits. */
 static void gate_is_in_order(void **state)
 {
-	static const enum step_id order[] = { STEP_ARGV_RESOLVE,  STEP_GATE_RELEASE, STEP_SYNC_READY,
-					      STEP_STATE_CREATED, STEP_SYNC_CREATED, STEP_GATE_WAIT,
-					      STEP_HOOKS_START };
+	static const enum step_id order[] = { STEP_ARGV_RESOLVE, STEP_GATE_RELEASE, STEP_SYNC_READY, STEP_STATE_CREATED,
+					      STEP_SYNC_CREATED, STEP_GATE_WAIT,    STEP_HOOKS_START };
 
 	(void)state;
 	for (unsigned bits = 0; bits < SHAPES; bits++) {
