@@ -126,10 +126,6 @@ void launch_close_streams(struct launch *launch, bool ours, bool workloads);
 /* Does a path of the container, opened as `fd`, lead to what the kernel or nsrun itself has put there: procfs, sysfs, /dev, device nodes? */
 int launch_is_made_here(const struct launch *launch, int fd, const char *path, bool *ret, struct err *err);
 
-/* A mount of type "cgroup" of a bundle, attached at `target`; *ret_fd is it. */
-int launch_mount_cgroup(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd,
-			struct err *err);
-
 /* May something be mounted there? `said` begins the message. */
 int launch_check_place(const struct launch *launch, int target, const char *path, const char *said, struct err *err);
 

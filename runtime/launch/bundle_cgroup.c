@@ -4,7 +4,7 @@
  * where there are v1 hierarchies, a tmpfs with a directory for each, which shows the container's own group. A new mount does so in a cgroup namespace
  * (cgroup_namespaces(7)); without one the group's directory is bound.
  */
-#include <nsrun/launch/steps.h>
+#include <nsrun/launch/bundle_mounts.h>
 
 #include <nsrun/base/mountinfo.h>
 #include <nsrun/base/strings.h>
@@ -200,8 +200,7 @@ static int fill(const struct launch *launch, const struct hierarchies *all, uint
 	return r;
 }
 
-int launch_mount_cgroup(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd,
-			struct err *err)
+int mount_cgroup_at(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd, struct err *err)
 {
 	static const struct mount_option options[] = { { "mode", "755" }, { NULL, NULL } };
 	_cleanup_(hierarchies_done) struct hierarchies all = { 0 };

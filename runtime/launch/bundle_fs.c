@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* New file systems among a bundle's mounts: what they are told, and what is copied into them. */
+#include <nsrun/launch/bundle_mounts.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/kernel/copy_tree.h>
+#include <nsrun/kernel/mount.h>
+#include <nsrun/kernel/mount_data.h>
+#include <nsrun/kernel/probe.h>
+#include <nsrun/kernel/root.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+bool mount_is_readonly_later(const struct bundle_mount *mount)
+{
+	return (mount->attr_set & MOUNT_ATTR_RDONLY) && !mount->bind &&
+	       (streq(mount->destination, "/dev") || (mount->type && streq(mount->type, "tmpfs")));
+}
+
+uint64_t mount_attr_now(const struct bundle_mount *mount)
+{
+	return mount_is_readonly_later(mount) ? mount->attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY : mount->attr_set;
+}
+
+/* The file systems that have one superblock for all their mounts of a namespace: read-only is of the mount alone. */
+static bool shares_superblock(const char *type)
+{
+	static const char *const types[] = { "proc", "sysfs", "mqueue", "cgroup", "cgroup2", "tmpfs", "devpts" };
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (streq(type, types[i]))
+			return true;
+	return false;
+}
+
+/* What the file system is told: the words of config.json, and before them, so that those win, what follows from the place and the plan. */
+#define DATA_MAX 8192
+
+/* A tmpfs looks as the directory that it covers: /tmp stays writable for all. */
+static void put_mode(const struct bundle_mount *mount, const struct place *place, char *data, size_t size)
+{
+	struct stat st;
+
+	if (streq(mount->type, "tmpfs") && place->existed && fstat(place->fd, &st) == 0)
+		snprintf(data, size, "mode=%o,", (unsigned)st.st_mode & 07777);
+}
+
+static bool is_unmapped(const struct plan *plan, const char *option)
+{
+	const char *uid = str_after(option, "uid="), *gid = str_after(option, "gid=");
+	uint32_t id, outside;
+
+	return (uid && parse_u32(uid, &id) == 0 && !idmap_to_outside(&plan->uids, id, &outside)) ||
+	       (gid && parse_u32(gid, &id) == 0 && !idmap_to_outside(&plan->gids, id, &outside));
+}
+
+static int make_data(struct launch *launch, const struct bundle_mount *mount, const struct place *place, char *data,
+		     size_t size, struct err *err)
+{
+	const char *rest = mount->data ? mount->data : "", *start, *label = launch->plan->labels.mount;
+	char option[DATA_MAX / 2];
+	size_t used;
+
+	data[0] = '\0';
+	put_mode(mount, place, data, size);
+	used = strlen(data);
+	while ((start = rest + strspn(rest, ",")), mount_data_next(&rest, option, sizeof(option)) > 0) {
+		/* Engines say gid=5 to everybody; devpts answers EINVAL to an id that the map does not have. */
+		if (streq(mount->type, "devpts") && is_unmapped(launch->plan, option)) {
+			launch_note(launch, "devpts without %s: not in the map", option);
+			continue;
+		}
+		const size_t n = (size_t)(rest - start); /* with its quotes */
+		if (used + n + 2 > size)
+			return err_set(err, ERR_INPUT, ERR_ID_NONE, E2BIG, "%s: options", mount->where);
+		memcpy(data + used, start, n);
+		used += n;
+		data[used++] = ',';
+		data[used] = '\0';
+	}
+	/* SELinux' label for what it cannot keep in the files themselves. */
+	if (label && *label && (streq(mount->type, "tmpfs") || streq(mount->type, "devpts")) &&
+	    (size_t)snprintf(data + used, size - used, "context=\"%s\"", label) >= size - used)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, E2BIG, "%s: options", mount->where);
+	return 0;
+}
+
+static struct mount_fs fs_of(const struct bundle_mount *mount, const char *data)
+{
+	struct mount_fs fs = {
+		.type = mount->type,
+		.source = mount->source && *mount->source ? mount->source : mount->type,
+		.data = data,
+		.flags = mount->superblock_flags,
+		.attr = mount_attr_now(mount),
+	};
+
+	if ((mount->attr_set & MOUNT_ATTR_RDONLY) && !shares_superblock(mount->type))
+		fs.flags |= MS_RDONLY;
+	return fs;
+}
+
+/* What mount(2) has just put on `target`, which has no descriptor yet. */
+int mount_find_there(const struct launch *launch, const struct bundle_mount *mount, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	struct statx stx;
+
+	const int r = root_find(launch->root_fd, mount->destination, &fd, err);
+	if (r < 0)
+		return r;
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0 ||
+	    !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: %.200s: nothing is mounted there",
+			       mount->where, mount->destination);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int mount_new_at(struct launch *launch, const struct bundle_mount *mount, const struct place *place, int *ret_fd,
+		 struct err *err)
+{
+	_cleanup_close_ int fd = FD_NONE, from = FD_NONE;
+	char data[DATA_MAX];
+	struct err why = ERR_INIT;
+
+	int r = make_data(launch, mount, place, data, sizeof(data), err);
+	if (r < 0)
+		return r;
+	const struct mount_fs fs = fs_of(mount, data);
+	if (mount_fs_needs_old_call(&fs)) {
+		r = mount_fs_at(&fs, place->fd, mount->where, err);
+		if (r == 0)
+			r = mount_find_there(launch, mount, &fd, err);
+	} else {
+		r = mount_new_fs_of(&fs, &fd, &why);
+		if (r == -EPERM && streq(fs.type, "proc") && probe_proc_overmounted())
+			why.id = ERR_ID_PROC_OVERMOUNTED;
+		if (r < 0)
+			err_set(err, why.kind, why.id, why.errnum, "%s: %s", mount->where, why.message);
+		else
+			r = mount_attach(fd, place->fd, mount->where, err);
+	}
+	if (r == 0 && mount->copy_up)
+		r = copy_tree(place->fd, fd, mount->where, err);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
