@@ -123,7 +123,7 @@ int mount_find_there(const struct launch *launch, const struct bundle_mount *mou
 int mount_new_at(struct launch *launch, const struct bundle_mount *mount, const struct place *place, int *ret_fd,
 		 struct err *err)
 {
-	_cleanup_close_ int fd = FD_NONE, from = FD_NONE;
+	_cleanup_close_ int fd = FD_NONE;
 	char data[DATA_MAX];
 	struct err why = ERR_INIT;
 

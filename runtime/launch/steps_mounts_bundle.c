@@ -44,57 +44,6 @@ static int open_source(struct launch *launch, const struct bundle_mount *mount, 
 	return r;
 }
 
-<<<<<<< HEAD
-/* What mount(2) has just put on `target`, which has no descriptor yet. */
-static int find_mounted(const struct launch *launch, const struct bundle_mount *mount, int *ret_fd, struct err *err)
-{
-	_cleanup_close_ int fd = FD_NONE;
-	struct statx stx;
-
-	const int r = root_find(launch->root_fd, mount->destination, &fd, err);
-	if (r < 0)
-		return r;
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0 ||
-	    !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE, "%s: %.200s: nothing is mounted there",
-			       mount->where, mount->destination);
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-static int mount_fs_on(struct launch *launch, const struct bundle_mount *mount, const struct place *place, int *ret_fd,
-		       struct err *err)
-{
-	_cleanup_close_ int fd = FD_NONE;
-	char data[DATA_MAX];
-	struct err why = ERR_INIT;
-
-	int r = make_data(launch, mount, place, data, sizeof(data), err);
-	if (r < 0)
-		return r;
-	const struct mount_fs fs = fs_of(mount, data);
-	if (mount_fs_needs_old_call(&fs)) {
-		r = mount_fs_at(&fs, place->fd, mount->where, err);
-		if (r == 0)
-			r = find_mounted(launch, mount, &fd, err);
-	} else {
-		r = mount_new_fs_of(&fs, &fd, &why);
-		if (r == -EPERM && streq(fs.type, "proc") && probe_proc_overmounted())
-			why.id = ERR_ID_PROC_OVERMOUNTED;
-		if (r < 0)
-			err_set(err, why.kind, why.id, why.errnum, "%s: %s", mount->where, why.message);
-		else
-			r = mount_attach(fd, place->fd, mount->where, err);
-	}
-	if (r == 0 && mount->copy_up)
-		r = copy_tree(place->fd, fd, mount->where, err);
-	if (r == 0)
-		*ret_fd = TAKE_FD(fd);
-	return r;
-}
-
-=======
->>>>>>> w-mounts
 /* What shows a namespace that init may not mount: one that was made outside, or the host's own with all that is mounted below it (steps_files.c). */
 static int open_view(struct launch *launch, enum ns_kind kind, const char *path, const struct bundle_mount *mount,
 		     int *ret_fd, struct err *err)
