@@ -57,6 +57,23 @@ static int copy_path(struct arena *arena, const char **to, const char *from, str
 	return *to ? 0 : err_oom(err);
 }
 
+static bool is_at_or_below(const char *path, const char *directory)
+{
+	const char *rest = str_after(path, directory);
+
+	return *path && rest && (*rest == '\0' || *rest == '/');
+}
+
+/* A hierarchy that is mounted at /sys/fs/cgroup after others were mounted below it hides them; mountinfo lists them all the same. */
+static void forget_hidden(struct cgroup_host *host, const char *target)
+{
+	if (is_at_or_below(host->v2_mount, target))
+		host->v2_mount = "";
+	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+		if (is_at_or_below(host->v1_mount[c], target) && !streq(host->v1_mount[c], target))
+			host->v1_mount[c] = "";
+}
+
 static int parse_mount_line(struct arena *arena, char *line, struct cgroup_host *host, struct cgroup_roots *roots,
 			    struct err *err)
 {
@@ -65,7 +82,9 @@ static int parse_mount_line(struct arena *arena, char *line, struct cgroup_host 
 
 	if (!mountinfo_parse(line, &mount))
 		return 0;
-	/* Of several mounts of one hierarchy the first is taken. */
+	/* Of several mounts of one hierarchy the first that can be seen is taken. */
+	if (streq(mount.type, "cgroup2") || streq(mount.type, "cgroup"))
+		forget_hidden(host, mount.target);
 	if (streq(mount.type, "cgroup2")) {
 		if (host->v2_mount[0])
 			return 0;

@@ -84,7 +84,21 @@ static void add(struct hierarchies *all, const struct mountinfo *mount)
 		identify(mount->super_options, h);
 }
 
-/* Of the host: the first mount of each. */
+/* What was mounted below `target` is hidden by what is mounted on it. */
+static void forget_hidden(struct hierarchies *all, const char *target)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < all->n; i++) {
+		const char *rest = str_after(all->list[i].target, target);
+
+		if (!rest || *rest != '/')
+			all->list[kept++] = all->list[i];
+	}
+	all->n = kept;
+}
+
+/* Of the host: the first mount of each that can be seen. */
 static int find_hierarchies(struct hierarchies *ret, struct err *err)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
@@ -99,8 +113,10 @@ static int find_hierarchies(struct hierarchies *ret, struct err *err)
 		return err_oom(err);
 	while (getline(&line, &size, f) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		if (mountinfo_parse(line, &mount) && (streq(mount.type, "cgroup") || streq(mount.type, "cgroup2")))
-			add(ret, &mount);
+		if (!mountinfo_parse(line, &mount) || (!streq(mount.type, "cgroup") && !streq(mount.type, "cgroup2")))
+			continue;
+		forget_hidden(ret, mount.target);
+		add(ret, &mount);
 	}
 	return 0;
 }
