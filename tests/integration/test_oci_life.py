@@ -270,6 +270,16 @@ def test_missing_command_fails_create():
 
 
 @test(root=True)
+def test_errors_are_in_the_log():
+    with Bundle("/nope") as b:
+        b("--log", b.dir + "/log", "--log-format", "json", "run", "-b", b.dir, "c").check(1)
+        with open(b.dir + "/log") as file:
+            last = json.loads(file.read().splitlines()[-1])
+        equal(last["level"], "error", "level")
+        contains(last["msg"], "/nope", "message")
+
+
+@test(root=True)
 def test_gate_is_the_owners():
     with Bundle() as b:
         b.made()
@@ -458,6 +468,7 @@ def failing_create_hook(kind):
         b.hook("poststop", "touch %s/poststop\n" % b.dir)
         equal(b.create(), 1, "status")
         contains(b.errors, "%s hook %s: exit status 3: the reason" % (kind, path), "stderr")
+        check(os.path.exists(b.dir + "/poststop"), "poststop hooks of a create that failed")
         equal(b.ids(), [], "names")
     assert_clean(before)
 
