@@ -54,9 +54,16 @@ static void end_reservation(const struct plan *plan, struct reservation *reserva
 		first(&end->cleanup, &err);
 }
 
+/* What its first hooks have set up, its last ones take down, also of a launch that failed (runtime.md, "Lifecycle"). */
+static bool hooks_began(const struct tape *tape)
+{
+	return atomic_load(&tape->records[STEP_HOOKS_RUNTIME].state) != TAPE_NOT_RUN ||
+	       atomic_load(&tape->records[STEP_HOOKS_CONTAINER].state) != TAPE_NOT_RUN;
+}
+
 /* A bundle's container: delete may be at work on it at the same time. */
 static void end_bundle(const struct plan *plan, struct reservation *reservation, const struct launch_result *result,
-		       bool begun, struct container_end *end)
+		       bool begun, bool hooked, struct container_end *end)
 {
 	struct err err = ERR_INIT;
 
@@ -66,7 +73,7 @@ static void end_bundle(const struct plan *plan, struct reservation *reservation,
 		reservation_abandon(reservation);
 		return;
 	}
-	if (begun) {
+	if (begun || hooked) {
 		_cleanup_free_ char *state = oci_state_text(plan, "stopped", 0);
 
 		if (state && hooks_run(HOOK_POSTSTOP, &plan->bundle->hooks[HOOK_POSTSTOP], state, plan->bundle->dir,
@@ -91,7 +98,7 @@ int container_run(struct plan *plan, struct tape *tape, const struct launch_call
 		return r;
 	r = launch_run(plan, &reservation, tape, caller, &own, &end->result, err, &end->cleanup);
 	if (plan_is_bundle(plan))
-		end_bundle(plan, &reservation, r < 0 ? NULL : &end->result, watcher.begun, end);
+		end_bundle(plan, &reservation, r < 0 ? NULL : &end->result, watcher.begun, hooks_began(tape), end);
 	else
 		end_reservation(plan, &reservation, r < 0 ? NULL : &end->result, watcher.begun, end);
 	if (r == 0)

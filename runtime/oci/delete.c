@@ -246,7 +246,8 @@ int container_delete(struct container *container, bool force, struct err *ret_po
 		r = take_lock(container, &place, &lock, err);
 	if (r == -ENOENT || r == 1)
 		return 0;
-	if (r == 0)
+	/* Without a record nobody knows which groups were its own. */
+	if (r == 0 && !json_is_true(json_object_get(container->state, "damaged")))
 		r = state_end_bundle(place.dir, lock, container->id, STATE_RECOVER_MS, err);
 	if (r < 0)
 		return r;

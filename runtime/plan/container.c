@@ -284,6 +284,21 @@ int container_find_bundle(const char *id, struct container *ret, struct err *err
 	return 0;
 }
 
+int container_find_damaged(const char *id, struct container *ret, struct err *err)
+{
+	_cleanup_close_ int root_fd = FD_NONE, names = FD_NONE;
+	struct id_match match = { 0 };
+	char root[PATH_MAX];
+
+	int r = open_root(root, &root_fd, err);
+	if (r < 0)
+		return r;
+	names = openat(root_fd, "names", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (names < 0 || !may_be_name(id) || !read_name(names, id, &match))
+		return -ENOENT;
+	return container_record_assume(root, root_fd, match.remap, match.id, id, ret, err);
+}
+
 int container_refresh(struct container *container, struct err *err)
 {
 	_cleanup_close_ int root_fd = FD_NONE;

@@ -445,6 +445,35 @@ int container_record_read(const char *root, int root_fd, const char *remap, cons
 	return 0;
 }
 
+int container_record_assume(const char *root, int root_fd, const char *remap, const char *id, const char *name,
+			    struct container *ret, struct err *err)
+{
+	_cleanup_(container_done) struct container c = { 0 };
+	_cleanup_close_ int dir = FD_NONE;
+	struct lock_look look;
+	char where[64];
+
+	snprintf(where, sizeof(where), "%.40s/%s", remap, id);
+	dir = openat(root_fd, where, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? -ENOENT : err_system(err, "%s in the state root", where);
+	const int r = look_at_lock(dir, &look, err);
+	if (r < 0)
+		return r;
+	c.state = json_pack("{s:i, s:s, s:s, s:b, s:{}}", "version", RECORD_VERSION, "id", id, "name", name, "damaged",
+			    1, "bundle");
+	if (!c.state || asprintf(&c.dir, "%s/%s", root, where) < 0) {
+		c.dir = NULL;
+		return err_oom(err);
+	}
+	strcpy(c.id, id);
+	c.name = json_string_value(json_object_get(c.state, "name"));
+	judge_bundle(&c, &look);
+	*ret = c;
+	c = (struct container){ 0 };
+	return 0;
+}
+
 void container_done(struct container *container)
 {
 	json_decref(container->state);

@@ -19,6 +19,7 @@ CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
 
 class Bundle:
     """A bundle and a state root of its own; every container of it is removed at the end."""
+    groups = 0
 
     def __init__(self, *argv, **changes):
         self.dir, self.root = tmp(), os.path.join(tmp(), "root")
@@ -68,11 +69,21 @@ class Bundle:
         except FileNotFoundError:
             return []
 
+    def apart(self):
+        """A group that no other container has: the default one is named by the id, whatever the state root."""
+        if not self.config["linux"].get("cgroupsPath", "").startswith("/"):
+            Bundle.groups += 1
+            self.config["linux"]["cgroupsPath"] = "life-%d-%d" % (os.getpid(), Bundle.groups)
+            self.write()
+
     def __call__(self, *words, **how):
+        if words[0] in ("create", "run"):
+            self.apart()
         return nsrun(["--root", self.root, *words], **how)
 
     def create(self, name="c", *options, **how):
         """Output goes to the file `output`: a pipe would stay open with the container."""
+        self.apart()
         with open(os.path.join(self.dir, "output"), "ab") as out, open(os.path.join(self.dir, "errors"), "w+b") as errors:
             process = subprocess.Popen([binary(), "--root", self.root, "create", "-b", self.dir, *options, name], stdin=subprocess.DEVNULL,
                                        stdout=out, stderr=errors, env=environment(None, how.pop("env", None)), **how)
@@ -178,6 +189,7 @@ def test_run_in_the_bundle_and_with_another_file():
 @test(root=True)
 def test_run_detached():
     with Bundle("/bin/sleep", "60") as b:
+        b.apart()
         with open(os.devnull, "w") as null:
             subprocess.run([binary(), "--root", b.root, "run", "-d", "-b", b.dir, "--pid-file", b.dir + "/pid", "c"], stdin=null, stdout=null,
                            stderr=null, check=True, env=environment(None))
@@ -192,6 +204,7 @@ def test_run_detached():
 @test(root=True)
 def test_signals_of_run_reach_the_workload():
     with Bundle("/bin/sh", "-c", "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done") as b:
+        b.apart()
         process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    env=environment(None))
         equal(process.stdout.readline(), b"up\n", "output")
@@ -205,6 +218,7 @@ def test_signals_of_run_reach_the_workload():
 @test(root=True)
 def test_delete_while_run_waits():
     with Bundle("/bin/sleep", "60") as b:
+        b.apart()
         process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                    env=environment(None))
         wait_for(lambda: b.ids() and b("state", "c").status == 0 and b.status() == "running", "the container")
@@ -218,6 +232,7 @@ def test_delete_while_run_waits():
 def test_sigkill_of_run():
     """The workload ends with it, the record stays until it is deleted, and gc leaves it alone."""
     with Bundle("/bin/sleep", "60") as b:
+        b.apart()
         process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, env=environment(None))
         wait_for(lambda: b.ids() and b("state", "c").status == 0 and b.status() == "running", "the container")
         process.kill()
@@ -252,6 +267,16 @@ def test_missing_command_fails_create():
         equal(b.create(), 1, "status")
         contains(b.errors, "/nope", "stderr")
         equal(b.ids(), [], "names")
+
+
+@test(root=True)
+def test_errors_are_in_the_log():
+    with Bundle("/nope") as b:
+        b("--log", b.dir + "/log", "--log-format", "json", "run", "-b", b.dir, "c").check(1)
+        with open(b.dir + "/log") as file:
+            last = json.loads(file.read().splitlines()[-1])
+        equal(last["level"], "error", "level")
+        contains(last["msg"], "/nope", "message")
 
 
 @test(root=True)
@@ -443,6 +468,7 @@ def failing_create_hook(kind):
         b.hook("poststop", "touch %s/poststop\n" % b.dir)
         equal(b.create(), 1, "status")
         contains(b.errors, "%s hook %s: exit status 3: the reason" % (kind, path), "stderr")
+        check(os.path.exists(b.dir + "/poststop"), "poststop hooks of a create that failed")
         equal(b.ids(), [], "names")
     assert_clean(before)
 
@@ -618,9 +644,18 @@ def test_state_after_the_record_is_older_or_broken():
         with open(path, "w") as file:
             json.dump(record, file)
         failing(b("state", "c"), "bundle")
-        record["bundle"]["dir"] = b.dir
+        failing(b("delete", "c"), "bundle")
+        pid = int(open(os.path.join(b.place(), "lock")).read().split()[0])
+        with open("/proc/%d/cgroup" % pid) as file:
+            groups = {line.rstrip().split(":", 2)[2] for line in file}
         with open(path, "w") as file:
-            json.dump(record, file)
+            file.write("{")
+        contains(b("delete", "--force", "c").check(0).stderr, "state.json", "stderr")
+        wait_for(lambda: not [reap()] or not alive(pid), "the end of its init")
+        equal(b.ids(), [], "names")
+        for group in sorted(cgroups(), reverse=True):  # its path was in the record
+            if any(one != "/" and group.endswith(one) for one in groups):
+                os.rmdir(group)
 
 
 @test(root=True)

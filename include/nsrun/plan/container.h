@@ -76,6 +76,8 @@ struct container {
 int container_find(const char *word, struct container *ret, struct err *err);
 /* The bundle's container of that id, which is a name here: no other word is taken. -ENOENT with ERR_ID_NO_CONTAINER in runc's words. */
 int container_find_bundle(const char *id, struct container *ret, struct err *err);
+/* The same where its record cannot be read: for delete --force alone. */
+int container_find_damaged(const char *id, struct container *ret, struct err *err);
 bool container_is_bundle(const struct container *container);
 /* "creating", "created", "running", "paused", "stopped": the runtime specification's words. */
 const char *container_oci_status(const struct container *container);

@@ -9,6 +9,10 @@
 int container_record_read(const char *root, int root_fd, const char *remap, const char *id, struct container *ret,
 			  struct err *err);
 
+/* What can be known of a bundle's container without its record: init, by the lock. "damaged" is true in `ret->state`. */
+int container_record_assume(const char *root, int root_fd, const char *remap, const char *id, const char *name,
+			    struct container *ret, struct err *err);
+
 /* Checks all that is read from a record later, so that no reader meets a wrong type. `where` serves messages. */
 int container_record_check(const json_t *state, const char *id, const char *where, struct err *err);
 
