@@ -19,7 +19,6 @@ CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
 
 class Bundle:
     """A bundle and a state root of its own; every container of it is removed at the end."""
-    groups = 0
 
     def __init__(self, *argv, **changes):
         self.dir, self.root = tmp(), os.path.join(tmp(), "root")
@@ -69,21 +68,11 @@ class Bundle:
         except FileNotFoundError:
             return []
 
-    def apart(self):
-        """A group that no other container has: the default one is named by the id, whatever the state root."""
-        if not self.config["linux"].get("cgroupsPath", "").startswith("/"):
-            Bundle.groups += 1
-            self.config["linux"]["cgroupsPath"] = "life-%d-%d" % (os.getpid(), Bundle.groups)
-            self.write()
-
     def __call__(self, *words, **how):
-        if words[0] in ("create", "run"):
-            self.apart()
         return nsrun(["--root", self.root, *words], **how)
 
     def create(self, name="c", *options, **how):
         """Output goes to the file `output`: a pipe would stay open with the container."""
-        self.apart()
         with open(os.path.join(self.dir, "output"), "ab") as out, open(os.path.join(self.dir, "errors"), "w+b") as errors:
             process = subprocess.Popen([binary(), "--root", self.root, "create", "-b", self.dir, *options, name], stdin=subprocess.DEVNULL,
                                        stdout=out, stderr=errors, env=environment(None, how.pop("env", None)), **how)
