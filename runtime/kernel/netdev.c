@@ -239,7 +239,7 @@ static void addresses_free(struct addresses *addresses)
 
 static int find_new(struct rtnl *rtnl, const struct device_list *before, int *ret)
 {
-	struct device_list after;
+	struct device_list after = { 0 };
 	const int r = list_devices(rtnl, &after);
 
 	for (size_t i = 0; i < after.n && r == 0; i++) {

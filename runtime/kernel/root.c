@@ -127,7 +127,7 @@ static int find_or_make(int root_fd, const char *path, enum root_kind kind, mode
 		const bool last = path[end + strspn(path + end, "/")] == '\0';
 		/* Each prefix is resolved from the root anew, so that absolute links among the components stay inside. */
 		_cleanup_close_ int next = open_in_root(root_fd, partial, O_PATH);
-		char elsewhere[PATH_MAX];
+		char elsewhere[PATH_MAX] = "";
 		if (next == -ENOENT && links &&
 		    follow_dangling(parent, path, start, partial + start, end - start, path + end, elsewhere,
 				    sizeof(elsewhere)) == 0)

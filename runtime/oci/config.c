@@ -69,7 +69,7 @@ static int read_root(struct oci_reader *r, struct err *err)
 	struct plan *plan = r->plan;
 	struct err why = ERR_INIT;
 	struct json_at root, at;
-	const char *path;
+	const char *path = "";
 
 	if (!json_at_key(&r->config, "root", &root))
 		return json_at_err(&r->config, err, "root is missing");

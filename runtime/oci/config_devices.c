@@ -22,7 +22,7 @@ static int read_type(const struct json_at *device, char *ret, struct err *err)
 {
 	static const char *const words[] = { "c", "b", "p", "u", NULL };
 	struct json_at type;
-	size_t word;
+	size_t word = 0;
 
 	if (!json_at_key(device, "type", &type))
 		return json_at_err(device, err, "type is missing");
@@ -56,7 +56,7 @@ static int read_numbers(const struct json_at *at, struct bundle_device *device, 
 
 static int read_device(const struct oci_reader *r, const struct json_at *at, struct bundle_device *ret, struct err *err)
 {
-	struct bundle_device device = { .where = json_at_path(at, r->plan->arena) };
+	struct bundle_device device = { .path = "", .where = json_at_path(at, r->plan->arena) };
 	int64_t mode = 0666, uid = 0, gid = 0;
 	struct json_at path;
 	int done = json_at_object(at, err);
@@ -172,7 +172,7 @@ static int read_devices(struct oci_reader *r, struct err *err)
 		return err_oom(err);
 	for (size_t i = 0; done == 0 && i < n; i++) {
 		const struct json_at entry = json_at_entry(&list, i);
-		struct bundle_device device;
+		struct bundle_device device = { 0 };
 
 		done = read_device(r, &entry, &device, err);
 		if (done < 0 || streq(device.path, "/dev/ptmx")) /* the container's own: "Default Devices" */
@@ -237,7 +237,7 @@ static int read_rule(const struct json_at *at, struct device_rule *ret, struct e
 		return done;
 	rule.type = words[word][0] == 'u' ? 'c' : words[word][0];
 	if (json_at_key(at, "access", &access)) {
-		const char *text = NULL;
+		const char *text = "";
 
 		done = json_at_string(&access, NULL, &text, err);
 		if (done == 0 && *text && device_access_parse(text, &rule.access) < 0)

@@ -22,7 +22,7 @@ static int read_namespace(struct oci_reader *r, const struct json_at *at, struct
 	struct arena *arena = r->plan->arena;
 	struct json_at type;
 	const char *path = NULL;
-	size_t kind;
+	size_t kind = 0;
 	int done = json_at_object(at, err);
 
 	if (done == 0 && !json_at_key(at, "type", &type))

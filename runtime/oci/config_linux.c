@@ -127,7 +127,7 @@ static int add_lines(struct lines *lines, const struct json_at *at, const char *
 static int read_schemata(const struct json_at *rdt, struct lines *lines, struct err *err)
 {
 	struct json_at l3, bandwidth, all;
-	const char *text = NULL;
+	const char *text = "";
 	const bool has_bandwidth = json_at_key(rdt, "memBwSchema", &bandwidth);
 	int r = 0;
 

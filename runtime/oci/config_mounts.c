@@ -169,7 +169,7 @@ static int read_mount(struct entry *e, struct err *err)
 	struct arena *arena = e->r->plan->arena;
 	struct bundle_mount *mount = e->mount;
 	struct json_at destination, other;
-	const char *text = NULL;
+	const char *text = "";
 
 	int done = json_at_object(e->at, err);
 	if (done == 0 && !json_at_key(e->at, "destination", &destination))

@@ -303,7 +303,7 @@ static int read_caps(const struct process *p, struct err *err)
 static int read_limit_value(const struct json_at *at, const char *key, rlim_t *ret, struct err *err)
 {
 	struct json_at member;
-	uint64_t value;
+	uint64_t value = 0;
 
 	if (!json_at_key(at, key, &member))
 		return json_at_err(at, err, "%s is missing", key);
@@ -318,7 +318,7 @@ static int read_limit_type(const struct json_at *at, int *ret, struct err *err)
 	char names[RLIM_NLIMITS][32];
 	const char *words[RLIM_NLIMITS + 1];
 	struct json_at type;
-	size_t found;
+	size_t found = 0;
 
 	for (int i = 0; i < RLIM_NLIMITS; i++) {
 		snprintf(names[i], sizeof(names[i]), RLIMIT_PREFIX "%s", rlimit_name(i));
@@ -397,8 +397,8 @@ static int read_oom_score(const struct process *p, struct err *err)
 {
 	struct plan *plan = p->plan;
 	struct json_at at;
-	int64_t score;
-	int own;
+	int64_t score = 0;
+	int own = 0;
 
 	if (!json_at_key(p->at, "oomScoreAdj", &at))
 		return 0;

@@ -147,7 +147,7 @@ static int read_cpus(const struct json_at *object, const char *key, struct arena
 		     struct err *err)
 {
 	struct json_at at;
-	const char *text;
+	const char *text = "";
 
 	if (!json_at_key(object, key, &at))
 		return 0;

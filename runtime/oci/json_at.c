@@ -241,7 +241,7 @@ int json_at_strings(const struct json_at *at, struct arena *arena, const char *c
 
 int json_at_word(const struct json_at *at, const char *const *words, size_t *ret, struct err *err)
 {
-	const char *text = NULL, *near;
+	const char *text = "", *near;
 	char known[WORDS_TEXT_MAX] = "";
 	size_t used = 0;
 	const int r = json_at_string(at, NULL, &text, err);

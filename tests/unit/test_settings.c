@@ -498,7 +498,7 @@ static int receive(int socket, char *buf, size_t size)
 	};
 	const ssize_t n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	int fd;
+	int fd = -1;
 
 	assert_true(n > 0 && c && c->cmsg_type == SCM_RIGHTS);
 	buf[n] = '\0';
