@@ -514,7 +514,7 @@ def test_build_that_fails():
     context = tmp("context")
     with open(os.path.join(context, "Dockerfile"), "w") as file:
         file.write("FROM busybox\nRUN exit 17\n")
-    result = docker()("build", context)
+    result = docker()("build", "--force-rm", context)
     check(result.status != 0 and "non-zero code: 17" in result.stderr, repr(result))
 
 
