@@ -140,7 +140,7 @@ def test_limits():
     equal(setting(pid, "memory", "memory.limit_in_bytes", "memory.max"), "67108864", "memory")
     equal(setting(pid, "pids", "pids.max", "pids.max"), "50", "pids")
     check(setting(pid, "cpu", "cpu.cfs_quota_us", "cpu.max") in ("50000", "50000 100000"), "cpu quota")
-    check(setting(pid, "cpu", "cpu.shares", "cpu.weight") in ("512", "20"), "cpu weight")
+    check(setting(pid, "cpu", "cpu.shares", "cpu.weight") in ("512", "20", "59"), "cpu weight")
     equal(setting(pid, "cpuset", "cpuset.cpus", "cpuset.cpus"), "0", "cpuset")
     with open("/proc/%d/status" % pid) as file:
         contains(file.read(), "Cpus_allowed_list:\t0\n", "what the process may use")
