@@ -520,8 +520,42 @@ static bool may_raise(void)
 	return (probe_effective_caps() & UINT64_C(1) << CAP_SYS_RESOURCE) && probe_in_initial_userns();
 }
 
+/* prlimit(2) of a process with other ids asks for CAP_SYS_RESOURCE, which root need not have. The file says the same to everybody (proc(5)): a line
+ * each, in the order of the resources, below its title. */
+static int read_rlimit(const char *text, int resource, struct rlimit *ret)
+{
+	rlim_t *const values[] = { &ret->rlim_cur, &ret->rlim_max };
+	const size_t name_width = 26;
+	char words[2][24];
+
+	for (int line = 0; text && line <= resource; line++) {
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+	}
+	if (!text || strcspn(text, "\n") <= name_width ||
+	    sscanf(text + name_width, "%23s %23s", words[0], words[1]) != 2)
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_LEN(values); i++)
+		*values[i] = streq(words[i], "unlimited") ? RLIM_INFINITY : (rlim_t)strtoull(words[i], NULL, 10);
+	return 0;
+}
+
+static int limit_of(const struct pidref *process, int resource, char **text, struct rlimit *ret)
+{
+	char path[64];
+
+	if (!*text && prlimit(process->pid, (__rlimit_resource_t)resource, NULL, ret) == 0)
+		return 0;
+	if (!*text && errno != EPERM)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/%d/limits", (int)process->pid);
+	const int r = *text ? 0 : file_read_virtual_at(AT_FDCWD, path, 65536, text, NULL, NULL);
+	return r < 0 ? r : read_rlimit(*text, resource, ret);
+}
+
 static int resolve_rlimits(struct plan *plan, struct err *err)
 {
+	_cleanup_free_ char *text = NULL;
 	const struct plan_enter *enter = plan->enter;
 	struct rlimit_setting *settings = arena_array(plan->arena, RLIM_NLIMITS, sizeof(*settings));
 	const bool raises = may_raise();
@@ -531,10 +565,11 @@ static int resolve_rlimits(struct plan *plan, struct err *err)
 	for (int i = 0; i < RLIM_NLIMITS; i++) {
 		struct rlimit own, theirs;
 
-		if (getrlimit((__rlimit_resource_t)i, &own) < 0 ||
-		    prlimit(enter->process->pid, (__rlimit_resource_t)i, NULL, &theirs) < 0)
-			return err_system(err, "%s: limit %s of process %d", enter->label, rlimit_name(i),
-					  (int)enter->process->pid);
+		const int r = getrlimit((__rlimit_resource_t)i, &own) < 0 ? -errno
+									   : limit_of(enter->process, i, &text, &theirs);
+		if (r < 0)
+			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s: limit %s of process %d", enter->label,
+				       rlimit_name(i), (int)enter->process->pid);
 		/* Without that right a hard limit only sinks. */
 		if (!raises && theirs.rlim_max > own.rlim_max)
 			theirs.rlim_max = own.rlim_max;
