@@ -93,8 +93,7 @@ static void log_error(const char *level, const char *prefix, const struct err *e
 	_cleanup_free_ char *message = NULL;
 	const char *remedy = err_id_remedy(err->id);
 	if (asprintf(&message, "%s%s%s%s%s%s", prefix, step && step->name ? step->name : "",
-		     step && step->name ? ": " : "", text, remedy ? "; remedy: " : "",
-		     remedy ? remedy : "") < 0) {
+		     step && step->name ? ": " : "", text, remedy ? "; remedy: " : "", remedy ? remedy : "") < 0) {
 		message = NULL;
 		return;
 	}

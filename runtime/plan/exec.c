@@ -566,7 +566,7 @@ static int resolve_rlimits(struct plan *plan, struct err *err)
 		struct rlimit own, theirs;
 
 		const int r = getrlimit((__rlimit_resource_t)i, &own) < 0 ? -errno
-									   : limit_of(enter->process, i, &text, &theirs);
+									  : limit_of(enter->process, i, &text, &theirs);
 		if (r < 0)
 			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s: limit %s of process %d", enter->label,
 				       rlimit_name(i), (int)enter->process->pid);
