@@ -3,6 +3,8 @@
 
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/containers.h>
+#include <nsrun/cli/report.h>
+#include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/self.h>
 
 #include <fcntl.h>
@@ -30,6 +32,33 @@ int trace_open(const char *name, FILE **ret, struct err *err)
 	TAKE_FD(fd);
 	*ret = file;
 	return 0;
+}
+
+int close_descriptors(unsigned first, struct err *err)
+{
+	const int log = report_log_fd();
+
+	if (log >= (int)first && ((unsigned)log > first && close_range(first, (unsigned)log - 1, 0) < 0))
+		return err_system(err, "close_range");
+	return exec_close_from(log >= (int)first ? log + 1 : (int)first, FD_NONE, err);
+}
+
+int preserve_descriptors(const char *text, unsigned *ret, struct err *err)
+{
+	uint32_t n = 0;
+
+	if (text && (parse_u32(text, &n) < 0 || n > 1024))
+		return err_input(err, "--preserve-fds %s: a number up to 1024 is wanted", text);
+	for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + (int)n; fd++) {
+		const int flags = fcntl(fd, F_GETFD);
+
+		if (flags < 0)
+			return err_system(err, "--preserve-fds %s: descriptor %d", text, fd);
+		/* Close-on-exec is this program's own word for what is not passed on. */
+		(void)fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+	}
+	*ret = n;
+	return close_descriptors(STDERR_FILENO + 1 + n, err);
 }
 
 enum trace_format trace_format_of(const char *word, const char *file)

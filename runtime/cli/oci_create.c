@@ -7,12 +7,10 @@
 #include <nsrun/cli/globals.h>
 #include <nsrun/cli/launching.h>
 #include <nsrun/cli/report.h>
-#include <nsrun/kernel/exec.h>
 #include <nsrun/launch/container.h>
 #include <nsrun/launch/trace.h>
 #include <nsrun/oci/config.h>
 
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
@@ -61,34 +59,6 @@ const struct option_table run_options = {
 	.rows = run_rows, .count = ARRAY_LEN(run_rows), .command = "run", .one_dash = true
 };
 
-static int close_from(unsigned first, struct err *err)
-{
-	const int log = report_log_fd();
-
-	if (log >= (int)first && ((unsigned)log > first && close_range(first, (unsigned)log - 1, 0) < 0))
-		return err_system(err, "close_range");
-	return exec_close_from(log >= (int)first ? log + 1 : (int)first, FD_NONE, err);
-}
-
-/* Descriptors 3 to 2 + N are the caller's gift; all others stay behind. */
-static int keep_descriptors(const char *text, unsigned *ret, struct err *err)
-{
-	uint32_t n = 0;
-
-	if (text && (parse_u32(text, &n) < 0 || n > 1024))
-		return err_input(err, "--preserve-fds %s: a number up to 1024 is wanted", text);
-	for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + (int)n; fd++) {
-		const int flags = fcntl(fd, F_GETFD);
-
-		if (flags < 0)
-			return err_system(err, "--preserve-fds %s: descriptor %d", text, fd);
-		/* Close-on-exec is this program's own word for what is not passed on. */
-		(void)fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
-	}
-	*ret = n;
-	return close_from(STDERR_FILENO + 1 + n, err);
-}
-
 /* In runc's words, which engines show. */
 static int check_terminal(const struct plan *plan, struct err *err)
 {
@@ -132,7 +102,7 @@ static int plan_of(const struct create_line *line, const char *id, bool gated, s
 	};
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 
-	int r = keep_descriptors(line->preserve_fds, &request.preserve_fds, err);
+	int r = preserve_descriptors(line->preserve_fds, &request.preserve_fds, err);
 	if (r == 0)
 		r = oci_plan(&request, &plan, err);
 	if (r == 0)

@@ -44,7 +44,8 @@ static struct {
 	int fd;
 	bool json;
 	int status; /* 0: that of the error */
-} log_state = { .fd = FD_NONE };
+	const char *prefix;
+} log_state = { .fd = FD_NONE, .prefix = "" };
 
 int report_to_file(const char *path, bool json, struct err *err)
 {
@@ -71,12 +72,9 @@ void report_exit_with(int status)
 	log_state.status = status;
 }
 
-/* Engines tell by runc's words, which are the kernel's, whether CMD is missing (exit status 127) or cannot be executed (126). */
-static const char *engines_word(const struct err *err)
+void report_begin_with(const char *prefix)
 {
-	if (err->kind == ERR_NOT_FOUND)
-		return ": no such file or directory";
-	return err->kind == ERR_NOT_EXECUTABLE ? ": permission denied" : "";
+	log_state.prefix = prefix;
 }
 
 /* One write(2) a line: several nsrun may append to it. */
@@ -94,9 +92,8 @@ static void log_error(const char *level, const char *prefix, const struct err *e
 	state_format_time(&time, now);
 	_cleanup_free_ char *message = NULL;
 	const char *remedy = err_id_remedy(err->id);
-	if (asprintf(&message, "%s%s%s%s%s%s%s", prefix, step && step->name ? step->name : "",
-		     step && step->name ? ": " : "", text, engines_word(err), remedy ? "; remedy: " : "",
-		     remedy ? remedy : "") < 0) {
+	if (asprintf(&message, "%s%s%s%s%s%s", prefix, step && step->name ? step->name : "",
+		     step && step->name ? ": " : "", text, remedy ? "; remedy: " : "", remedy ? remedy : "") < 0) {
 		message = NULL;
 		return;
 	}
@@ -118,8 +115,8 @@ static void log_error(const char *level, const char *prefix, const struct err *e
 
 int report_error(FILE *out, const struct err *err)
 {
-	print_error(out, "", err);
-	log_error("error", "", err);
+	print_error(out, log_state.prefix, err);
+	log_error("error", log_state.prefix, err);
 	return log_state.status ? log_state.status : err_exit_status(err);
 }
 

@@ -28,19 +28,14 @@ static enum place_form place_form_of(const struct option_row *row)
 		const char *name;
 		enum place_form form;
 	} forms[] = {
-		{ "audit-log", PLACE_WHOLE },
-		{ "cidfile", PLACE_WHOLE },
-		{ "device", PLACE_DEVICE },
-		{ "device-read-bps", PLACE_RATE },
-		{ "device-read-iops", PLACE_RATE },
-		{ "device-write-bps", PLACE_RATE },
-		{ "device-write-iops", PLACE_RATE },
-		{ "env-file", PLACE_WHOLE },
-		{ "image-config", PLACE_WHOLE },
-		{ "io-weight", PLACE_RATE },
-		{ "mount", PLACE_MOUNT },
-		{ "pidfile", PLACE_WHOLE },
-		{ "volume", PLACE_BEFORE },
+		{ "audit-log", PLACE_WHOLE },	    { "cidfile", PLACE_WHOLE },
+		{ "console-socket", PLACE_WHOLE },  { "device", PLACE_DEVICE },
+		{ "device-read-bps", PLACE_RATE },  { "device-read-iops", PLACE_RATE },
+		{ "device-write-bps", PLACE_RATE }, { "device-write-iops", PLACE_RATE },
+		{ "env-file", PLACE_WHOLE },	    { "image-config", PLACE_WHOLE },
+		{ "io-weight", PLACE_RATE },	    { "mount", PLACE_MOUNT },
+		{ "pid-file", PLACE_WHOLE },	    { "pidfile", PLACE_WHOLE },
+		{ "process", PLACE_WHOLE },	    { "volume", PLACE_BEFORE },
 		{ "trace-file", PLACE_WHOLE },
 	};
 

@@ -68,10 +68,11 @@ static int find_along(const char *cmd, const char *dirs, char **ret, struct err 
 	}
 	if (refused)
 		return refuse(cmd, refused, refused_errnum, err);
-	return err_set(err, ERR_NOT_FOUND, ERR_ID_CMD_NOT_FOUND, ENOENT, "%s: in no directory of PATH (%s)", cmd, dirs);
+	return err_set(err, ERR_NOT_FOUND, ERR_ID_CMD_NOT_FOUND, ENOENT, "%s: executable file not found in $PATH (%s)",
+		       cmd, dirs);
 }
 
-int exec_find(const char *cmd, const char *path_variable, char **ret, struct err *err)
+static int find(const char *cmd, const char *path_variable, char **ret, struct err *err)
 {
 	char *path;
 	int e;
@@ -88,6 +89,15 @@ int exec_find(const char *cmd, const char *path_variable, char **ret, struct err
 		return err_oom(err);
 	*ret = path;
 	return 0;
+}
+
+int exec_find(const char *cmd, const char *path_variable, char **ret, struct err *err)
+{
+	const int r = find(cmd, path_variable, ret, err);
+
+	if (r < 0)
+		exec_add_words(err);
+	return r;
 }
 
 int exec_close_from(int first, int proc_fd, struct err *err)

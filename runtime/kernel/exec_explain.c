@@ -254,7 +254,38 @@ static int explain(const char *file, const char *via, int errnum, int depth, str
 	return explain_content(file, via, errnum, depth, err);
 }
 
-int exec_explain_failure(const char *file, int errnum, struct err *err)
+/* Engines tell by these words of runc's, in lower case, whether their own exit status is 126 or 127. */
+void exec_add_words(struct err *err)
+{
+	const char *words = NULL;
+
+	if (!err || (err->kind != ERR_NOT_FOUND && err->kind != ERR_NOT_EXECUTABLE))
+		return;
+	switch (err->errnum) {
+	case ENOENT:
+		words = "no such file or directory";
+		break;
+	case ENOTDIR:
+		words = "not a directory";
+		break;
+	case EACCES:
+		words = "permission denied";
+		break;
+	case ENOEXEC:
+		words = "exec format error";
+		break;
+	default:
+		return;
+	}
+	if (strstr(err->message, words) || strstr(err->message, "executable file not found in $PATH"))
+		return;
+	const size_t room = sizeof(err->message) - strlen(words) - sizeof(": ");
+	const size_t length = strlen(err->message) < room ? strlen(err->message) : room;
+
+	snprintf(err->message + length, sizeof(err->message) - length, ": %s", words);
+}
+
+static int explain_failure(const char *file, int errnum, struct err *err)
 {
 	struct stat st;
 
@@ -282,4 +313,12 @@ int exec_explain_failure(const char *file, int errnum, struct err *err)
 	default:
 		return err_set(err, ERR_NOT_EXECUTABLE, ERR_ID_NONE, errnum, "%s", file);
 	}
+}
+
+int exec_explain_failure(const char *file, int errnum, struct err *err)
+{
+	const int r = explain_failure(file, errnum, err);
+
+	exec_add_words(err);
+	return r;
 }

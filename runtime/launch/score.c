@@ -62,6 +62,9 @@ static bool serves_exec(enum step_id id)
 	case STEP_SCOPE_ENTER:
 	case STEP_PROC_KEEP:
 	case STEP_LISTENER_CONNECT:
+	case STEP_RDT_PLACE:
+	case STEP_PID_WRITE:
+	case STEP_CONSOLE_SEND:
 	case STEP_AFFINITY_START:
 	case STEP_SCHEDULER_SET:
 	case STEP_IO_PRIORITY_SET:

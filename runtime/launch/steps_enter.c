@@ -31,11 +31,24 @@ static int refuse_frozen(const struct plan *plan, struct err *err)
 		r = cgroup_freezer_state(top, &state, err);
 	if (r < 0)
 		return r;
-	if (state == CGROUP_THAWED)
+	if (state == CGROUP_THAWED && !plan->enter->group_v2)
 		return err_set(err, ERR_REFUSED, ERR_ID_FROZEN_INSIDE, EAGAIN,
 			       "%s: the group of its process 1, one of its own, is frozen, and not by nsrun pause",
 			       plan->enter->label);
+	/* runc's words, which engines show. */
+	if (plan_is_bundle(plan))
+		return err_set(err, ERR_INPUT, ERR_ID_PAUSED, EAGAIN,
+			       "cannot exec in a paused container (use --ignore-paused to override)");
 	return err_set(err, ERR_INPUT, ERR_ID_PAUSED, EAGAIN, "%s: it is paused", plan->enter->label);
+}
+
+int enter_open_group(const struct plan *plan, int *ret_fd, struct err *err)
+{
+	const struct plan_enter *enter = plan->enter;
+
+	if (enter->group_v2)
+		return cgroup_open_v2(plan->cgroup_host, enter->group_v2, ret_fd, err);
+	return cgroup_open_to_enter(plan->cgroup_host, plan->cgroup_path, enter->process, ret_fd, err);
 }
 
 static int open_group(struct launch *launch, struct err *err)
@@ -46,7 +59,7 @@ static int open_group(struct launch *launch, struct err *err)
 
 	if (!plan->cgroup_path || !*plan->cgroup_host->v2_mount)
 		return 0;
-	int r = cgroup_open_to_enter(plan->cgroup_host, plan->cgroup_path, plan->enter->process, &fd, err);
+	int r = enter_open_group(plan, &fd, err);
 	if (r == 0)
 		r = cgroup_freezer_state(fd, &state, err);
 	if (r == 0 && state != CGROUP_THAWED)

@@ -2,6 +2,7 @@
 /* Rows of the runtime: it keeps the caller's privileges. */
 #include <nsrun/launch/steps.h>
 
+#include <nsrun/base/strings.h>
 #include <nsrun/kernel/creds.h>
 #include <nsrun/kernel/join.h>
 #include <nsrun/kernel/probe.h>
@@ -109,8 +110,23 @@ int runtime_cgroup_delegate(struct launch *launch, struct err *err)
 int runtime_cgroup_open(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
+	const struct plan_enter *enter = plan->enter;
+	unsigned rest = plan->controllers;
+	int r = 0;
 
-	return cgroup_open_tasks_v1(plan->cgroup_host, plan->cgroup_path, plan->controllers, launch->tasks_fds, err);
+	for (enum cgroup_ctl c = 0; r == 0 && enter && c < CGROUP_CONTROLLER_COUNT; c++) {
+		if (!enter->group_v1[c] || !cgroup_has_tasks_v1(plan->cgroup_host, plan->controllers, c))
+			continue;
+		r = cgroup_open_tasks_v1(plan->cgroup_host, enter->group_v1[c], 1U << c, launch->tasks_fds, err);
+		for (enum cgroup_ctl other = 0; other < CGROUP_CONTROLLER_COUNT; other++)
+			if (streq(plan->cgroup_host->v1_mount[other], plan->cgroup_host->v1_mount[c]))
+				rest &= ~(1U << other);
+	}
+	if (r == 0)
+		r = cgroup_open_tasks_v1(plan->cgroup_host, plan->cgroup_path, rest, launch->tasks_fds, err);
+	if (r < 0)
+		cgroup_close_tasks(launch->tasks_fds);
+	return r;
 }
 
 int runtime_cgroup_close(struct launch *launch, struct err *err)

@@ -101,7 +101,7 @@ int runtime_scope_enter(struct launch *launch, struct err *err)
 	char link[64], group[2 * CGROUP_PATH_MAX];
 	const char *below;
 
-	int r = cgroup_open_to_enter(plan->cgroup_host, plan->cgroup_path, plan->enter->process, &fd, err);
+	int r = enter_open_group(plan, &fd, err);
 	if (r < 0)
 		return r;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);

@@ -170,8 +170,11 @@ int runtime_rdt_remove(struct launch *launch, struct err *err)
 int runtime_rdt_place(struct launch *launch, struct err *err)
 {
 	const struct resctrl_group group = rdt_group(launch->plan);
+	int r = 0;
 
-	return resctrl_place(launch->rdt_root, &group, launch->init.pid, "linux.intelRdt", err);
+	if (launch->rdt_root < 0) /* exec: the group is there already */
+		r = resctrl_open(&launch->rdt_root, err);
+	return r < 0 ? r : resctrl_place(launch->rdt_root, &group, launch->init.pid, "linux.intelRdt", err);
 }
 
 /* ---- network devices ---- */

@@ -237,8 +237,8 @@ int oci_read_names(struct oci_reader *r, struct err *err)
 
 /* In this order: who the container's root is decides about mounts, what can be mounted about devices. */
 static int (*const parts[])(struct oci_reader *r, struct err *err) = {
-	read_version,	 oci_read_ids,	   oci_read_process, oci_read_names,	 oci_read_hooks,
-	oci_read_mounts, oci_read_devices, oci_read_linux,   oci_read_resources, oci_read_seccomp,
+	read_version,	  oci_read_ids,	  oci_read_process,   oci_read_names,	oci_read_hooks,	   oci_read_mounts,
+	oci_read_devices, oci_read_linux, oci_read_resources, oci_read_seccomp, oci_keep_settings,
 };
 
 static int read_parts(struct oci_reader *r, struct err *err)

@@ -18,13 +18,14 @@
 struct process {
 	const struct json_at *at;
 	struct plan *plan;
-	struct oci_reader *reader; /* NULL: exec --process */
+	struct oci_reader *reader;
+	bool further; /* exec --process */
 };
 
 /* Config.md: what cannot be granted is told, and is no error. */
 static int warn(const struct process *p, const struct json_at *at, struct err *err, const char *what, const char *why)
 {
-	return p->reader ? oci_warn(p->reader, at, err, "%s%s", what, why) : 0;
+	return oci_warn(p->reader, at, err, "%s%s", what, why);
 }
 
 /* ---- args, env, cwd ---- */
@@ -236,12 +237,12 @@ static int read_set(const struct process *p, const struct json_at *caps, const c
 }
 
 /* Without a user namespace, which comes with all of them, nobody gives what they do not have. */
-static int find_grantable(const struct process *p, uint64_t *ret, struct err *err)
+int oci_find_grantable(const struct plan *plan, uint64_t *ret, struct err *err)
 {
 	struct cap_sets own;
 
 	*ret = caps_all();
-	if (plan_has_userns(p->plan) || p->plan->ns[NS_USER].use == NS_JOIN)
+	if (plan_has_userns(plan) || plan->ns[NS_USER].use == NS_JOIN)
 		return 0;
 	const int r = caps_get(&own, err);
 	if (r == 0)
@@ -275,11 +276,11 @@ static int read_caps(const struct process *p, struct err *err)
 	uint64_t grantable;
 
 	const bool said = json_at_key(p->at, "capabilities", &caps);
-	if (!said && !p->reader)
+	if (!said && p->further)
 		return 0; /* the container's */
 	int r = said ? json_at_object(&caps, err) : 0;
 	if (r == 0)
-		r = find_grantable(p, &grantable, err);
+		r = oci_find_grantable(p->plan, &grantable, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(lists); i++)
 		r = read_set(p, &caps, lists[i].key, grantable, lists[i].set, err);
 	if (r < 0)
@@ -417,7 +418,7 @@ static int read_oom_score(const struct process *p, struct err *err)
 
 static int read_terminal(const struct process *p, struct err *err)
 {
-	struct plan_bundle *bundle = p->reader ? p->reader->bundle : NULL;
+	struct plan_bundle *bundle = p->reader->bundle;
 	int64_t rows = 0, columns = 0;
 	struct json_at size;
 
@@ -430,7 +431,7 @@ static int read_terminal(const struct process *p, struct err *err)
 		r = json_at_int_of(&size, "height", 0, UINT16_MAX, &rows, err);
 	if (r == 0)
 		r = json_at_int_of(&size, "width", 0, UINT16_MAX, &columns, err);
-	if (r < 0 || !p->plan->terminal || !bundle) /* config.md: ignored without a terminal */
+	if (r < 0 || !p->plan->terminal) /* config.md: ignored without a terminal */
 		return r;
 	bundle->has_console_size = rows && columns;
 	bundle->console_rows = (uint16_t)rows;
@@ -471,7 +472,8 @@ int oci_read_process(struct oci_reader *r, struct err *err)
 
 int oci_plan_process(const struct json_at *at, struct plan *plan, struct err *err)
 {
-	const struct process p = { .at = at, .plan = plan };
+	struct oci_reader reader = { .plan = plan, .bundle = (struct plan_bundle *)(uintptr_t)plan->bundle };
+	const struct process p = { .at = at, .plan = plan, .reader = &reader, .further = true };
 
 	return read_process(&p, err);
 }

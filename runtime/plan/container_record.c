@@ -181,9 +181,12 @@ static bool is_hooks(const json_t *hooks)
 static bool is_bundle(const json_t *value)
 {
 	const json_t *annotations = json_object_get(value, "annotations"), *hooks = json_object_get(value, "hooks");
+	const json_t *settings = json_object_get(value, "settings"),
+		     *keyring = json_object_get(value, "no_new_keyring");
 
 	return json_is_string(json_object_get(value, "dir")) && json_is_string(json_object_get(value, "oci_version")) &&
-	       (!annotations || json_is_object(annotations)) && is_hooks(json_object_get(hooks, "poststart")) &&
+	       (!annotations || json_is_object(annotations)) && (!settings || json_is_object(settings)) &&
+	       (!keyring || json_is_boolean(keyring)) && is_hooks(json_object_get(hooks, "poststart")) &&
 	       is_hooks(json_object_get(hooks, "poststop"));
 }
 

@@ -10,6 +10,7 @@
 #include <nsrun/plan/seccomp_builtin.h>
 #include <nsrun/plan/seccomp_profile.h>
 #include <nsrun/plan/state.h>
+#include <nsrun/plan/volumes.h>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -67,10 +68,13 @@ int plan_exec_open(const struct container *container, struct pidref *ret, struct
 	struct pidref child = PIDREF_NONE;
 	struct stat ns;
 
+	/* runc's words, which engines show. */
+	if (container->status == CONTAINER_STOPPED)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ESRCH, "cannot exec in a stopped container");
 	int r = container_open_init(container, &init, err);
 	if (r < 0)
 		return r;
-	if (container->status != CONTAINER_RUNNING)
+	if (container->status != CONTAINER_RUNNING && container->status != CONTAINER_CREATED)
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EAGAIN, "%s: it is %s, and executes nothing yet", label,
 			       container_status_name(container->status));
 
@@ -347,9 +351,41 @@ static int read_settings(struct plan *plan, struct plan_enter *enter, const stru
 	return r;
 }
 
-static int read_process(struct plan *plan, const struct plan_request *request, const struct container *container,
+/* "1000" of an engine is a user id alone: the group stays the container's, whatever /etc/passwd says. */
+static const char *asked_user(struct plan *plan, const struct exec_request *request, const struct container *container,
+			      const char *recorded)
+{
+	const char *user = request->process.user, *colon = strchr(recorded, ':');
+
+	if (!user || !request->engine || !container_is_bundle(container) || !colon ||
+	    strspn(user, "0123456789") != strlen(user))
+		return user;
+	return arena_printf(plan->arena, "%s%s", user, colon);
+}
+
+static int add_groups(struct plan *plan, const char *const *recorded, const char *const *more, const char *const **ret,
+		      struct err *err)
+{
+	size_t n = 0, m = 0;
+
+	while (recorded[n])
+		n++;
+	while (more && more[m])
+		m++;
+	const char **groups = arena_array(plan->arena, n + m + 1, sizeof(*groups));
+	if (!groups)
+		return err_oom(err);
+	memcpy(groups, recorded, n * sizeof(*groups));
+	if (m)
+		memcpy(groups + n, more, m * sizeof(*groups));
+	*ret = groups;
+	return 0;
+}
+
+static int read_process(struct plan *plan, const struct exec_request *whole, const struct container *container,
 			const json_t *process, struct err *err)
 {
+	const struct plan_request *request = &whole->process;
 	const json_t *umask = json_object_get(process, "umask");
 	const char *user = json_string_value(json_object_get(process, "user"));
 	const char *cwd = json_string_value(json_object_get(process, "cwd"));
@@ -360,13 +396,13 @@ static int read_process(struct plan *plan, const struct plan_request *request, c
 		.workdir = request->workdir,
 		.user = request->user,
 		.group_add = request->group_add,
-		.terminal = request->detach == YES ? NO : request->terminal,
-		.interactive = request->detach == YES ? NO : request->interactive,
+		.terminal = whole->engine || request->detach == YES ? NO : request->terminal,
+		.interactive = request->detach == YES && !whole->engine ? NO : request->interactive,
 	};
 	struct image_config recorded = { .path = container->dir, .user = user, .workdir = cwd };
 	const char *const *groups = NULL;
 
-	if (request->detach == YES && request->terminal == YES)
+	if (request->detach == YES && request->terminal == YES && !whole->engine)
 		return err_input(err, "--detach and --tty contradict each other: nobody would look at the terminal");
 	if (!user || !cwd)
 		return no_such(container, user ? "cwd" : "user", "string", err);
@@ -375,17 +411,105 @@ static int read_process(struct plan *plan, const struct plan_request *request, c
 	/* The terminal's name is that of the one that is used now. */
 	const bool terminal = asked.terminal == YES || (asked.terminal == UNSET && asked.interactive != NO &&
 							isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+	asked.user = asked_user(plan, whole, container, user);
 	int r = read_strings(plan->arena, container, process, "env", terminal ? "TERM=" : NULL, &recorded.env, err);
 	if (r == 0)
 		r = read_strings(plan->arena, container, process, "groups", NULL, &groups, err);
 	if (r < 0)
 		return r;
-	if (!asked.group_add)
-		asked.group_add = groups;
-	r = plan_resolve_process_of(plan, &asked, &recorded, err);
+	r = add_groups(plan, asked.group_add ?: groups, whole->additional_gids, &asked.group_add, err);
+	if (r == 0)
+		r = plan_resolve_process_of(plan, &asked, &recorded, err);
 	plan->umask = (mode_t)json_integer_value(umask);
 	plan->detached = request->detach == YES;
+	if (whole->engine)
+		plan->terminal = request->terminal == YES;
 	return r;
+}
+
+/* ---- what an engine says, and a bundle has ---- */
+
+static int keep_path(struct arena *arena, const char *path, const char **ret, struct err *err)
+{
+	char cwd[PATH_MAX];
+
+	if (!path)
+		return 0;
+	if (*path != '/' && !getcwd(cwd, sizeof(cwd)))
+		return err_system(err, "%s: the working directory", path);
+	*ret = *path == '/' ? arena_strdup(arena, path) : arena_printf(arena, "%s/%s", cwd, path);
+	return *ret ? 0 : err_oom(err);
+}
+
+static const char *text_of(struct arena *arena, const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return arena_strdup(arena, text ? text : "");
+}
+
+/* The group is there; a process is not in it by its birth, as its parent is not. */
+static int read_rdt(struct arena *arena, const json_t *recorded, const struct bundle_rdt **ret, struct err *err)
+{
+	const char *group = json_string_value(json_object_get(recorded, "group"));
+	const char *monitor = json_string_value(json_object_get(recorded, "monitor"));
+	struct bundle_rdt *rdt = group ? arena_alloc(arena, sizeof(*rdt)) : NULL;
+
+	if (!group)
+		return 0;
+	if (rdt)
+		rdt->clos_id = arena_strdup(arena, group);
+	if (!rdt || !rdt->clos_id)
+		return err_oom(err);
+	rdt->monitoring = monitor && *monitor;
+	*ret = rdt;
+	return 0;
+}
+
+static int read_bundle(struct plan *plan, const struct exec_request *request, const struct container *container,
+		       struct err *err)
+{
+	const json_t *recorded = json_object_get(container->state, "bundle");
+	const json_t *annotations = json_object_get(recorded, "annotations");
+	struct plan_bundle *bundle = arena_alloc(plan->arena, sizeof(*bundle));
+
+	if (!container_is_bundle(container) && !request->engine)
+		return 0;
+	_cleanup_free_ char *text = annotations ? json_dumps(annotations, JSON_COMPACT) : strdup("{}");
+	if (!bundle || !text)
+		return err_oom(err);
+	bundle->dir = text_of(plan->arena, json_object_get(recorded, "dir"));
+	bundle->oci_version = text_of(plan->arena, json_object_get(recorded, "oci_version"));
+	bundle->annotations = arena_strdup(plan->arena, text);
+	bundle->no_new_keyring = json_is_true(json_object_get(recorded, "no_new_keyring"));
+	bundle->preserve_fds = request->preserve_fds;
+	if (plan->enter->bundle)
+		bundle->listener = plan->enter->bundle->listener;
+	int r = read_rdt(plan->arena, json_object_get(recorded, "rdt"), &bundle->rdt, err);
+	if (r < 0)
+		return r;
+	plan->name = arena_strdup(plan->arena, plan->enter->label);
+	if (!bundle->dir || !bundle->oci_version || !bundle->annotations || !plan->name)
+		return err_oom(err);
+	plan->bundle = bundle;
+	r = keep_path(plan->arena, request->pidfile, &plan->pidfile, err);
+	return r < 0 ? r : keep_path(plan->arena, request->console_socket, &bundle->console_socket, err);
+}
+
+int plan_check_exec(const struct plan *plan, struct err *err)
+{
+	const char *socket = plan->bundle ? plan->bundle->console_socket : NULL;
+
+	if (plan->detached && plan->terminal && !socket)
+		return err_input(err, "cannot allocate tty if runc will detach without setting console socket: "
+				      "a terminal is asked for, and --console-socket is missing");
+	if (socket && (!plan->detached || !plan->terminal))
+		return err_input(err, "cannot use console socket if runc will not detach or allocate tty: %s",
+				 plan->terminal ? "--detach is missing" : "no terminal is asked for");
+	if (plan->terminal && !socket && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
+		return err_set(err, ERR_INPUT, ERR_ID_NO_TERMINAL, 0,
+			       "--tty: standard input and output are not both terminals");
+	return 0;
 }
 
 /* ---- limits ---- */
@@ -396,8 +520,42 @@ static bool may_raise(void)
 	return (probe_effective_caps() & UINT64_C(1) << CAP_SYS_RESOURCE) && probe_in_initial_userns();
 }
 
+/* prlimit(2) of a process with other ids asks for CAP_SYS_RESOURCE, which root need not have. The file says the same to everybody (proc(5)): a line
+ * each, in the order of the resources, below its title. */
+static int read_rlimit(const char *text, int resource, struct rlimit *ret)
+{
+	rlim_t *const values[] = { &ret->rlim_cur, &ret->rlim_max };
+	const size_t name_width = 26;
+	char words[2][24];
+
+	for (int line = 0; text && line <= resource; line++) {
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+	}
+	if (!text || strcspn(text, "\n") <= name_width ||
+	    sscanf(text + name_width, "%23s %23s", words[0], words[1]) != 2)
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_LEN(values); i++)
+		*values[i] = streq(words[i], "unlimited") ? RLIM_INFINITY : (rlim_t)strtoull(words[i], NULL, 10);
+	return 0;
+}
+
+static int limit_of(const struct pidref *process, int resource, char **text, struct rlimit *ret)
+{
+	char path[64];
+
+	if (!*text && prlimit(process->pid, (__rlimit_resource_t)resource, NULL, ret) == 0)
+		return 0;
+	if (!*text && errno != EPERM)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/%d/limits", (int)process->pid);
+	const int r = *text ? 0 : file_read_virtual_at(AT_FDCWD, path, 65536, text, NULL, NULL);
+	return r < 0 ? r : read_rlimit(*text, resource, ret);
+}
+
 static int resolve_rlimits(struct plan *plan, struct err *err)
 {
+	_cleanup_free_ char *text = NULL;
 	const struct plan_enter *enter = plan->enter;
 	struct rlimit_setting *settings = arena_array(plan->arena, RLIM_NLIMITS, sizeof(*settings));
 	const bool raises = may_raise();
@@ -407,10 +565,11 @@ static int resolve_rlimits(struct plan *plan, struct err *err)
 	for (int i = 0; i < RLIM_NLIMITS; i++) {
 		struct rlimit own, theirs;
 
-		if (getrlimit((__rlimit_resource_t)i, &own) < 0 ||
-		    prlimit(enter->process->pid, (__rlimit_resource_t)i, NULL, &theirs) < 0)
-			return err_system(err, "%s: limit %s of process %d", enter->label, rlimit_name(i),
-					  (int)enter->process->pid);
+		const int r = getrlimit((__rlimit_resource_t)i, &own) < 0 ? -errno
+									  : limit_of(enter->process, i, &text, &theirs);
+		if (r < 0)
+			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s: limit %s of process %d", enter->label,
+				       rlimit_name(i), (int)enter->process->pid);
 		/* Without that right a hard limit only sinks. */
 		if (!raises && theirs.rlim_max > own.rlim_max)
 			theirs.rlim_max = own.rlim_max;
@@ -470,9 +629,100 @@ static int resolve_cgroup(struct plan *plan, struct plan_enter *enter, const str
 	return 0;
 }
 
+/* ---- groups below the container's ---- */
+
+static int group_below(const struct plan *plan, const char *said, const char *path, const char **ret, struct err *err)
+{
+	const char *clean = NULL;
+
+	/* Counted from the container's group, as it is seen inside: "/" is that one. */
+	const char *absolute = *path == '/' ? path : arena_printf(plan->arena, "/%s", path);
+	int r = absolute ? plan_container_path(plan->arena, "--cgroup", absolute, &clean, err) : err_oom(err);
+	if (r < 0)
+		return r;
+	*ret = arena_printf(plan->arena, "%s%s", plan->cgroup_path, streq(clean, "/") ? "" : clean);
+	if (!*ret)
+		return err_oom(err);
+	if (strlen(*ret) >= CGROUP_PATH_MAX)
+		return err_input(err, "--cgroup %.64s...: the path is too long", said);
+	return 0;
+}
+
+/* All that share the hierarchy are meant. */
+static int set_controller(const struct plan *plan, struct plan_enter *enter, const char *said, const char *name,
+			  size_t length, const char *group, struct err *err)
+{
+	const struct cgroup_host *host = plan->cgroup_host;
+	bool found = false;
+
+	for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
+		const char *known = cgroup_v1_name(c);
+
+		if (strlen(known) != length || memcmp(known, name, length) != 0 || !(plan->controllers & 1U << c))
+			continue;
+		for (enum cgroup_ctl other = 0; other < CGROUP_CONTROLLER_COUNT; other++)
+			if (streq(host->v1_mount[other], host->v1_mount[c]) && enter->group_v1[other] &&
+			    !streq(enter->group_v1[other], group))
+				return err_input(err, "--cgroup %s: the hierarchy of %s has another group already",
+						 said, known);
+			else if (streq(host->v1_mount[other], host->v1_mount[c]))
+				enter->group_v1[other] = group;
+		found = true;
+	}
+	if (!found)
+		return err_input(
+			err,
+			"--cgroup %s: %.*s is no controller in a v1 hierarchy of its own that the container has a group in; "
+			"on cgroup v2 it is the path alone",
+			said, (int)length, name);
+	return 0;
+}
+
+static int read_group(const struct plan *plan, struct plan_enter *enter, const char *said, bool alone, struct err *err)
+{
+	const char *colon = strchr(said, ':'), *group;
+
+	int r = group_below(plan, said, colon ? colon + 1 : said, &group, err);
+	if (r < 0)
+		return r;
+	if (!colon) {
+		if (!alone)
+			return err_input(err, "invalid --cgroup argument: %s (missing <controller>: prefix)", said);
+		enter->group_v2 = group;
+		for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
+			enter->group_v1[c] = group;
+		return 0;
+	}
+	for (const char *name = said; r == 0; name++) {
+		const size_t length = strcspn(name, ",:");
+
+		if (length == 0)
+			return err_input(err, "invalid --cgroup argument: %s (empty <controller> prefix)", said);
+		r = set_controller(plan, enter, said, name, length, group, err);
+		name += length;
+		if (*name == ':')
+			break;
+	}
+	return r;
+}
+
+static int resolve_groups_below(const struct plan *plan, struct plan_enter *enter, const char *const *groups,
+				struct err *err)
+{
+	int r = 0;
+
+	if (!groups || !*groups)
+		return 0;
+	if (!plan->cgroup_path)
+		return err_input(err, "--cgroup %s: %s has no control group", *groups, enter->label);
+	for (size_t i = 0; r == 0 && groups[i]; i++)
+		r = read_group(plan, enter, groups[i], i == 0 && !groups[1], err);
+	return r;
+}
+
 /* ---- all of it ---- */
 
-int plan_resolve_exec(const struct plan_request *request, const struct container *container,
+int plan_resolve_exec(const struct exec_request *request, const struct container *container,
 		      const struct pidref *process, struct plan **ret, struct err *err)
 {
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
@@ -511,6 +761,10 @@ int plan_resolve_exec(const struct plan_request *request, const struct container
 		r = resolve_oom_score(plan, enter, err);
 	if (r == 0)
 		r = resolve_cgroup(plan, enter, container, err);
+	if (r == 0)
+		r = resolve_groups_below(plan, enter, request->cgroups, err);
+	if (r == 0)
+		r = read_bundle(plan, request, container, err);
 	/* What was read by its number was its own only while it lived. */
 	if (pidref_ended(process)) {
 		*err = ERR_INIT;

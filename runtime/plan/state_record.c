@@ -281,7 +281,9 @@ static void put_bundle(FILE *f, const struct plan_bundle *bundle, const char *na
 	put_string(f, bundle->oci_version ? bundle->oci_version : "");
 	fputs(", \"dir\": ", f);
 	put_string(f, bundle->dir);
-	fprintf(f, ", \"annotations\": %s, \"hooks\": {", bundle->annotations ? bundle->annotations : "{}");
+	fprintf(f, ", \"annotations\": %s, \"settings\": %s, \"no_new_keyring\": %s, \"hooks\": {",
+		bundle->annotations ? bundle->annotations : "{}", bundle->settings ? bundle->settings : "{}",
+		bundle->no_new_keyring ? "true" : "false");
 	put_hooks(f, &bundle->hooks[HOOK_POSTSTART], HOOK_POSTSTART);
 	fputs(", ", f);
 	put_hooks(f, &bundle->hooks[HOOK_POSTSTOP], HOOK_POSTSTOP);

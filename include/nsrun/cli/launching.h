@@ -13,6 +13,10 @@
 
 /* --trace-file at TRACE_FD; *ret is untouched when `name` is NULL. */
 int trace_open(const char *name, FILE **ret, struct err *err);
+/* All from `first` on, but the log. */
+int close_descriptors(unsigned first, struct err *err);
+/* --preserve-fds N (NULL: 0): descriptors 3 to 2 + N are the caller's gift; all others stay behind. */
+int preserve_descriptors(const char *text, unsigned *ret, struct err *err);
 /* --trace=WORD, --trace-file FILE; each may be NULL. */
 enum trace_format trace_format_of(const char *word, const char *file);
 

@@ -21,9 +21,11 @@ int report_to_file(const char *path, bool json, struct err *err);
 int report_log_fd(void);
 /* What report_error() returns from now on, instead of 125, 126 and 127. */
 void report_exit_with(int status);
-/* What could not be undone; does not change the exit status. */
+/* Begins each error from now on: "exec failed: ". Static storage. */
+void report_begin_with(const char *prefix);
 /* What is no error, to the log, or without one to standard error. */
 void report_warning(const char *text);
+/* What could not be undone; does not change the exit status. */
 void report_cleanup(FILE *out, const struct err *err);
 /* Flushes and looks for a write error: 0, or 125 after a message. A reader that went away (EPIPE) is 141, as a shell
  * has it. */

@@ -14,6 +14,9 @@ int exec_find(const char *cmd, const char *path_variable, char **ret, struct err
  * enough to run after the filter is loaded: it only opens and reads; when that is denied it words the bare errno. */
 int exec_explain_failure(const char *file, int errnum, struct err *err);
 
+/* Adds runc's words for the errno of such an error, by which engines decide on exit status 126 or 127, where they are not in it. */
+void exec_add_words(struct err *err);
+
 /* Closes every descriptor from `first` on, before a path of the container is resolved: a directory of the host that is left open is a
  * way out through /proc/self/fd, for the working directory, for CMD and for the interpreter after #! (CVE-2024-21626). proc_fd is the root
  * of a trustworthy procfs, or FD_NONE for the one on /proc; it is needed only where close_range(2) is refused. */

@@ -240,6 +240,8 @@ ROW(init_hooks_start);
 
 /* steps_enter.c: nsrun exec */
 int shed_caps(void *launch, struct err *err); /* struct join, entered */
+/* The v2 group that the further process goes into. */
+int enter_open_group(const struct plan *plan, int *ret_fd, struct err *err);
 ROW(runtime_container_open);
 ROW(runtime_container_close);
 ROW(init_cgroupns_enter);

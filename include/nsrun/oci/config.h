@@ -34,9 +34,11 @@ int oci_plan_document(const struct bundle_request *request, const char *dir, con
 
 /*
  * exec --process FILE: the process object alone, onto a plan that plan_resolve_exec() has made. `at` is the object. What it does not say stays the
- * container's.
+ * container's. The plan has a bundle, which takes the warnings.
  */
 int oci_plan_process(const struct json_at *at, struct plan *plan, struct err *err);
+/* Of a process' capabilities what the caller has to give: all in a user namespace of the container's, otherwise its own. */
+int oci_find_grantable(const struct plan *plan, uint64_t *ret, struct err *err);
 
 /* The parts, each in its own file, each reading its own members of the document and writing its own fields of the plan. */
 struct oci_reader {
@@ -72,6 +74,8 @@ int oci_read_seccomp(struct oci_reader *r, struct err *err); /* config_seccomp.c
 extern const char *const oci_memory_modes[], *const oci_memory_flags[];
 int oci_read_linux(struct oci_reader *r,
 		   struct err *err); /* config_linux.c: netDevices, intelRdt, memoryPolicy, personality, mountLabel */
+/* exec.c: keeps of config.json in bundle->settings what further processes need. */
+int oci_keep_settings(struct oci_reader *r, struct err *err);
 /* config_settings.c: scheduler, ioPriority, execCPUAffinity, apparmorProfile, selinuxLabel of a process object. */
 int oci_read_settings(const struct json_at *process, struct plan *plan, struct err *err);
 

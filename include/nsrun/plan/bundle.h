@@ -91,6 +91,8 @@ struct plan_bundle {
 	const char *dir;	 /* absolute path of the bundle */
 	const char *oci_version; /* as config.json says it */
 	const char *annotations; /* JSON text of the object; "{}" */
+	const char *
+		settings; /* JSON text of what config.json says that exec gives to further processes, too, and the plan's record has no words for; NULL: nothing */
 	struct plan_hooks hooks[HOOK_KIND_COUNT];
 	size_t n_warnings;
 	const char *const *
@@ -112,7 +114,7 @@ struct plan_bundle {
 
 	bool cgroup_by_id; /* no cgroupsPath: plan_reserve() puts the inner id behind plan->cgroup_path, since several state roots may have the same name */
 
-	/* The command's options */
+	/* The command's options; those of exec among them */
 	bool gated; /* create: init waits for start, and the runtime ends */
 	bool keep;  /* run --keep: stays after its end */
 	bool no_new_keyring;

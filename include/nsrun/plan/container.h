@@ -27,7 +27,9 @@
  *   gate         unix(7) socket of an init that waits for start: launch/gate.h
  *
  * The container of an OCI bundle has a record of version 3, with one key more, and its own rules:
- *     bundle       {"oci_version", "dir", "annotations": {...}, "hooks": {"poststart": [...], "poststop": [...]}}
+ *     bundle       {"oci_version", "dir", "annotations": {...}, "hooks": {"poststart": [...], "poststop": [...]},
+ *                  "settings": what exec gives to further processes, too, as config.json says it: {"process": {...}},
+ *                  "no_new_keyring": bool}
  * The text of its lock becomes "PID START created\n" when create has done all. Before that it is `creating` while its lock is held, and what is left
  * of a create that was killed when it is not: nsrun gc removes that. Afterwards nobody owns it: its status is told by init alone, which
  * waits for start (it was forked and never executed anything), runs, or has ended. Nothing but `nsrun delete` removes it.

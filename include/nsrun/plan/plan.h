@@ -178,6 +178,9 @@ struct plan_enter {
 		bundle; /* of a bundle's container: what its filter's listener is told; NULL: it has none. Not plan->bundle: that is of a launch */
 	bool cgroupns;	/* that is another one, too; entered last, by the new process, once that is in its group */
 	struct cgroup_resources limits; /* of the container, for messages: none are set */
+	bool ignore_paused;		/* its group may be frozen: the process begins when somebody resumes it */
+	/* --cgroup: groups below the container's, as paths like its own; NULL: that one, or where `process` is */
+	const char *group_v2, *group_v1[CGROUP_CONTROLLER_COUNT];
 };
 
 struct plan {
