@@ -178,7 +178,6 @@ def test_run_in_the_bundle_and_with_another_file():
 @test(root=True)
 def test_run_detached():
     with Bundle("/bin/sleep", "60") as b:
-        b.apart()
         with open(os.devnull, "w") as null:
             subprocess.run([binary(), "--root", b.root, "run", "-d", "-b", b.dir, "--pid-file", b.dir + "/pid", "c"], stdin=null, stdout=null,
                            stderr=null, check=True, env=environment(None))
@@ -193,7 +192,6 @@ def test_run_detached():
 @test(root=True)
 def test_signals_of_run_reach_the_workload():
     with Bundle("/bin/sh", "-c", "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done") as b:
-        b.apart()
         process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    env=environment(None))
         equal(process.stdout.readline(), b"up\n", "output")
@@ -207,7 +205,6 @@ def test_signals_of_run_reach_the_workload():
 @test(root=True)
 def test_delete_while_run_waits():
     with Bundle("/bin/sleep", "60") as b:
-        b.apart()
         process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                    env=environment(None))
         wait_for(lambda: b.ids() and b("state", "c").status == 0 and b.status() == "running", "the container")
@@ -221,7 +218,6 @@ def test_delete_while_run_waits():
 def test_sigkill_of_run():
     """The workload ends with it, the record stays until it is deleted, and gc leaves it alone."""
     with Bundle("/bin/sleep", "60") as b:
-        b.apart()
         process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, env=environment(None))
         wait_for(lambda: b.ids() and b("state", "c").status == 0 and b.status() == "running", "the container")
         process.kill()
