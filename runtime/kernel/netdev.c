@@ -260,7 +260,7 @@ static int move(struct rtnl *from, struct rtnl *to, int to_fd, const struct devi
 		bool up, int *ret_index)
 {
 	_cleanup_(addresses_free) struct addresses addresses = { 0 };
-	struct device_list before;
+	struct device_list before = { 0 };
 
 	/* All that is there is in the kernel's own hands once the device goes: its addresses are gone then. */
 	int r = read_addresses(from, device->index, &addresses);

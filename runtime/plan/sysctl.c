@@ -110,7 +110,7 @@ static int parse_one(const struct plan *plan, const char *text, struct plan_sysc
 	_cleanup_free_ char *key = equals ? strndup(text, (size_t)(equals - text)) : NULL;
 	struct err why = ERR_INIT;
 
-	if (!equals)
+	if (!equals || equals == text)
 		return err_input(err, "--sysctl %s: KEY=VALUE is wanted", text);
 	if (!key)
 		return err_oom(err);
