@@ -11,34 +11,37 @@
 
 struct checkpoint_line {
 	enum tristate help;
-	const char *text; /* of any option: nothing is done with it */
+	/* Nothing is done with them, but each has a place of its own: a value that is said twice has to be the same. */
+	const char *empty_ns, *image_path, *manage_cgroups_mode, *work_path, *page_server, *parent_path, *status_fd,
+		*bundle, *console_socket, *lsm_mount_context, *lsm_profile, *pid_file;
 	enum tristate said;
 };
 
-#define TEXT(n, l, arg, help_text) \
-	COMMAND_OPTION(struct checkpoint_line, text, n, l, arg, STRING, help_text, "--" n " " arg)
+#define TEXT(field, n, l, arg, help_text) \
+	COMMAND_OPTION(struct checkpoint_line, field, n, l, arg, STRING, help_text, "--" n " " arg)
 #define FLAG(n, l, help_text) COMMAND_OPTION(struct checkpoint_line, said, n, l, NULL, FLAG, help_text, "--" n)
 
 /* What both have. */
-#define COMMON                                                                                                  \
-	FLAG("auto-dedup", 0, "drop pages that an earlier image has"),                                          \
-		TEXT("empty-ns", 0, "NAME", "make this namespace, and do not restore what was in it"),          \
-		FLAG("ext-unix-sk", 0, "allow unix sockets that lead outside"),                                 \
-		FLAG("file-locks", 0, "keep file locks"), TEXT("image-path", 0, "DIR", "where the images are"), \
-		FLAG("lazy-pages", 0, "fetch pages when they are needed"),                                      \
-		TEXT("manage-cgroups-mode", 0, "MODE", "soft, full or strict"),                                 \
-		FLAG("shell-job", 0, "allow a terminal that is not the container's"),                           \
-		FLAG("tcp-established", 0, "keep open TCP connections"),                                        \
-		TEXT("work-path", 0, "DIR", "where CRIU's log goes")
+#define COMMON                                                                                                   \
+	FLAG("auto-dedup", 0, "drop pages that an earlier image has"),                                           \
+		TEXT(empty_ns, "empty-ns", 0, "NAME", "make this namespace, and do not restore what was in it"), \
+		FLAG("ext-unix-sk", 0, "allow unix sockets that lead outside"),                                  \
+		FLAG("file-locks", 0, "keep file locks"),                                                        \
+		TEXT(image_path, "image-path", 0, "DIR", "where the images are"),                                \
+		FLAG("lazy-pages", 0, "fetch pages when they are needed"),                                       \
+		TEXT(manage_cgroups_mode, "manage-cgroups-mode", 0, "MODE", "soft, full or strict"),             \
+		FLAG("shell-job", 0, "allow a terminal that is not the container's"),                            \
+		FLAG("tcp-established", 0, "keep open TCP connections"),                                         \
+		TEXT(work_path, "work-path", 0, "DIR", "where CRIU's log goes")
 
 static const struct option_row checkpoint_rows[] = {
 	OPTION_HELP_ROW,
 	COMMON,
 	FLAG("leave-running", 0, "go on afterwards"),
-	TEXT("page-server", 0, "ADDRESS:PORT", "send the pages there"),
-	TEXT("parent-path", 0, "DIR", "images of an earlier --pre-dump"),
+	TEXT(page_server, "page-server", 0, "ADDRESS:PORT", "send the pages there"),
+	TEXT(parent_path, "parent-path", 0, "DIR", "images of an earlier --pre-dump"),
 	FLAG("pre-dump", 0, "memory alone, and go on"),
-	TEXT("status-fd", 0, "FD", "written to when pages can be fetched"),
+	TEXT(status_fd, "status-fd", 0, "FD", "written to when pages can be fetched"),
 	FLAG("tcp-close", 0, "close TCP connections"),
 };
 const struct option_table checkpoint_options = {
@@ -51,14 +54,14 @@ const struct option_table checkpoint_options = {
 static const struct option_row restore_rows[] = {
 	OPTION_HELP_ROW,
 	COMMON,
-	TEXT("bundle", 'b', "DIR", "the bundle (default: the current directory)"),
-	TEXT("console-socket", 0, "SOCKET", "who gets the terminal"),
+	TEXT(bundle, "bundle", 'b', "DIR", "the bundle (default: the current directory)"),
+	TEXT(console_socket, "console-socket", 0, "SOCKET", "who gets the terminal"),
 	FLAG("detach", 'd', "do not wait for its end"),
-	TEXT("lsm-mount-context", 0, "CONTEXT", "SELinux context of mounts"),
-	TEXT("lsm-profile", 0, "TYPE:NAME", "the profile that holds"),
+	TEXT(lsm_mount_context, "lsm-mount-context", 0, "CONTEXT", "SELinux context of mounts"),
+	TEXT(lsm_profile, "lsm-profile", 0, "TYPE:NAME", "the profile that holds"),
 	FLAG("no-pivot", 0, "move the root file system instead of pivot_root(2)"),
 	FLAG("no-subreaper", 0, "accepted"),
-	TEXT("pid-file", 0, "FILE", "file for the process id"),
+	TEXT(pid_file, "pid-file", 0, "FILE", "file for the process id"),
 };
 const struct option_table restore_options = {
 	.rows = restore_rows,
