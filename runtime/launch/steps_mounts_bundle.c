@@ -68,13 +68,14 @@ static int open_view(struct launch *launch, enum ns_kind kind, const char *path,
 static int attach(struct launch *launch, const struct bundle_mount *mount, const struct place *place, int *ret_fd,
 		  struct err *err)
 {
+	const char *type = mount->type ? mount->type : ""; /* binds need none */
 	_cleanup_close_ int fd = FD_NONE;
 	size_t view = 0;
 	int r;
 
-	if (mount->type && streq(mount->type, "cgroup"))
+	if (streq(type, "cgroup"))
 		return mount_cgroup_at(launch, mount, place->fd, ret_fd, err);
-	while (!mount->bind && view < ARRAY_LEN(views) && !streq(mount->type, views[view].type))
+	while (!mount->bind && view < ARRAY_LEN(views) && !streq(type, views[view].type))
 		view++;
 	if (mount->bind)
 		r = open_source(launch, mount, &fd, err);

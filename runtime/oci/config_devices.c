@@ -172,7 +172,7 @@ static int read_devices(struct oci_reader *r, struct err *err)
 		return err_oom(err);
 	for (size_t i = 0; done == 0 && i < n; i++) {
 		const struct json_at entry = json_at_entry(&list, i);
-		struct bundle_device device = { 0 };
+		struct bundle_device device = { .path = "" };
 
 		done = read_device(r, &entry, &device, err);
 		if (done < 0 || streq(device.path, "/dev/ptmx")) /* the container's own: "Default Devices" */

@@ -563,7 +563,7 @@ static int resolve_rlimits(struct plan *plan, struct err *err)
 	if (!settings)
 		return err_oom(err);
 	for (int i = 0; i < RLIM_NLIMITS; i++) {
-		struct rlimit own, theirs;
+		struct rlimit own = { 0 }, theirs = { 0 };
 
 		const int r = getrlimit((__rlimit_resource_t)i, &own) < 0 ? -errno
 									  : limit_of(enter->process, i, &text, &theirs);
