@@ -106,18 +106,20 @@ static int kill_bundle(const char *id, const struct sending *sending, struct err
 	return pidref_kill(&init, sending->signal, err);
 }
 
-/* Two words are a container and a signal when the second is one, and the first is no container of the one-shot command; one word may be
- * a bundle's container. */
+/* One word may be a bundle's container; of two the second is then the signal, also where it is none: it must not pass for a name, and the
+ * container be killed by the signal that is usual here. Otherwise two words are such a line when the second is a signal and the first no
+ * container of the one-shot command. */
 static bool is_bundle_form(const char *const *names, size_t n, bool signal_said)
 {
 	_cleanup_(container_done) struct container container = { 0 };
 	int signal;
 
-	if (n > 2 || (n == 2 && (signal_said || signal_parse(names[1], "kill", &signal, NULL) < 0)))
+	if (n > 2 || (n == 2 && signal_said))
 		return false;
 	if (container_find_bundle(names[0], &container, NULL) == 0)
 		return true;
-	return n == 2 && container_find(names[0], &container, NULL) == -ENOENT;
+	return n == 2 && (streq(names[1], "0") || signal_parse(names[1], "kill", &signal, NULL) == 0) &&
+	       container_find(names[0], &container, NULL) == -ENOENT;
 }
 
 int command_kill(int argc, char *const *argv)
@@ -154,7 +156,9 @@ int command_kill(int argc, char *const *argv)
 			dashed = names[1];
 		else if (!dashed)
 			sending.signal = SIGTERM;
-		if (dashed && signal_parse(dashed, "kill", &sending.signal, &err) < 0)
+		if (dashed && streq(dashed, "0")) /* is it there? kill(2) */
+			sending.signal = 0;
+		else if (dashed && signal_parse(dashed, "kill", &sending.signal, &err) < 0)
 			return report_error(stderr, &err);
 		return kill_bundle(names[0], &sending, &err) < 0 ? report_error(stderr, &err) : 0;
 	}

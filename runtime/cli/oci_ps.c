@@ -99,6 +99,11 @@ static int print_by_ps(const char *const *options, const struct container_proces
 	close(pipes[1]);
 	_cleanup_fclose_ FILE *in = fdopen(pipes[0], "r");
 	int r = pid < 0 || !in ? err_system(err, "ps") : print_lines(in, processes, n, err);
+	/* One that is still writing must not wait for a reader that has left. */
+	if (in)
+		fclose(TAKE_PTR(in));
+	else
+		close(pipes[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_system(err, "ps: wait");

@@ -259,18 +259,20 @@ static int remove_group(const char *mount, const char *path, bool v2, const stru
 		if (saved != EBUSY)
 			return -saved;
 		if (now_ms() >= deadline)
-			return -EBUSY;
+			return how->empty_only ? 0 : -EBUSY;
 		dir = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (dir < 0)
 			return errno == ENOENT ? 0 : -errno;
 		/* cgroup.kill (5.14) reaches the whole sub-tree at once, what is being forked in it and what is frozen, too. */
-		if (v2 && file_write_at(dir, "cgroup.kill", "1", NULL) == 0) {
+		if (how->empty_only) {
+			/* what ends by itself needs a moment */
+		} else if (v2 && file_write_at(dir, "cgroup.kill", "1", NULL) == 0) {
 			if (cgroup_wait_event(dir, "populated", 0, left_ms(deadline), FD_NONE) == -ETIMEDOUT)
 				return -EBUSY;
 		} else {
 			kill_listed(dir);
 		}
-		r = prune_below(dir, !v2, deadline);
+		r = prune_below(dir, !v2 && !how->empty_only, deadline);
 		if ((r == -EACCES || r == -EPERM) && v2 && how->uids)
 			r = cgroup_work_inside(dir, how->uids, how->gids, left_ms(deadline), prune_v2);
 		if (rmdir(full) == 0)
@@ -300,7 +302,7 @@ int cgroup_destroy_by(const struct cgroup_host *host, const char *path, const st
 			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group", host->v2_mount,
 					path);
 	}
-	if (!host->v2_mount[0])
+	if (!host->v2_mount[0] && !how->empty_only)
 		stop_forks(host, path);
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
 		if (!host->v1_mount[c][0] || !(how->controllers & 1U << c))

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,7 +118,9 @@ static int await(const struct pidref *process, struct tail tails[2], unsigned ti
 
 		if (timeout_s && now >= deadline)
 			return -ETIMEDOUT;
-		if (poll(fds, ARRAY_LEN(fds), timeout_s ? (int)(deadline - now) : -1) < 0 && errno != EINTR)
+		if (poll(fds, ARRAY_LEN(fds),
+			 timeout_s ? (int)(deadline - now < INT_MAX ? deadline - now : INT_MAX) : -1) < 0 &&
+		    errno != EINTR)
 			return -errno;
 		drain(&tails[0]);
 		drain(&tails[1]);

@@ -2,6 +2,7 @@
 /* Rows of a container that was made from an OCI bundle: its gate, its hooks, its console. */
 #include <nsrun/launch/steps.h>
 
+#include <nsrun/kernel/caps.h>
 #include <nsrun/kernel/creds.h>
 #include <nsrun/launch/gate.h>
 #include <nsrun/launch/hooks.h>
@@ -53,6 +54,9 @@ int init_gate_release(struct launch *launch, struct err *err)
 	 * for the container. */
 	if (setsid() < 0)
 		return err_system(err, "new session");
+	/* The runtime holds the lock until create is complete. Here it would be a way to the record for whoever may look into this process. */
+	closep(&launch->reservation->lock_fd);
+	launch->reservation->lock_fd = FD_NONE;
 	prctl(PR_SET_NAME, "nsrun-gate"); /* for who lists processes */
 	if (prctl(PR_SET_PDEATHSIG, 0L) < 0)
 		return err_system(err, "PR_SET_PDEATHSIG");
@@ -105,9 +109,15 @@ int init_hooks_container(struct launch *launch, struct err *err)
 	return run_hooks(launch, HOOK_CREATE_CONTAINER, "creating", getpid(), NULL, err);
 }
 
+/* The program comes from the rootfs, which may be hostile: it gets no capability that the workload's bounding set lacks, and can gain none where that
+ * cannot. The rows that do the same for the workload find it done. */
 int init_hooks_start(struct launch *launch, struct err *err)
 {
-	return run_hooks(launch, HOOK_START_CONTAINER, "created", getpid(), NULL, err);
+	int r = caps_limit_bounding(launch->plan->caps.bounding, err);
+
+	if (r == 0 && launch->plan->no_new_privs)
+		r = creds_no_new_privs(err);
+	return r < 0 ? r : run_hooks(launch, HOOK_START_CONTAINER, "created", getpid(), NULL, err);
 }
 
 int launch_poststart(struct launch *launch, struct err *err)

@@ -96,11 +96,32 @@ static bool before_boot(const json_t *state)
 	return then && state_boot_id(now) && !streq(now, then);
 }
 
-static int end_cgroup(const json_t *state, const char *id, unsigned timeout_ms, struct err *err)
+/*
+ * A bundle's group is where its engine says, and others may be in it. Where init never ran, or has ended and took its pid namespace along, no process of the
+ * container is left: those that are there are not its own. Before end_init().
+ */
+static bool has_no_process(const json_t *state, int lock_fd)
+{
+	const char *pid_namespace = json_string_value(json_object_get(json_object_get(state, "namespaces"), "pid"));
+	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
+	json_int_t pid, start;
+	uint64_t started;
+
+	if (!json_is_object(json_object_get(state, "bundle")))
+		return false;
+	if (!read_init(lock_fd, &pid, &start))
+		return true;
+	if (!pid_namespace || !streq(pid_namespace, "new") || pid <= 1 || pid > INT_MAX)
+		return false;
+	return pidref_open((pid_t)pid, &init, NULL) < 0 || pidref_ended(&init) ||
+	       state_start_time((pid_t)pid, &started, NULL) < 0 || started != (uint64_t)start;
+}
+
+static int end_cgroup(const json_t *state, const char *id, bool empty_only, unsigned timeout_ms, struct err *err)
 {
 	const char *cgroup = json_string_value(json_object_get(state, "cgroup"));
 	_cleanup_(arena_freep) struct arena *arena = NULL;
-	struct cgroup_end how = { .timeout_ms = timeout_ms };
+	struct cgroup_end how = { .timeout_ms = timeout_ms, .empty_only = empty_only };
 	struct idmap uids = { 0 }, gids = { 0 };
 	struct cgroup_host host;
 	int r;
@@ -163,8 +184,10 @@ static int end_processes(const json_t *state, int lock_fd, const char *id, unsig
 
 	if (!state || before_boot(state))
 		return 0;
+	const bool empty_only = has_no_process(state, lock_fd);
+
 	r = end_init(state, lock_fd, err);
-	return r < 0 ? r : end_cgroup(state, id, timeout_ms, err);
+	return r < 0 ? r : end_cgroup(state, id, empty_only, timeout_ms, err);
 }
 
 /* "UID.GID/ID" in ranges/UID: an `auto` range. 1: the marker names this container; 0: it does not, or there is none. */

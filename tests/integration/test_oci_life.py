@@ -363,6 +363,51 @@ def test_kill_all():
 
 
 @test(root=True)
+def test_a_word_that_is_no_signal_kills_nobody():
+    with Bundle("/bin/sleep", "60") as b:
+        b.made()
+        b("start", "c").check(0)
+        failing(b("kill", "c", "SIGFOO"), "SIGFOO")
+        b("kill", "c", "0").check(0)
+        equal(b.state()["status"], "running", "status after a word that is no signal")
+        b("delete", "--force", "c").check(0)
+
+
+@test(root=True)
+def test_delete_leaves_others_of_the_same_group():
+    """An engine may name one group for two containers, one after the other."""
+    with Bundle("/bin/sleep", "60") as b:
+        b.config["linux"]["cgroupsPath"] = "/nsrun-test-%d/shared" % os.getpid()
+        b.write()
+        b.made("first")
+        b("start", "first").check(0)
+        b("kill", "first", "KILL").check(0)
+        wait_for(lambda: b.state("first")["status"] == "stopped", "the end of the first")
+        b.made("second")
+        b("start", "second").check(0)
+        b("delete", "first").check(0)
+        equal(b.state("second")["status"], "running", "status of the other one")
+        b("delete", "--force", "second").check(0)
+    for path in cgroups():
+        if path.endswith("/nsrun-test-%d" % os.getpid()):
+            os.rmdir(path)
+
+
+@test(root=True)
+def test_hooks_at_the_start_have_no_more_than_the_workload():
+    with Bundle("/bin/true") as b:
+        b.config["process"]["capabilities"] = {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]}
+        b.config["process"]["noNewPrivileges"] = True
+        b.config["mounts"] = [{"destination": "/proc", "type": "proc", "source": "proc"},
+                              {"destination": "/tmp", "type": "bind", "source": tmp("seen"), "options": ["bind"]}]
+        b.config["hooks"] = {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "grep -E 'CapBnd|CapEff|NoNew' /proc/self/status > /tmp/caps"]}]}
+        b.write()
+        b("run", "-b", b.dir, "c").check(0)
+        with open(os.path.join(b.config["mounts"][1]["source"], "caps")) as file:
+            equal(file.read().split(), ["CapEff:", "%016x" % (1 << 5), "CapBnd:", "%016x" % (1 << 5), "NoNewPrivs:", "1"], "the hook's rights")
+
+
+@test(root=True)
 def test_signal_words():
     with Bundle("/bin/sh", "-c", "trap 'echo usr' USR1; echo up; while :; do sleep 0.05; done") as b:
         b.made()

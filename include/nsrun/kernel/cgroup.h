@@ -155,6 +155,8 @@ struct cgroup_end {
 	/* The container's maps: its processes may have given groups below to other ids, which an ordinary user cannot remove otherwise. NULL: by the
 	 * caller's own rights alone. */
 	const struct idmap *uids, *gids;
+	/* Nobody is killed: processes that are left when the time is over are somebody else's, and their group stays, without an error. */
+	bool empty_only;
 };
 int cgroup_destroy_by(const struct cgroup_host *host, const char *path, const struct cgroup_end *how, struct err *err);
 /* Runs `work` in a child that has all rights in a new user namespace with these maps; its -errno, as far as an exit status carries it. */
