@@ -183,10 +183,10 @@ static int not_found(const char *word, int root_fd, struct err *err)
 		}
 	near = nearest_word(word, known);
 	r = near ? err_set(err, ERR_INPUT, ERR_ID_NO_CONTAINER, ENOENT,
-			   "%.80s: container does not exist: no container of that name or id: did you mean %.80s?",
+			   "%.80s: no container of that name or id (container does not exist): did you mean %.80s?",
 			   word, near)
 		 : err_set(err, ERR_INPUT, ERR_ID_NO_CONTAINER, ENOENT,
-			   "%.80s: container does not exist: no container of that name or id", word);
+			   "%.80s: no container of that name or id (container does not exist)", word);
 	while (n > 0)
 		free(copies[--n]);
 	return r;
