@@ -913,7 +913,8 @@ def adapted(path, b):
         for entry in entries if isinstance(entries, list) else []:
             entry.update(disk_number())
     if "cgroupsPath" in linux:
-        linux["cgroupsPath"] = "/nsrun" + linux["cgroupsPath"]
+        # One level: groups above a container's own stay after it, as with every runtime. Tests beside this one read the same documents.
+        linux["cgroupsPath"] = "/nsrun/%s-%s" % (os.path.basename(b.dir), linux["cgroupsPath"].strip("/").replace("/", "-")[:100])
     for hook in config.get("hooks", {}).get("prestart", []):
         hook.update(path="/bin/true", args=["true"])
     process.update(args=["/bin/sh", "-c", "echo ran"], cwd="/", terminal=False)
