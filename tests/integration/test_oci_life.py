@@ -692,7 +692,7 @@ def test_state_after_the_record_is_older_or_broken():
 def test_state_during_create():
     """A hook of create asks for the state: it is there, and says creating."""
     with Bundle() as b:
-        b.hook("createRuntime", "exec %s --root %s state c > %s/asked\n" % (binary(), b.root, b.dir))
+        b.hook("createRuntime", "exec '%s' --root %s state c > %s/asked\n" % (binary(), b.root, b.dir))
         b.made()
         with open(b.dir + "/asked") as file:
             state = json.load(file)

@@ -866,7 +866,7 @@ def test_no_pivot():
 @test(root=True)
 def test_rootfs_of_the_host():
     b = Bundle("", [BASICS[0]], only=True, root="/", readonly=True)
-    b.config["process"]["args"] = ["/bin/sh", "-c", "ls -d %s; touch /nsrun-was-here 2>/dev/null || echo ro" % TOP]
+    b.config["process"]["args"] = ["/bin/sh", "-c", "ls -d '%s'; touch /nsrun-was-here 2>/dev/null || echo ro" % TOP]
     equal(b.run().check(0).stdout, TOP + "\nro\n", "the host's own root")
 
 
