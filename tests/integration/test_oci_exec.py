@@ -76,7 +76,9 @@ def detached(b, process, *options, name="c"):
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(text), signal.SIGKILL)
-        reap()
+        # The subreaper's child is this process': until it is reaped, its pid namespace cannot end (zap_pid_ns_processes in the kernel).
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(int(text), 0)
 
 
 def refused(result, words):
