@@ -194,3 +194,10 @@ const char *nearest_word(const char *word, const char *const *known)
 	}
 	return best;
 }
+
+bool path_is_below(const char *path, const char *directory)
+{
+	const char *rest = str_after(path, directory);
+
+	return rest && *rest == '/';
+}

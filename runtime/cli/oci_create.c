@@ -10,8 +10,8 @@
 #include <nsrun/launch/container.h>
 #include <nsrun/launch/trace.h>
 #include <nsrun/oci/config.h>
+#include <nsrun/plan/ids.h>
 
-#include <limits.h>
 #include <string.h>
 
 struct create_line {
@@ -71,17 +71,6 @@ static int check_terminal(const struct plan *plan, struct err *err)
 	return 0;
 }
 
-static int find_root(struct plan *plan, struct err *err)
-{
-	char root[PATH_MAX];
-
-	const int r = state_root_name(root, sizeof(root), err);
-	if (r < 0)
-		return r;
-	plan->state_root = arena_strdup(plan->arena, root);
-	return plan->state_root ? 0 : err_oom(err);
-}
-
 static int plan_of(const struct create_line *line, const char *id, bool gated, struct plan **ret, struct err *err)
 {
 	const struct globals *globals = globals_get();
@@ -108,7 +97,7 @@ static int plan_of(const struct create_line *line, const char *id, bool gated, s
 	if (r == 0)
 		r = check_terminal(plan, err);
 	if (r == 0)
-		r = find_root(plan, err);
+		r = plan_find_state_root(plan, err);
 	if (r == 0)
 		*ret = TAKE_PTR(plan);
 	return r;

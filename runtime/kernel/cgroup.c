@@ -57,20 +57,13 @@ static int copy_path(struct arena *arena, const char **to, const char *from, str
 	return *to ? 0 : err_oom(err);
 }
 
-static bool is_at_or_below(const char *path, const char *directory)
-{
-	const char *rest = str_after(path, directory);
-
-	return *path && rest && (*rest == '\0' || *rest == '/');
-}
-
 /* A hierarchy that is mounted at /sys/fs/cgroup after others were mounted below it hides them; mountinfo lists them all the same. */
 static void forget_hidden(struct cgroup_host *host, const char *target)
 {
-	if (is_at_or_below(host->v2_mount, target))
+	if (streq(host->v2_mount, target) || path_is_below(host->v2_mount, target))
 		host->v2_mount = "";
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-		if (is_at_or_below(host->v1_mount[c], target) && !streq(host->v1_mount[c], target))
+		if (path_is_below(host->v1_mount[c], target))
 			host->v1_mount[c] = "";
 }
 

@@ -89,12 +89,9 @@ static void forget_hidden(struct hierarchies *all, const char *target)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < all->n; i++) {
-		const char *rest = str_after(all->list[i].target, target);
-
-		if (!rest || *rest != '/')
+	for (size_t i = 0; i < all->n; i++)
+		if (!path_is_below(all->list[i].target, target))
 			all->list[kept++] = all->list[i];
-	}
 	all->n = kept;
 }
 

@@ -461,7 +461,7 @@ static void find_caller(struct id_caller *ret)
 	ret->foreign_mounts = !ret->initial_userns && !probe_owns_mounts();
 }
 
-static int find_state_root(struct plan *plan, struct err *err)
+int plan_find_state_root(struct plan *plan, struct err *err)
 {
 	char root[PATH_MAX];
 	const int r = state_root_name(root, sizeof(root), err);
@@ -475,7 +475,7 @@ static int find_state_root(struct plan *plan, struct err *err)
 int plan_resolve_ids(struct plan *plan, const struct plan_request *request, struct err *err)
 {
 	struct id_caller caller;
-	const int r = find_state_root(plan, err);
+	const int r = plan_find_state_root(plan, err);
 
 	if (r < 0)
 		return r;
@@ -486,7 +486,7 @@ int plan_resolve_ids(struct plan *plan, const struct plan_request *request, stru
 int plan_resolve_given_ids(struct plan *plan, const struct ids_given *given, struct err *err)
 {
 	struct id_caller caller;
-	const int r = find_state_root(plan, err);
+	const int r = plan_find_state_root(plan, err);
 
 	if (r < 0)
 		return r;

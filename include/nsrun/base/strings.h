@@ -18,6 +18,9 @@ const char *str_after(const char *s, const char *prefix);
 int parse_u64(const char *s, uint64_t *ret);
 int parse_u32(const char *s, uint32_t *ret);
 
+/* Is `path` below `directory`, by the text of both: "/a/b" is below "/a", "/ab" and "/a" are not. */
+bool path_is_below(const char *path, const char *directory);
+
 /* Bytes with an optional suffix b k m g t (powers of 1024, either case, "512MiB" and "512MB" too). -1 is not
  * accepted. Returns 0, -EINVAL or -ERANGE. */
 int parse_size(const char *s, uint64_t *ret);

@@ -86,4 +86,7 @@ bool ids_visible(bool initial_userns, enum subid_kind kind, struct idmap *ret);
 int ids_append(struct idmap *map, uint32_t inside, const struct subid_ranges *ranges, const char *what,
 	       struct err *err);
 
+/* plan->state_root of this caller: state_root_name(). Nothing is made. */
+int plan_find_state_root(struct plan *plan, struct err *err);
+
 #endif
