@@ -27,19 +27,43 @@ struct tape_record {
 	char note[TAPE_NOTE_MAX]; /* what a fallback or a choice made of it; "" mostly */
 };
 
+/*
+ * Of somebody who holds the launch between rows: the lab. A process that comes to a row that is to be held says so in held[] and waits, in futex(2) on
+ * `turn`, until the watcher has taken the row out of hold[] or ended `watched`. Both sides wake the other; whoever dies leaves the other to its parent-death
+ * signal. Rows behind the seccomp filter cannot be held where it denies futex(2).
+ */
+struct tape_watch {
+	_Atomic uint32_t watched;	    /* 1: hold[] is looked at */
+	_Atomic uint32_t turn;		    /* counts changes of hold[] and held[] */
+	_Atomic uint32_t held[ROLE_COUNT];  /* enum step_id before which that role stands; STEP_NONE */
+	_Atomic uint8_t hold[STEP_COUNT];   /* 1: stand before this row */
+};
+
 struct tape {
 	bool timed;				/* somebody observes: rows take the time */
 	struct err child_error;			/* the first error of a child; kind ERR_NONE while there is none */
 	_Atomic uint32_t child_claimed;		/* 1 once a child writes child_error: under --init two may fail */
 	_Atomic uint32_t child_failed;		/* 1 once child_error is complete */
 	_Atomic uint32_t at[ROLE_COUNT];	/* enum step_id that each role is at, by role_index() */
+	struct tape_watch watch;
 	struct tape_record records[STEP_COUNT]; /* of a sync: by the side that sends */
 };
 
 int tape_new(bool timed, struct tape **ret, struct err *err);
 /* The same with a descriptor, by which a process that is no child of this one may map it. */
 int tape_new_shared(bool timed, struct tape **ret, int *ret_fd, struct err *err);
+/* Maps what another process has made by tape_new_shared(): -EINVAL unless it is a sealed-size memfd of exactly this version's tape. */
+int tape_map(int fd, struct tape **ret, struct err *err);
 void tape_free(struct tape *tape);
+
+/* The watcher's side. Holds before every row, or before one (STEP_NONE: none); begins to watch. */
+void tape_hold(struct tape *tape, enum step_id step, bool every);
+/* Waits until some role stands before a row, at most `ms` milliseconds; STEP_NONE: not within that. *ret_role may be NULL. */
+enum step_id tape_wait_held(struct tape *tape, int ms, enum role *ret_role);
+/* Lets go what stands; rows that are to be held stay so: tape_hold() before it says which. */
+void tape_go(struct tape *tape);
+/* The launch's side: called before each row. */
+void tape_stand(struct tape *tape, enum step_id step, enum role role);
 /* CLOCK_MONOTONIC in nanoseconds; 0 when the tape is not timed. */
 int64_t tape_now(const struct tape *tape);
 
