@@ -11,10 +11,12 @@
 #include <nsrun/kernel/exec.h>
 #include <nsrun/launch/container.h>
 #include <nsrun/launch/trace.h>
+#include <nsrun/launch/without.h>
 #include <nsrun/plan/dump.h>
 #include <nsrun/plan/spec.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 
 static int dry_run(const struct plan *plan, const struct site *site)
@@ -118,16 +120,11 @@ static int launch_kept(struct plan *plan, struct trace_job *job, FILE *trace)
 }
 
 /* The plan is mutable up to plan_reserve(), const behind it. */
-static int launch_planned(struct plan *plan, enum trace_format format, FILE *trace)
+static int launch_planned(struct plan *plan, struct tape *tape, enum trace_format format, FILE *trace)
 {
-	_cleanup_(tape_freep) struct tape *tape = NULL;
 	struct container_end end = { 0 };
 	struct err err = ERR_INIT;
 	int status, r;
-
-	r = tape_new(format != TRACE_NONE, &tape, &err);
-	if (r < 0)
-		return report_error(stderr, &err);
 
 	struct trace_job job = { .format = format, .tape = tape, .out = trace ? trace : stderr };
 	const struct launch_observer observer = { .begun = print_trace, .data = &job };
@@ -144,6 +141,18 @@ static int launch_planned(struct plan *plan, enum trace_format format, FILE *tra
 	if (err_is_set(&end.cleanup))
 		report_cleanup(stderr, &end.cleanup);
 	return r == 0 ? flush_trace(trace, status) : status;
+}
+
+/* Before descriptors are closed. */
+static int take_tape(const char *said, bool timed, struct tape **ret, struct err *err)
+{
+	uint32_t fd;
+
+	if (!said)
+		return tape_new(timed, ret, err);
+	if (parse_u32(said, &fd) < 0 || fd <= STDERR_FILENO || fd > INT_MAX)
+		return err_input(err, "--tape %s: the number of an open descriptor is wanted, 3 or more", said);
+	return tape_map((int)fd, ret, err);
 }
 
 static int resolve(struct command_line *line, struct site *site, struct plan **ret, struct err *err)
@@ -174,10 +183,11 @@ static int run_line(struct command_line *line, char *const *argv)
 {
 	_cleanup_(site_done) struct site site = { 0 };
 	_cleanup_(plan_freep) struct plan *plan = NULL;
+	_cleanup_(tape_freep) struct tape *tape = NULL;
 	_cleanup_fclose_ FILE *trace = NULL;
 	struct err err = ERR_INIT;
 
-	if (resolve(line, &site, &plan, &err) < 0)
+	if (resolve(line, &site, &plan, &err) < 0 || launch_check_without(plan, &err) < 0)
 		return report_error(stderr, &err);
 	if (line->dry_run == YES)
 		return dry_run(plan, &site);
@@ -186,6 +196,9 @@ static int run_line(struct command_line *line, char *const *argv)
 							 : report_flush(stdout, "standard output");
 	if (protect_self(plan, argv, &err) < 0)
 		return report_error(stderr, &err);
+	const enum trace_format format = trace_format_of(line->trace, line->trace_file);
+	if (take_tape(line->tape, format != TRACE_NONE, &tape, &err) < 0)
+		return report_error(stderr, &err);
 	/* Opened before anything is made, so that a wrong name costs nothing. */
 	if (trace_open(line->trace_file, &trace, &err) < 0)
 		return report_error(stderr, &err);
@@ -193,7 +206,7 @@ static int run_line(struct command_line *line, char *const *argv)
 	 * reachable from the container by /proc/self/fd. */
 	if (exec_close_from(trace ? TRACE_FD + 1 : TRACE_FD, FD_NONE, &err) < 0)
 		return report_error(stderr, &err);
-	return launch_planned(plan, trace_format_of(line->trace, line->trace_file), trace);
+	return launch_planned(plan, tape, format, trace);
 }
 
 int command_run(int argc, char *const *argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/launch/step.h>
 #include <nsrun/launch/steps.h>
+#include <nsrun/launch/without.h>
 
 #include <nsrun/base/strings.h>
 
@@ -104,6 +105,8 @@ static bool serves_exec(enum step_id id)
 static bool wanted_by_plan(const struct plan *plan, const struct step *step)
 {
 	if (plan->enter && !serves_exec(step->id))
+		return false;
+	if (plan->without && launch_is_without(plan, step))
 		return false;
 	return !step->wanted || step->wanted(plan);
 }

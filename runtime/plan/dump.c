@@ -446,6 +446,7 @@ static void put_confinement(FILE *out, const struct plan *plan)
 	fprintf(out, "seccomp.instructions: %u\n", plan->seccomp ? (unsigned)plan->seccomp->len : 0);
 	fprintf(out, "seccomp.flags: 0x%x\n", plan->seccomp ? plan->seccomp->flags : 0);
 	put_device_rules(out, plan);
+	put_strv(out, "without", plan->without);
 }
 
 static void put_number(FILE *out, const char *key, uint64_t value, bool limited)

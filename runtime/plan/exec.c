@@ -249,6 +249,30 @@ static int read_filter(struct plan *plan, const struct container *container, con
 	return 0;
 }
 
+/* A protection that the container itself was started without would make exec another place than the container. */
+static int read_without(struct plan *plan, const struct container *container, const json_t *process, struct err *err)
+{
+	const json_t *list = json_object_get(process, "without"), *name;
+	const char **names;
+	size_t i;
+
+	if (!list)
+		return 0;
+	if (!json_is_array(list))
+		return no_such(container, "without", "list of rows", err);
+	names = arena_array(plan->arena, json_array_size(list) + 1, sizeof(*names));
+	if (!names)
+		return err_oom(err);
+	json_array_foreach(list, i, name)
+	{
+		names[i] = json_is_string(name) ? arena_strdup(plan->arena, json_string_value(name)) : NULL;
+		if (!names[i])
+			return no_such(container, "without", "list of rows", err);
+	}
+	plan->without = names;
+	return 0;
+}
+
 static int read_confinement(struct plan *plan, const struct container *container, const json_t *process,
 			    struct err *err)
 {
@@ -262,7 +286,9 @@ static int read_confinement(struct plan *plan, const struct container *container
 		return no_such(container, "seccomp", "name of a filter", err);
 	plan->no_new_privs = json_is_true(no_new_privs);
 	plan->root_nosuid = plan->no_new_privs;
-	const int r = read_caps(plan, container, process, err);
+	int r = read_caps(plan, container, process, err);
+	if (r == 0)
+		r = read_without(plan, container, process, err);
 	if (r < 0 || json_is_null(seccomp))
 		return r;
 	plan->seccomp_name = arena_strdup(plan->arena, json_string_value(seccomp));

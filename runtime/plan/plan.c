@@ -146,6 +146,11 @@ int plan_resolve(const struct plan_request *request, struct plan **ret, struct e
 		r = plan_check_writable_cgroups(plan, err);
 	if (r < 0)
 		return r;
+	if (request->without && *request->without) {
+		plan->without = (const char *const *)arena_strv(plan->arena, request->without);
+		if (!plan->without)
+			return err_oom(err);
+	}
 	r = plan_resolve_sysctls(plan, request, err);
 	if (r == 0)
 		r = plan_resolve_etc(plan, request, err);

@@ -216,6 +216,10 @@ static void put_workload(FILE *f, const struct plan *plan)
 		fprintf(f, "%d", plan->oom_score_adj);
 	else
 		fputs("null", f);
+	if (plan->without) {
+		fputs(", \"without\": ", f);
+		put_strv(f, plan->without, SIZE_MAX);
+	}
 	put_settings(f, plan);
 	fputc('}', f);
 }

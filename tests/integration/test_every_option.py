@@ -2,6 +2,7 @@
 """Every option of the table, for root, an ordinary user with ranges and one with a single id: one effect of each, from inside and, where it
 can be seen there, from the host. A built option without a line here fails; what is planned says so. Other files go deeper."""
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -501,6 +502,26 @@ def _(c):
     run_ = c.run(["--trace", "--trace-file", path])
     equal((run_.status, run_.stderr), (0, ""), "status and standard error")
     contains(read(path), "workload.exec", "trace")
+
+
+@option("tape")
+def _(c):
+    with open("/dev/null") as null:
+        other = c.run(["--tape", str(null.fileno())], popen={"pass_fds": [null.fileno()]})
+    size = int(re.search(r"of (\d+) bytes", other.stderr).group(1))
+    page = os.memfd_create("tape", os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(page, size)
+        fcntl.fcntl(page, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        c.run(["--tape", str(page)], popen={"pass_fds": [page]}).check(0)
+        check(any(os.pread(page, size, 0)), "nothing was written to the page")
+    finally:
+        os.close(page)
+
+
+@option("without")
+def _(c):
+    equal(c.inside(["--without", "hostname.set"], "cat /proc/sys/kernel/hostname").strip(), os.uname().nodename, "host name")
 
 
 @option("dry-run", "spec")

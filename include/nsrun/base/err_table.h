@@ -322,3 +322,7 @@ ERR_ID(KEY_QUOTA, "key-quota",
 ERR_ID(REALTIME_GROUP, "realtime-group",
        "where the kernel has CONFIG_RT_GROUP_SCHED a process of a real-time policy enters a cpu group of cgroup v1 only if that has time for it: "
        "linux.resources.cpu.realtimeRuntime, which the groups around (cpu.rt_runtime_us) must have, too")
+ERR_ID(WITHOUT, "without",
+       "rows that can be left out: nsrun help without lists them; nsrun --dry-run shows the rows of a launch")
+ERR_ID(WITHOUT_HOST, "without-host",
+       "what a row keeps from the container would be taken from the host itself: leave --userns=host away")

@@ -27,6 +27,7 @@ struct command_line {
 	struct plan_request request;
 	const char *trace;	/* "text", "json"; NULL: none */
 	const char *trace_file; /* NULL: standard error */
+	const char *tape;	/* descriptor of tape_new_shared(); NULL: the launch makes its own */
 	enum tristate dry_run, spec;
 	enum tristate help, version;
 	bool dashes; /* "--" stood before CMD */

@@ -33,18 +33,18 @@ struct tape_record {
  * signal. Rows behind the seccomp filter cannot be held where it denies futex(2).
  */
 struct tape_watch {
-	_Atomic uint32_t watched;	    /* 1: hold[] is looked at */
-	_Atomic uint32_t turn;		    /* counts changes of hold[] and held[] */
-	_Atomic uint32_t held[ROLE_COUNT];  /* enum step_id before which that role stands; STEP_NONE */
-	_Atomic uint8_t hold[STEP_COUNT];   /* 1: stand before this row */
+	_Atomic uint32_t watched;	   /* 1: hold[] is looked at */
+	_Atomic uint32_t turn;		   /* counts changes of hold[] and held[] */
+	_Atomic uint32_t held[ROLE_COUNT]; /* enum step_id before which that role stands; STEP_NONE */
+	_Atomic uint8_t hold[STEP_COUNT];  /* 1: stand before this row */
 };
 
 struct tape {
-	bool timed;				/* somebody observes: rows take the time */
-	struct err child_error;			/* the first error of a child; kind ERR_NONE while there is none */
-	_Atomic uint32_t child_claimed;		/* 1 once a child writes child_error: under --init two may fail */
-	_Atomic uint32_t child_failed;		/* 1 once child_error is complete */
-	_Atomic uint32_t at[ROLE_COUNT];	/* enum step_id that each role is at, by role_index() */
+	bool timed;			 /* somebody observes: rows take the time */
+	struct err child_error;		 /* the first error of a child; kind ERR_NONE while there is none */
+	_Atomic uint32_t child_claimed;	 /* 1 once a child writes child_error: under --init two may fail */
+	_Atomic uint32_t child_failed;	 /* 1 once child_error is complete */
+	_Atomic uint32_t at[ROLE_COUNT]; /* enum step_id that each role is at, by role_index() */
 	struct tape_watch watch;
 	struct tape_record records[STEP_COUNT]; /* of a sync: by the side that sends */
 };

@@ -268,6 +268,7 @@ struct plan {
 	bool privileged; /* every capability, no filter, nothing masked, /sys and the control groups writable */
 	const char *seccomp_name;	       /* "default", a file, "unconfined" */
 	const struct seccomp_program *seccomp; /* NULL: none */
+	const char *const *without; /* names of rows that are left out (--without); NULL: none. Which may be is launch_check_without()'s to say */
 	const struct filter_entry
 		*new_filter; /* compiled here and now: plan_reserve() hands it to the cache; NULL: nothing new */
 

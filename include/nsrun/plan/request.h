@@ -79,6 +79,8 @@ struct plan_request {
 	const char *const *security_opts; /* seccomp=FILE|default|strict|docker|unconfined, no-new-privileges[=BOOL] */
 	enum tristate privileged;
 	const char *const *masked_paths;
+
+	const char *const *without; /* rows of the launch that are left out: launch/without.h */
 };
 
 #endif
