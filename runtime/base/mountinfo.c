@@ -41,7 +41,7 @@ bool mountinfo_parse(char *line, struct mountinfo *ret)
 			return false;
 	}
 	bool shared = false, slave = false;
-	(void)strtok_r(NULL, " ", &save); /* options */
+	const char *of_mount = strtok_r(NULL, " ", &save);
 	for (const char *optional; (optional = strtok_r(NULL, " ", &save));) {
 		shared |= strncmp(optional, "shared:", 7) == 0;
 		slave |= strncmp(optional, "master:", 7) == 0;
@@ -54,6 +54,7 @@ bool mountinfo_parse(char *line, struct mountinfo *ret)
 		.root = field[3],
 		.target = field[4],
 		.type = type,
+		.options = of_mount ? of_mount : "",
 		.super_options = options ? options : "",
 		.shared = shared,
 		.slave = slave,

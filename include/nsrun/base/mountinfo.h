@@ -11,7 +11,8 @@ struct mountinfo {
 	const char *root;   /* what of the file system is mounted */
 	const char *target; /* where */
 	const char *type;
-	const char *super_options; /* "" where there are none */
+	const char *options;	   /* of this mount: "rw,nosuid" */
+	const char *super_options; /* of its file system; "" where there are none */
 	bool shared, slave;	   /* mount_namespaces(7); a mount can be both */
 };
 
