@@ -2,166 +2,133 @@
 #include <nsrun/launch/tape.h>
 
 #include <fcntl.h>
-#include <linux/futex.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 
-/* Whoever has the file can neither make it shorter, which would be a SIGBUS for the others, nor longer. */
-#define TAPE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define TAPE_FILE "tape"
 
-static int64_t monotonic_ns(void)
+int tape_new(bool timed, struct tape **ret, struct err *err)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int map(bool timed, int flags, int fd, struct tape **ret, struct err *err)
-{
-	struct tape *tape = mmap(NULL, sizeof(*tape), PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+	struct tape *tape =
+		mmap(NULL, sizeof(*tape), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (tape == MAP_FAILED)
 		return err_system(err, "shared page for the launch");
+	tape->size = sizeof(*tape);
+	tape->rows = STEP_COUNT;
 	tape->timed = timed;
 	*ret = tape;
 	return 0;
 }
 
-int tape_new(bool timed, struct tape **ret, struct err *err)
-{
-	return map(timed, MAP_ANONYMOUS, -1, ret, err);
-}
-
-int tape_new_shared(bool timed, struct tape **ret, int *ret_fd, struct err *err)
-{
-	_cleanup_close_ int fd = memfd_create("nsrun-tape", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0 || ftruncate(fd, sizeof(struct tape)) < 0 || fcntl(fd, F_ADD_SEALS, TAPE_SEALS) < 0)
-		return err_system(err, "shared page for the launch");
-	const int r = map(timed, 0, fd, ret, err);
-	if (r == 0)
-		*ret_fd = TAKE_FD(fd);
-	return r;
-}
-
-int tape_map(int fd, struct tape **ret, struct err *err)
-{
-	struct stat st;
-	struct tape *tape;
-
-	if (fstat(fd, &st) < 0)
-		return err_system(err, "shared page for the launch: descriptor %d", fd);
-	if (!S_ISREG(st.st_mode) || st.st_size != sizeof(struct tape) ||
-	    (fcntl(fd, F_GET_SEALS) & TAPE_SEALS) != TAPE_SEALS)
-		return err_input(err,
-				 "shared page for the launch: descriptor %d: a sealed memfd of %zu bytes is wanted", fd,
-				 sizeof(struct tape));
-	tape = mmap(NULL, sizeof(*tape), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (tape == MAP_FAILED)
-		return err_system(err, "shared page for the launch: descriptor %d", fd);
-	*ret = tape;
-	return 0;
-}
-
-/* ---- holding ---- */
-
-/* Not private: the processes share the page alone. Ends early for any reason; callers look again. */
-static void wait_turn(struct tape_watch *watch, uint32_t turn, int ms)
-{
-	const struct timespec timeout = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
-
-	syscall(SYS_futex, &watch->turn, FUTEX_WAIT, turn, ms < 0 ? NULL : &timeout, NULL, 0);
-}
-
-static void tell_turn(struct tape_watch *watch)
-{
-	atomic_fetch_add_explicit(&watch->turn, 1, memory_order_release);
-	syscall(SYS_futex, &watch->turn, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-}
-
-void tape_stand(struct tape *tape, enum step_id step, enum role role)
-{
-	struct tape_watch *watch = &tape->watch;
-	_Atomic uint32_t *held = &watch->held[role_index(role)];
-
-	if (!atomic_load_explicit(&watch->hold[step], memory_order_acquire))
-		return;
-	atomic_store_explicit(held, step, memory_order_release);
-	tell_turn(watch);
-	for (;;) {
-		/* Read first: a change after it makes the wait return at once (EAGAIN). */
-		const uint32_t turn = atomic_load_explicit(&watch->turn, memory_order_acquire);
-
-		if (!atomic_load_explicit(&watch->watched, memory_order_acquire) ||
-		    !atomic_load_explicit(&watch->hold[step], memory_order_acquire))
-			break;
-		wait_turn(watch, turn, -1);
-	}
-	atomic_store_explicit(held, STEP_NONE, memory_order_release);
-	tell_turn(watch);
-}
-
-void tape_hold(struct tape *tape, enum step_id step, bool every)
-{
-	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
-		atomic_store_explicit(&tape->watch.hold[id], every || id == step, memory_order_release);
-	atomic_store_explicit(&tape->watch.watched, every || step != STEP_NONE, memory_order_release);
-	tell_turn(&tape->watch);
-}
-
-static enum step_id held_now(const struct tape_watch *watch, enum role *ret_role)
-{
-	for (unsigned i = 0; i < ROLE_COUNT; i++) {
-		const uint32_t step = atomic_load_explicit(&watch->held[i], memory_order_acquire);
-
-		if (step == STEP_NONE || step >= STEP_COUNT ||
-		    !atomic_load_explicit(&watch->hold[step], memory_order_acquire))
-			continue;
-		if (ret_role)
-			*ret_role = (enum role)(1U << i);
-		return (enum step_id)step;
-	}
-	return STEP_NONE;
-}
-
-enum step_id tape_wait_held(struct tape *tape, int ms, enum role *ret_role)
-{
-	const int64_t end = monotonic_ns() + (int64_t)ms * 1000000;
-
-	for (;;) {
-		const uint32_t turn = atomic_load_explicit(&tape->watch.turn, memory_order_acquire);
-		const enum step_id step = held_now(&tape->watch, ret_role);
-		const int64_t left = (end - monotonic_ns()) / 1000000;
-
-		if (step != STEP_NONE || left <= 0)
-			return step;
-		wait_turn(&tape->watch, turn, (int)left);
-	}
-}
-
-void tape_go(struct tape *tape)
-{
-	struct tape_watch *watch = &tape->watch;
-
-	for (unsigned i = 0; i < ROLE_COUNT; i++) {
-		const uint32_t step = atomic_load_explicit(&watch->held[i], memory_order_acquire);
-
-		if (step != STEP_NONE && step < STEP_COUNT)
-			atomic_store_explicit(&watch->hold[step], 0, memory_order_release);
-	}
-	tell_turn(watch);
-}
-
 int64_t tape_now(const struct tape *tape)
 {
-	return tape->timed ? monotonic_ns() : 0;
+	struct timespec t;
+
+	if (!tape->timed)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 void tape_free(struct tape *tape)
 {
 	if (tape)
 		munmap(tape, sizeof(*tape));
+}
+
+/* ---- as a file ---- */
+
+int tape_publish(struct tape *tape, int dir_fd, const char *dir, struct err *err)
+{
+	_cleanup_close_ int fd =
+		openat(dir_fd, TAPE_FILE, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+
+	if (fd < 0)
+		return err_system(err, "%s/" TAPE_FILE, dir);
+	/* Written and not extended: a file with holes would be SIGBUS to init where the file system is full (mmap(2)). */
+	const ssize_t n = write(fd, tape, sizeof(*tape));
+	if (n >= 0 && n != (ssize_t)sizeof(*tape))
+		errno = ENOSPC;
+	if (n != (ssize_t)sizeof(*tape) ||
+	    mmap(tape, sizeof(*tape), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		return err_system(err, "%s/" TAPE_FILE, dir);
+	return 0;
+}
+
+int tape_open(int dir_fd, const char *dir, const struct tape **ret, int *ret_fd, struct err *err)
+{
+	_cleanup_close_ int fd = openat(dir_fd, TAPE_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	const struct tape *tape;
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_system(err, "%s/" TAPE_FILE, dir);
+	if (!S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(*tape))
+		return -ENOENT;
+	tape = mmap(NULL, sizeof(*tape), PROT_READ, MAP_SHARED, fd, 0);
+	if (tape == MAP_FAILED)
+		return err_system(err, "%s/" TAPE_FILE, dir);
+	if (tape->size != sizeof(*tape) || tape->rows != STEP_COUNT) {
+		tape_close(tape);
+		return -ENOENT;
+	}
+	*ret = tape;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+void tape_close(const struct tape *tape)
+{
+	munmap((void *)(uintptr_t)tape, sizeof(*tape));
+}
+
+/* ---- what it says ---- */
+
+static bool is_row(uint32_t step)
+{
+	return step > STEP_NONE && step < STEP_COUNT;
+}
+
+bool tape_failure(const struct tape *tape, struct err *ret)
+{
+	if (!atomic_load_explicit(&tape->child_failed, memory_order_acquire))
+		return false;
+	struct err said = tape->child_error;
+
+	said.message[sizeof(said.message) - 1] = '\0';
+	/* Numbers choose from tables. */
+	if ((unsigned)said.kind > ERR_BUG || said.kind == ERR_NONE)
+		said.kind = ERR_PEER;
+	if ((unsigned)said.id >= ERR_ID_COUNT)
+		said.id = ERR_ID_NONE;
+	if (said.errnum < 0 || said.errnum > SHRT_MAX)
+		said.errnum = 0;
+	if (said.role != ROLE_INIT && said.role != ROLE_WORKLOAD)
+		said.role = ROLE_INIT;
+	if (said.step != ERR_STEP_NONE && !is_row((uint32_t)said.step))
+		said.step = ERR_STEP_NONE;
+	*ret = said;
+	return true;
+}
+
+enum step_id tape_last_row(const struct tape *tape, enum role *ret_role)
+{
+	static const enum role roles[] = { ROLE_INIT, ROLE_WORKLOAD };
+	uint32_t last = STEP_NONE;
+
+	/* The later one: of a process that has both roles it is where that is, and a workload of its own is made by the last of init's. */
+	for (size_t i = 0; i < sizeof(roles) / sizeof(*roles); i++) {
+		const uint32_t at = atomic_load_explicit(&tape->at[role_index(roles[i])], memory_order_acquire);
+
+		if (is_row(at) && at > last) {
+			last = at;
+			*ret_role = roles[i];
+		}
+	}
+	return (enum step_id)last;
 }

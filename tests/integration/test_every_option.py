@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import struct
 import subprocess
 
 from harness import *
@@ -508,13 +509,14 @@ def _(c):
 def _(c):
     with open("/dev/null") as null:
         other = c.run(["--tape", str(null.fileno())], popen={"pass_fds": [null.fileno()]})
-    size = int(re.search(r"of (\d+) bytes", other.stderr).group(1))
+    size, rows = map(int, re.search(r"of (\d+) bytes, for (\d+) rows", other.stderr).groups())
     page = os.memfd_create("tape", os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(page, size)
+        os.pwrite(page, struct.pack("II", size, rows), 0)
         fcntl.fcntl(page, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         c.run(["--tape", str(page)], popen={"pass_fds": [page]}).check(0)
-        check(any(os.pread(page, size, 0)), "nothing was written to the page")
+        check(any(os.pread(page, size, 8)), "nothing was written to the page")
     finally:
         os.close(page)
 

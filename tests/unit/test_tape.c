@@ -24,7 +24,7 @@ static struct tape *mapped(int *ret_fd)
 	struct err err = ERR_INIT;
 	struct tape *tape;
 
-	assert_int_equal(tape_new_shared(false, &tape, ret_fd, &err), 0);
+	assert_int_equal(tape_new_shared(&tape, ret_fd, &err), 0);
 	return tape;
 }
 
