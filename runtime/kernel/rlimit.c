@@ -138,7 +138,7 @@ int oom_score_read(pid_t pid, int *ret, struct err *err)
 	return r;
 }
 
-int oom_score_write(const struct pidref *child, int score, struct err *err)
+int oom_score_write(const struct pidref *child, int score, const char *said, struct err *err)
 {
 	char path[64], text[16];
 
@@ -150,6 +150,6 @@ int oom_score_write(const struct pidref *child, int score, struct err *err)
 		return err_system(err, "%s", path);
 	if (write(fd, text, strlen(text)) < 0)
 		return err_system_id(err, errno == EACCES ? ERR_ID_OOM_SCORE_LOWER : ERR_ID_NONE,
-				     "--oom-score-adj %d: process %d", score, (int)child->pid);
+				     "%s %d: process %d", said, score, (int)child->pid);
 	return 0;
 }

@@ -81,7 +81,7 @@ int runtime_container_open(struct launch *launch, struct err *err)
 	}
 	/* The new process is not dumpable, so that its files in /proc are root's (proc(5)). */
 	if (r == 0 && plan->enter->raises_score)
-		r = oom_score_write(&launch->runtime, plan->oom_score_adj, err);
+		r = oom_score_write(&launch->runtime, plan->oom_score_adj, plan->enter->label, err);
 	if (r == 0 && plan->stdin_null) {
 		launch->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (launch->null_fd < 0)

@@ -302,7 +302,10 @@ int runtime_rlimits_set(struct launch *launch, struct err *err)
 
 int runtime_oom_score(struct launch *launch, struct err *err)
 {
-	return oom_score_write(&launch->init, launch->plan->oom_score_adj, err);
+	const struct plan *plan = launch->plan;
+
+	return oom_score_write(&launch->init, plan->oom_score_adj,
+			       plan_is_bundle(plan) ? "process.oomScoreAdj:" : "--oom-score-adj", err);
 }
 
 int runtime_terminal_guard(struct launch *launch, struct err *err)

@@ -3,7 +3,6 @@
 #include <nsrun/oci/config.h>
 
 #include <nsrun/base/strings.h>
-#include <nsrun/kernel/probe.h>
 #include <nsrun/plan/process.h>
 
 #include <ctype.h>
@@ -392,13 +391,13 @@ static int read_rlimits(const struct process *p, struct err *err)
 	return 0;
 }
 
-/* Only who has CAP_SYS_RESOURCE in the initial user namespace lowers a score. Rootless engines ask for 0 where their own is more. */
+/* A score that the kernel refuses is an error of the row: how low one may go is no property of the caller that could be read (oom_score_adj_min in
+ * the kernel). Rootless engines know their own score, and ask for none below it. */
 static int read_oom_score(const struct process *p, struct err *err)
 {
 	struct plan *plan = p->plan;
 	struct json_at at;
 	int64_t score = 0;
-	int own = 0;
 
 	if (!json_at_key(p->at, "oomScoreAdj", &at))
 		return 0;
@@ -407,11 +406,7 @@ static int read_oom_score(const struct process *p, struct err *err)
 		return r;
 	plan->has_oom_score_adj = true;
 	plan->oom_score_adj = (int)score;
-	const bool rootless = plan->caller_uid != 0 || !probe_in_initial_userns();
-	if (!rootless || oom_score_read(getpid(), &own, err) < 0 || score >= own)
-		return err_is_set(err) ? -err->errnum : 0;
-	plan->oom_score_adj = own;
-	return warn(p, &at, err, "", "a lower score than the caller's own needs CAP_SYS_RESOURCE: it stays as it is");
+	return 0;
 }
 
 /* ---- terminal ---- */

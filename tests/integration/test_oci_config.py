@@ -391,6 +391,28 @@ def test_no_new_privileges_and_oom_score():
     refused({"process": {"oomScoreAdj": 1001}}, "process.oomScoreAdj: 1001 is out of range: -1000 to 1000")
 
 
+@generate(root=True)
+def oom_score_that_the_kernel_refuses():
+    """How low one may go is not what one has, but what was last set with privilege: the kernel is asked by another process of the same user."""
+    def one(who, name):
+        one_id = {"uidMappings": [{"containerID": 0, "hostID": who.uid, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": who.gid, "size": 1}]}
+        for score in (-1000, -1, 50, 300):
+            asked = run(["sh", "-c", "echo 100 > /proc/self/oom_score_adj && echo %d > /proc/self/oom_score_adj" % score], user=name)
+            change = namespaces("mount", "pid", *(["user"] if name else []))
+            change["linux"].update(one_id if name else {})
+            with bundle("cat /proc/self/oom_score_adj", {**change, "process": {"oomScoreAdj": score}, "root": {"path": rootfs(owner="%d:%d" % (who.uid, who.gid))}}) as b:
+                open_to(who, b)
+                result = b("run", "-b", b.dir, "c", user=name)
+                if asked.status == 0:
+                    result.check(0, stdout="%d\n" % score)
+                else:
+                    contains(asked.stderr, "echo", "who was refused: dash says no more")
+                    failing(result, "process.oomScoreAdj: %d: process" % score)
+                    contains(result.stderr, "CAP_SYS_RESOURCE", "the remedy")
+    yield "root", lambda: one(user("root"), None)
+    yield "ordinary user", lambda: one(ranger(), ranger().name)
+
+
 @test(root=True)
 def test_terminal():
     with bundle("tty; stty size; sleep 60", {"process": {"terminal": True, "consoleSize": {"height": 33, "width": 77}},

@@ -24,6 +24,6 @@ int rlimit_apply(const struct pidref *child, const struct rlimit_setting *settin
 
 int oom_score_read(pid_t pid, int *ret, struct err *err);
 /* /proc/PID/oom_score_adj of a child (proc(5)). ERR_ID_OOM_SCORE_LOWER where that needs CAP_SYS_RESOURCE. */
-int oom_score_write(const struct pidref *child, int score, struct err *err);
+int oom_score_write(const struct pidref *child, int score, const char *said, struct err *err);
 
 #endif
