@@ -51,13 +51,16 @@ int creds_become_root(bool may_setgroups, struct err *err)
 static int set_all_groups(const struct creds *creds, struct err *err)
 {
 	_cleanup_free_ gid_t *groups = calloc(creds->n_groups + 1, sizeof(*groups));
+	size_t n = 0;
 
 	if (!groups)
 		return err_oom(err);
-	groups[0] = creds->gid;
-	if (creds->n_groups)
-		memcpy(groups + 1, creds->groups, creds->n_groups * sizeof(*groups));
-	return set_groups(creds->n_groups + 1, groups, err);
+	groups[n++] = creds->gid;
+	/* Engines name it themselves, and id(1) would show it twice. */
+	for (size_t i = 0; i < creds->n_groups; i++)
+		if (creds->groups[i] != creds->gid)
+			groups[n++] = creds->groups[i];
+	return set_groups(n, groups, err);
 }
 
 int creds_set(const struct creds *creds, bool may_setgroups, struct err *err)

@@ -132,12 +132,28 @@ static bool find_address(bool user, char *ret, size_t size, bool *ret_direct)
 	return (!user || *dir) && is_socket(path);
 }
 
+/*
+ * Root of a user namespace may be an ordinary user outside, as it is below a rootless engine. The system's bus belongs to nobody there, and the manager
+ * that has this root's ids is the user's own.
+ */
+bool systemd_is_of_user(void)
+{
+	char address[ADDRESS_SIZE];
+	struct stat st;
+	bool direct;
+
+	if (geteuid() != 0)
+		return true;
+	return (stat(SYSTEM_BUS, &st) == 0 || stat(SYSTEM_PRIVATE, &st) == 0) && st.st_uid != 0 &&
+	       find_address(true, address, sizeof(address), &direct);
+}
+
 bool systemd_is_there(void)
 {
 	char address[ADDRESS_SIZE];
 	bool direct;
 
-	return find_address(geteuid() != 0, address, sizeof(address), &direct);
+	return find_address(systemd_is_of_user(), address, sizeof(address), &direct);
 }
 
 /*
@@ -170,7 +186,7 @@ int systemd_open(struct systemd **ret, struct err *err)
 
 	if (!manager)
 		return err_oom(err);
-	manager->user = geteuid() != 0;
+	manager->user = systemd_is_of_user();
 	if (!find_address(manager->user, address, sizeof(address), &manager->direct))
 		return err_set(err, ERR_REFUSED, ERR_ID_SYSTEMD_ABSENT, ENOENT,
 			       manager->user ? "no systemd of this user listens here" : "no systemd listens here");

@@ -118,7 +118,7 @@ static int choose_scope(struct plan *plan, const struct bundle_cgroup *said, str
 {
 	const char *path = said->path && *said->path ? said->path : NULL;
 	const char *first = path ? strchr(path, ':') : NULL, *second = first ? strchr(first + 1, ':') : NULL;
-	const char *slice = systemd_default_slice(plan->caller_uid != 0), *prefix = "nsrun", *name = plan->name;
+	const char *slice = systemd_default_slice(systemd_is_of_user()), *prefix = "nsrun", *name = plan->name;
 
 	if (path && (!second || strchr(second + 1, ':')))
 		return wrong_path(

@@ -147,5 +147,5 @@ int plan_resolve_scope(struct plan *plan, const struct plan_request *request, st
 
 	if (!what)
 		return err_oom(err);
-	return plan_resolve_scope_in(plan, parent ? parent : systemd_default_slice(plan->caller_uid != 0), what, err);
+	return plan_resolve_scope_in(plan, parent ? parent : systemd_default_slice(systemd_is_of_user()), what, err);
 }

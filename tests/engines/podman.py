@@ -53,13 +53,22 @@ class Podman:
         # With an interval Podman asks systemd for a timer: there is none in these namespaces.
         self.environment = {
             "CONTAINERS_CONF": os.path.join(self.top, "containers.conf"), "CONTAINERS_STORAGE_CONF": os.path.join(self.top, "storage.conf"),
-            "TMPDIR": os.path.join(self.top, "tmp"), "XDG_RUNTIME_DIR": harness.runtime_dir(self.who) if self.who else None,
-            "XDG_CONFIG_HOME": None, "DBUS_SESSION_BUS_ADDRESS": None,
+            "TMPDIR": os.path.join(self.top, "tmp"), "XDG_CONFIG_HOME": None, **self._session(),
             # Debian 13's takes nftables otherwise, which is one more package; and says to every command that v1 hierarchies are of the past.
             "NETAVARK_FW": "iptables", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
         }
         if self.who:
             self._hold()
+
+    def _session(self):
+        """Where an ordinary user's programs find each other. With systemd it is that user's own manager that makes the groups."""
+        if not self.who:
+            return {"XDG_RUNTIME_DIR": None, "DBUS_SESSION_BUS_ADDRESS": None}
+        if not by_systemd():
+            return {"XDG_RUNTIME_DIR": harness.runtime_dir(self.who), "DBUS_SESSION_BUS_ADDRESS": None}
+        directory = "/run/user/%d" % self.who.uid
+        wait_for(lambda: os.path.exists(directory + "/bus"), "the user's manager", timeout=30)
+        return {"XDG_RUNTIME_DIR": directory, "DBUS_SESSION_BUS_ADDRESS": "unix:path=%s/bus" % directory}
 
     def _hold(self):
         """An ordinary user's Podman keeps a process alive that owns its user namespace: here below one that outlives the tests."""
@@ -153,12 +162,12 @@ class Podman:
         wait_for(lambda: not self.groups(), "its groups are removed: %r" % self.groups())
         self.dirty = False
 
-    @staticmethod
-    def groups():
+    def groups(self):
         """Groups of containers and of what runs beside them."""
         found = []
+        within = cgroup_parent() if not by_systemd() else "user.slice/user-%d.slice" % self.who.uid if self.who else "machine.slice"
         for top in harness.cgroup_mounts():
-            for path, dirs, _ in os.walk(os.path.join(top, "machine.slice" if by_systemd() else cgroup_parent())):
+            for path, dirs, _ in os.walk(os.path.join(top, within)):
                 found += [os.path.join(path, name) for name in dirs if name.startswith("libpod-") and not name.startswith("libpod-conmon")]
         return found
 

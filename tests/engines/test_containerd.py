@@ -3,6 +3,7 @@
 """containerd's own client with nsrun as the runtime."""
 import os
 import re
+import subprocess
 import time
 
 from engine import *
@@ -34,6 +35,43 @@ def run_words(name, *words, command):
     return ["run", "--runc-binary", runtime(), "--cgroup", "/%s/%s" % (cgroup_parent(), name), *words, IMAGE, name, *command]
 
 
+def attached(c, words, script, status=0, out="", err="", stdin=""):
+    """ctr WORDS... and a shell that runs `script`: its status, its output, what its errors have. ctr loses what a container says that ends before ctr has
+    opened the streams, whatever the runtime is; so the shell ends when all was read. Its container has tmp("told") at /told."""
+    paths = [os.path.join(tmp("told"), name) for name in ("in", "out", "err", "read")]
+    with open(paths[0], "w") as file:
+        file.write(stdin)
+    if os.path.exists(paths[3]):
+        os.unlink(paths[3])
+    inside = "(%s); s=$?; until test -e /told/read; do sleep 0.02; done; exit $s" % script
+    with open(paths[0]) as file, open(paths[1], "w") as stdout, open(paths[2], "w") as stderr:
+        process = subprocess.Popen(["ctr", "--address", c.socket, *words, "/bin/sh", "-c", inside], stdin=file, stdout=stdout, stderr=stderr, env=environment())
+
+    def said():
+        return [open(path).read().rstrip("\n") for path in paths[1:3]]
+    try:
+        wait_for(lambda: process.poll() is not None or (said()[0] == out and err in said()[1]), "output %r and errors %r" % (out, err), timeout=20)
+        open(paths[3], "w").close()
+        equal(process.wait(20 * SLOW * PATIENCE), status, "status; output and errors: %r" % said())
+        equal(said()[0], out, "output")
+        contains(said()[1], err, "errors")
+    except BaseException as error:
+        if process.poll() is None:
+            print("# output and errors: %r" % said())
+            kill_tree([process.pid])
+        raise
+
+
+def runs(c, name, *words, script, **wanted):
+    """ctr run of such a shell."""
+    attached(c, run_words(name, "--rm", *told(), *words, command=()), script, **wanted)
+
+
+def told():
+    """Options of ctr run for attached()."""
+    return "--mount", "type=bind,src=%s,dst=/told,options=rbind:ro" % tmp("told")
+
+
 def remove(c, name):
     c.ctr("task", "kill", "-s", "SIGKILL", name)
     wait_for(lambda: re.search(r"^%s\s+\d+\s+STOPPED" % name, c.ctr("task", "ls").stdout, re.M), "the task stops")
@@ -50,9 +88,9 @@ def nothing_left(c):
 
 def test_run():
     c = containerd()
-    c.ctr(*run_words("run", "--rm", command=["/bin/sh", "-c", "echo out; echo err >&2; exit 3"])).check(3, "out", "err")
-    c.ctr(*run_words("cwd", "--rm", "--cwd", "/tmp", "--env", "A=b", command=["/bin/sh", "-c", "echo $PWD $A"])).check(0, "/tmp b")
-    c.ctr(*run_words("input", "--rm", command=["head", "-n", "1"]), input="through\n").check(0, "through")
+    runs(c, "run", script="echo out; echo err >&2; exit 3", status=3, out="out", err="err")
+    runs(c, "cwd", "--cwd", "/tmp", "--env", "A=b", script="echo $PWD $A", out="/tmp b")
+    runs(c, "input", script="head -n 1", stdin="through\n", out="through")
     told = c.ctr(*run_words("missing", "--rm", command=["/missing"]))
     check(told.status != 0, "%r" % told)
     contains(told.stderr, "no such file or directory", "error")
@@ -61,13 +99,17 @@ def test_run():
 
 def test_state_and_exec():
     c = containerd()
-    start(c, "exec")
+    start(c, "exec", *told())
     pid = c.proves("exec")
     contains(c.ctr("task", "ls").stdout, str(pid), "ctr task ls")
-    c.ctr("task", "exec", "--exec-id", "e1", "exec", "/bin/sh", "-c", "echo out; exit 4").check(4, "out")
-    c.ctr("task", "exec", "--exec-id", "e2", "--cwd", "/tmp", "--user", "99", "exec", "/bin/sh", "-c", "echo $(id -u) $PWD").check(0, "99 /tmp")
-    c.ctr("task", "exec", "--exec-id", "e3", "exec", "/bin/sh", "-c", "readlink /proc/self/ns/net; readlink /proc/1/ns/net").check(
-        0, "%s\n%s" % ((os.readlink("/proc/%d/ns/net" % pid),) * 2))
+
+    def execute(*words, **wanted):
+        attached(c, ["task", "exec", "--exec-id", "e%d" % time.monotonic_ns(), *words, "exec"], **wanted)
+    execute(script="echo out; exit 4", status=4, out="out")
+    execute("--cwd", "/tmp", "--user", "99", script="echo $(id -u) $PWD", out="99 /tmp")
+    execute(script="readlink /proc/self/ns/net; readlink /proc/1/ns/net", out="%s\n%s" % ((os.readlink("/proc/%d/ns/net" % pid),) * 2))
+    missing = c.ctr("task", "exec", "--exec-id", "missing", "exec", "/missing")
+    check(missing.status != 0 and "no such file or directory" in missing.stderr, "exec of what is not there: %r" % missing)
     start(c, "other", "--net-host")
     equal(os.readlink("/proc/%d/ns/net" % c.proves("other")), os.readlink("/proc/self/ns/net"), "the host's network")
     remove(c, "exec")
@@ -156,22 +198,22 @@ def test_mounts_and_confinement():
     there = tmp("mount")
     with open(os.path.join(there, "file"), "w") as file:
         file.write("seen\n")
-    c.ctr(*run_words("mounts", "--rm", "--mount", "type=bind,src=%s,dst=/mnt,options=rbind:ro" % there,
-                     command=["/bin/sh", "-c", "cat /mnt/file; echo no >/mnt/file"])).check(1, "seen", "Read-only file system")
-    c.ctr(*run_words("readonly", "--rm", "--read-only", command=["touch", "/file"])).check(1, stderr="Read-only file system")
-    c.ctr(*run_words("seccomp", "--rm", "--seccomp", command=["grep", "Seccomp:", "/proc/self/status"])).check(0, "Seccomp:\t2")
-    c.ctr(*run_words("device", "--rm", "--device", "/dev/full", command=["/bin/sh", "-c", "echo x >/dev/full"])).check(1, stderr="No space left")
+    runs(c, "mounts", "--mount", "type=bind,src=%s,dst=/mnt,options=rbind:ro" % there, script="cat /mnt/file; echo no >/mnt/file",
+         status=1, out="seen", err="Read-only file system")
+    runs(c, "readonly", "--read-only", script="touch /file", status=1, err="Read-only file system")
+    runs(c, "seccomp", "--seccomp", script="grep Seccomp: /proc/self/status", out="Seccomp:\t2")
+    runs(c, "device", "--device", "/dev/full", script="echo x >/dev/full", status=1, err="No space left")
     nothing_left(c)
 
 
 def test_daemon_restarts():
     """The shim and the container live on without containerd, and the next one finds them."""
     c = containerd()
-    start(c, "stays")
+    start(c, "stays", *told())
     pid = c.proves("stays")
     c.restart()
     contains(c.ctr("task", "ls").check(0).stdout, str(pid), "ctr task ls after the restart")
-    c.ctr("task", "exec", "--exec-id", "again", "stays", "echo", "still").check(0, "still")
+    attached(c, ["task", "exec", "--exec-id", "again", "stays"], "echo still", out="still")
     remove(c, "stays")
     nothing_left(c)
 

@@ -15,7 +15,8 @@ _podman = []
 def podman():
     if not _podman:
         needs_program("podman", "conmon", "newuidmap", "setpriv")
-        make_user("tester", subuid=(1000000, 65536))
+        # The machine's own tester is the one whose manager of systemd runs.
+        make_user("tester", subuid=(1000000, 65536), uid=1000 if by_systemd() else None)
         _podman.append(Podman("rootless", "tester"))
         _podman[0].image()
     return _podman[0].again()
@@ -149,14 +150,78 @@ def test_volume_idmapped():
     p.nothing_left()
 
 
-def test_limits_are_refused():
-    """On a host with v1 hierarchies an ordinary user has no groups: Podman itself leaves limits out, and says so."""
-    if pure_v2():
-        skip("control groups are v2, which an ordinary user may be given a part of")
-    p = podman()
-    told = p("run", "--rm", "--network", "none", "-m", "64m", IMAGE, "true")
-    contains(told.stderr.lower(), "cgroup", "warning or error: %r" % told)
-    p.nothing_left()
+if not pure_v2():
+    def test_limits_are_refused():
+        """On a host with v1 hierarchies an ordinary user has no groups: Podman itself leaves limits out, and says so."""
+        p = podman()
+        told = p("run", "--rm", "--network", "none", "-m", "64m", IMAGE, "true")
+        contains(told.stderr.lower(), "cgroup", "warning or error: %r" % told)
+        p.nothing_left()
+
+
+if by_systemd():
+    def test_limits():
+        """The user's own manager of systemd makes the group, and the user writes the limits."""
+        p = podman()
+        p.start("--network", "none", "-m", "64m", "--memory-swap", "64m", "--memory-reservation", "32m", "--pids-limit", "50", "--cpus", "0.5",
+                "--cpu-shares", "512", "--cpuset-cpus", "0", IMAGE, "sleep", "1000", name="limits")
+        pid = p.proves("limits")
+        path, version = group(pid, "memory")
+        equal(version, 2, "version of the group")
+        contains(path, "/user.slice/user-%d.slice/user@%d.service/" % (p.who.uid, p.who.uid), "the group")
+        contains(path, "/libpod-%s.scope" % p.inspect("limits")["Id"], "the group")
+
+        def has(**wanted):
+            for name, value in wanted.items():
+                with open(os.path.join(path, name.replace("_", "."))) as file:
+                    equal(file.read().strip(), value, name)
+        has(memory_max=str(64 << 20), memory_low=str(32 << 20), pids_max="50", cpu_max="50000 100000", cpuset_cpus="0")
+        equal(open(path + "/memory.swap.max").read().strip(), "0", "swap")
+        check(open(path + "/cpu.weight").read().strip() in ("20", "59"), "weight of 512 shares")
+        equal(status_of(pid)["Cpus_allowed_list"], "0", "what the process may use")
+        equal(cgroup_pids(path), {pid}, "processes of the group")
+        # A process of exec is bound by the same group.
+        told = p("exec", "limits", "/bin/sh", "-c", "for i in $(seq 60); do sleep 5 & done; echo all")
+        check(told.status != 0 and "all" not in told.stdout, "60 processes of exec under a limit of 50: %r" % told)
+        told = json.loads(p.out("stats", "--no-stream", "--format", "json", "limits"))[0]
+        contains(told["mem_usage"], " / 67.11MB", "podman stats")
+        contains(p.out("top", "limits"), "sleep", "podman top")
+        p("update", "-m", "96m", "--cpus", "0.25", "limits").check(0)
+        has(memory_max=str(96 << 20), cpu_max="25000 100000")
+        p("pause", "limits").check(0)
+        equal(p.inspect("limits")["State"]["Status"], "paused", "status by Podman")
+        contains(open(path + "/cgroup.events").read(), "frozen 1", "events of the group")
+        p("unpause", "limits").check(0)
+        contains(open(path + "/cgroup.events").read(), "frozen 0", "events of the group")
+        p.remove("limits")
+        p.nothing_left()
+
+    def test_limits_have_effect():
+        p = podman()
+        p("run", "--rm", "--network", "none", "-m", "32m", "--memory-swap", "32m", IMAGE, "tail", "/dev/zero").check(137)
+        p("run", "--rm", "--network", "none", "-m", "32m", "--memory-swap", "32m", IMAGE, "head", "-c", "1000", "/dev/zero").check(0)
+        told = p("run", "--rm", "--network", "none", "--pids-limit", "5", IMAGE, "/bin/sh", "-c", "for i in $(seq 8); do sleep 1 & done; echo all")
+        check(told.status != 0 and "all" not in told.stdout, "eight processes under a limit of five: %r" % told)
+        # Two seconds of work under a tenth of a processor: the kernel counts the periods in which it stopped them.
+        p.start("--network", "none", "--cpus", "0.1", IMAGE, "/bin/sh", "-c", "while :; do :; done", name="busy")
+        path = group(p.proves("busy"), "cpu")[0]
+
+        def throttled():
+            with open(path + "/cpu.stat") as file:
+                return dict(line.split() for line in file)["nr_throttled"]
+        wait_for(lambda: int(throttled()) > 2, "periods in which it was stopped", timeout=20)
+        p.remove("busy")
+        p.nothing_left()
+
+    def test_limits_of_a_pod():
+        p = podman()
+        p("pod", "create", "--name", "bound", "--network", "none").check(0)
+        p("run", "-d", "--pod", "bound", "--name", "member", "-m", "48m", IMAGE, "sleep", "1000").check(0)
+        path = group(p.proves("member"), "memory")[0]
+        equal(open(path + "/memory.max").read().strip(), str(48 << 20), "memory")
+        contains(path, "libpod_pod_", "the group of the pod around it")
+        p("pod", "rm", "-f", "-t", "0", "bound").check(0)
+        p.nothing_left()
 
 
 def test_network():

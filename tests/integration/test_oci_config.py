@@ -301,6 +301,8 @@ def test_user():
                   "mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/tmp", "type": "tmpfs", "options": ["mode=1777"]}]}).splitlines()
     equal(got[:2], ["1000", "1001"], "ids")
     equal(sorted(map(int, got[2].split()[1:])), [5, 1001, 65534], "groups: the primary one is among them")
+    named = output("grep ^Groups: /proc/self/status", {"process": {"user": {"gid": 1001, "additionalGids": [5, 1001]}}})
+    equal(sorted(map(int, named.split()[1:])), [5, 1001], "groups: the primary one, which engines name themselves, is there once")
     equal(got[3], "0027", "umask")
     equal(got[4].split()[:4], ["-rw-r-----", "1", "1000", "1001"], "a file that is made")
     old = os.umask(0o077)

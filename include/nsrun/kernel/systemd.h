@@ -12,8 +12,9 @@
 #include <nsrun/kernel/cgroup_resources.h>
 
 /*
- * The manager that this caller may ask: of root the system's, of an ordinary user the user's own. Root of a user namespace whose systemd lies
- * outside is refused, and so is a manager in another pid namespace, which would take our numbers for other processes.
+ * The manager that this caller may ask: of root the system's, of an ordinary user the user's own, also where that user is root of a user namespace.
+ * Other roots of user namespaces whose systemd lies outside are refused, and so is a manager in another pid namespace, which would take our numbers for
+ * other processes.
  */
 struct systemd;
 int systemd_open(struct systemd **ret, struct err *err);
@@ -22,6 +23,8 @@ static inline void systemd_closep(struct systemd **p)
 {
 	systemd_close(*p);
 }
+/* The user's own, not the system's? */
+bool systemd_is_of_user(void);
 /* Is there a socket of that manager? Loads nothing, asks nobody. */
 bool systemd_is_there(void);
 
