@@ -55,7 +55,10 @@ const struct command_row commands[] = {
 	  .run = command_features,
 	  .help = "say what this OCI runtime can do, as JSON",
 	  .details =
-		  "features.md of the runtime specification 1.3: what this build knows, whether this host has it or not; of the flags of filters also those that this kernel takes.",
+		  "features.md of the runtime specification 1.3. Its fields say what this build recognizes, as the specification wants it, whether "
+		  "this host has it or not; seccomp.supportedFlags alone are those that this kernel takes. What this host has for this caller is "
+		  "in annotations: nsrun.host.PATH for the field linux.PATH, true, false, or words with a space between, asked of the kernel each "
+		  "time; cgroup.v1.controllers and cgroup.v2.controllers say where which controller is, and nsrun.host.kernel the release.",
 	  .arguments = NULL,
 	  .options = &features_options },
 	{ .name = "gc",

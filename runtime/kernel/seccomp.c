@@ -218,3 +218,16 @@ bool seccomp_flag_is_known(unsigned flag)
 	/* Flags are looked at before the program, which is nowhere. */
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag, NULL) < 0 && errno == EFAULT;
 }
+
+bool seccomp_action_is_known(uint32_t action)
+{
+	/* libseccomp's words for actions are the kernel's own numbers. */
+	uint32_t bare = action & SECCOMP_RET_ACTION_FULL;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &bare) == 0;
+}
+
+uint32_t seccomp_native_arch(void)
+{
+	return seccomp_arch_native();
+}

@@ -214,11 +214,12 @@ const char *const oci_memory_modes[] = { "MPOL_DEFAULT",    "MPOL_BIND",
 					 "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE",
 					 "MPOL_PREFERRED",  "MPOL_PREFERRED_MANY",
 					 "MPOL_LOCAL",	    NULL };
-static const int mode_values[] = { MPOL_DEFAULT,   MPOL_BIND,		MPOL_INTERLEAVE, 6 /* since Linux 6.9 */,
+const int oci_memory_mode_values[] = { MPOL_DEFAULT,   MPOL_BIND,		MPOL_INTERLEAVE, 6 /* since Linux 6.9 */,
 				   MPOL_PREFERRED, MPOL_PREFERRED_MANY, MPOL_LOCAL };
 
 const char *const oci_memory_flags[] = { "MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES",
 					 NULL };
+const int oci_memory_flag_values[] = { MPOL_F_NUMA_BALANCING, MPOL_F_RELATIVE_NODES, MPOL_F_STATIC_NODES };
 
 static int read_mode(const struct json_at *policy, int *ret, struct err *err)
 {
@@ -229,13 +230,12 @@ static int read_mode(const struct json_at *policy, int *ret, struct err *err)
 		return json_at_err(policy, err, "\"mode\" is missing");
 	const int r = json_at_word(&at, oci_memory_modes, &i, err);
 	if (r == 0)
-		*ret = mode_values[i];
+		*ret = oci_memory_mode_values[i];
 	return r;
 }
 
 static int read_mode_flags(const struct json_at *policy, int *ret, struct err *err)
 {
-	static const int values[] = { MPOL_F_NUMA_BALANCING, MPOL_F_RELATIVE_NODES, MPOL_F_STATIC_NODES };
 	struct json_at list;
 
 	if (!json_at_key(policy, "flags", &list))
@@ -246,7 +246,7 @@ static int read_mode_flags(const struct json_at *policy, int *ret, struct err *e
 		size_t n = 0;
 
 		r = json_at_word(&entry, oci_memory_flags, &n, err);
-		*ret |= values[n];
+		*ret |= oci_memory_flag_values[n];
 	}
 	if (r == 0 && (*ret & MPOL_F_RELATIVE_NODES) && (*ret & MPOL_F_STATIC_NODES))
 		return json_at_err(&list, err, "MPOL_F_RELATIVE_NODES and MPOL_F_STATIC_NODES contradict each other");

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """nsrun features: features.md of the runtime specification 1.3, its types, and that it names no less than another runtime knows."""
 import json
+import os
 import re
 import subprocess
+import sys
 
 from harness import *
 
@@ -75,6 +77,179 @@ def test_versions_are_accepted():
         b.config["ociVersion"] = "2.0.0"
         b.write()
         failing(b("run", "-b", b.dir, "c"), "ociVersion")
+
+
+# ---- what this host has: annotations nsrun.host.PATH, compared with the kernel's own files -------------------------------------
+
+HOST = "nsrun.host."
+
+
+def host(user=None):
+    got = json.loads(nsrun(["features"], user=user).check(0, stderr="").stdout)["annotations"]
+    return {key[len(HOST):]: value for key, value in got.items() if key.startswith(HOST)}
+
+
+def text_of(path):
+    with open(path) as file:
+        return file.read()
+
+
+def lsms():
+    return text_of("/sys/kernel/security/lsm").strip().split(",") if os.path.exists("/sys/kernel/security/lsm") else None
+
+
+def test_every_field_has_an_annotation():
+    """One for each field of linux, but those that say nothing of a kernel: operators, knownFlags, and supportedFlags, which is of this kernel itself."""
+    paths = set()
+    for key, value in SCHEMA["linux"].items():
+        if isinstance(value, dict):
+            paths |= {"%s.%s%s" % (key, member, ".enabled" if isinstance(value[member], dict) else "") for member in value}
+        else:
+            paths.add(key)
+    paths -= {"seccomp.operators", "seccomp.knownFlags", "seccomp.supportedFlags"}
+    equal(set(host()), paths | {"kernel", "cgroup.v1.controllers", "cgroup.v2.controllers"}, "annotations of this host")
+
+
+def test_what_the_build_knows_is_more_than_the_host_has():
+    got, here = features()["linux"], host()
+    for path, known in (("namespaces", got["namespaces"]), ("capabilities", got["capabilities"]), ("seccomp.actions", got["seccomp"]["actions"]),
+                        ("seccomp.archs", got["seccomp"]["archs"]), ("memoryPolicy.modes", got["memoryPolicy"]["modes"]),
+                        ("memoryPolicy.flags", got["memoryPolicy"]["flags"])):
+        equal(sorted(set(here[path].split()) - set(known)), [], "%s that the host has and the build does not know" % path)
+    for path, value in here.items():
+        if path.endswith("enabled") or path in ("cgroup.v1", "cgroup.v2", "cgroup.rdma", "cgroup.systemd", "cgroup.systemdUser"):
+            check(value in ("true", "false"), "%s: %r" % (path, value))
+
+
+def test_kernel_and_namespaces():
+    here = host()
+    equal(here["kernel"], text_of("/proc/sys/kernel/osrelease").strip(), "release")
+    words = {"mnt": "mount", "net": "network"}
+    files = {name for name in os.listdir("/proc/self/ns") if not name.endswith("_for_children")}
+    equal(set(here["namespaces"].split()), {words.get(name, name) for name in files}, "namespaces")
+    equal(here["netDevices.enabled"], "true" if "net" in files else "false", "netDevices")
+
+
+def test_capabilities_up_to_the_kernels_last():
+    names = host()["capabilities"].split()
+    last = int(text_of("/proc/sys/kernel/cap_last_cap"))
+    equal(names, features()["linux"]["capabilities"][:last + 1], "capabilities")
+
+
+def test_cgroup_as_mounted():
+    here, v1, v2 = host(), set(), None
+    known = {line.split()[0] for line in text_of("/proc/cgroups").splitlines() if not line.startswith("#")}
+    for line in text_of("/proc/self/mountinfo").splitlines():
+        mount, kind = line.split(" - ")[0].split(), line.split(" - ")[1].split()
+        if kind[0] == "cgroup":
+            v1 |= known & set(kind[2].split(","))
+        elif kind[0] == "cgroup2" and v2 is None:
+            v2 = set(text_of(mount[4] + "/cgroup.controllers").split())
+    equal(here["cgroup.v1"], "true" if v1 else "false", "v1")
+    equal(here["cgroup.v2"], "false" if v2 is None else "true", "v2")
+    equal(set(here["cgroup.v1.controllers"].split()), v1 - {"debug"}, "controllers of v1")
+    equal(set(here["cgroup.v2.controllers"].split()), v2 or set(), "controllers of v2")
+    rdma = "rdma" in v1 | (v2 or set())
+    equal(here["cgroup.rdma"], "true" if rdma else "false", "rdma")
+    there = os.path.exists("/run/systemd/private") or os.path.exists("/run/dbus/system_bus_socket") and os.path.isdir("/run/systemd/system")
+    if os.geteuid() == 0:
+        equal((here["cgroup.systemd"], here["cgroup.systemdUser"]), ("true" if there else "false", "false"), "managers that root may ask")
+
+
+@test(root=True)
+def test_a_manager_is_seen():
+    """One of the tests' own, of an ordinary user: it is the user's, and not the system's."""
+    import systemd_fake
+    if not systemd_fake.possible():
+        return
+    who = single()
+    equal(host(user=who)["cgroup.systemdUser"], "false", "without one")
+    with systemd_fake.fake(who):
+        here = host(user=who)
+        equal((here["cgroup.systemd"], here["cgroup.systemdUser"]), ("false", "true"), "with one")
+
+
+def test_seccomp_as_the_kernel_lists_it():
+    """/proc/sys/kernel/seccomp/actions_avail has the kernel's own words; flags are what a real seccomp(2) takes."""
+    here, avail = host(), text_of("/proc/sys/kernel/seccomp/actions_avail").split()
+    words = {"kill_process": ["KILL_PROCESS"], "kill_thread": ["KILL", "KILL_THREAD"], "trap": ["TRAP"], "errno": ["ERRNO"], "user_notif": ["NOTIFY"],
+             "trace": ["TRACE"], "log": ["LOG"], "allow": ["ALLOW"]}
+    equal(set(here["seccomp.actions"].split()), {"SCMP_ACT_" + word for name in avail for word in words[name]}, "actions")
+    equal(here["seccomp.enabled"], "true", "enabled")
+    archs = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
+    if os.uname().machine in archs:
+        equal(here["seccomp.archs"], archs[os.uname().machine], "native architecture")
+
+
+@test(root=True)
+def test_supported_flags_are_taken():
+    """Each of them in a container's filter, and one that is known and not supported is refused."""
+    from test_oci_config import output
+    of = features()["linux"]["seccomp"]
+    for flag in of["supportedFlags"]:
+        if flag.endswith("WAIT_KILLABLE_RECV"):
+            continue  # goes with a listener alone: test_oci_linux.py
+        equal(output("echo ran", {"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "flags": [flag]}}}), "ran\n", flag)
+
+
+def test_modules_and_hardware():
+    here, modules = host(), lsms()
+    if modules is not None:
+        for name in ("apparmor", "selinux"):
+            equal(here[name + ".enabled"], "true" if name in modules else "false", name)
+    else:
+        equal(here["apparmor.enabled"] == "true", os.path.exists("/sys/module/apparmor/parameters/enabled")
+              and text_of("/sys/module/apparmor/parameters/enabled").strip() == "Y", "apparmor")
+        equal(here["selinux.enabled"] == "true", os.path.exists("/sys/fs/selinux/enforce"), "selinux")
+    kinds = [line.split("\t")[1] for line in text_of("/proc/filesystems").splitlines()]
+    equal(here["intelRdt.enabled"], "true" if "resctrl" in kinds else "false", "resctrl")
+    mounted = [entry[0] for entry in mountinfo() if entry[4] == "resctrl"]
+    for path, name in (("schemata", "schemata"), ("mon_groups", "monitoring")):
+        equal(here["intelRdt." + name], "true" if mounted and os.path.exists(os.path.join(mounted[0], path)) else "false", name)
+
+
+def test_memory_policies_as_set_mempolicy_takes_them():
+    """Each mode by a set_mempolicy(2) of a process of its own."""
+    program = ("import ctypes,sys\nmode,none=int(sys.argv[1]),int(sys.argv[2])\nc=ctypes.CDLL(None,use_errno=True)\nmask=ctypes.c_ulong(1)\n"
+               "sys.exit(c.syscall({'x86_64':238,'aarch64':237}[sys.argv[3]],mode,None if none else ctypes.byref(mask),0 if none else 65)!=0)")
+
+    def takes(mode, none):
+        return subprocess.run([sys.executable, "-c", program, str(mode), str(int(none)), os.uname().machine]).returncode == 0
+    if os.uname().machine not in ("x86_64", "aarch64"):
+        return
+    modes = {"MPOL_DEFAULT": 0, "MPOL_PREFERRED": 1, "MPOL_BIND": 2, "MPOL_INTERLEAVE": 3, "MPOL_LOCAL": 4, "MPOL_PREFERRED_MANY": 5,
+             "MPOL_WEIGHTED_INTERLEAVE": 6}
+    here = host()
+    equal(set(here["memoryPolicy.modes"].split()), {name for name, mode in modes.items() if takes(mode, mode in (0, 4))}, "modes")
+    flags = {"MPOL_F_STATIC_NODES": 1 << 15, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_NUMA_BALANCING": 1 << 13}
+    equal(set(here["memoryPolicy.flags"].split()), {name for name, flag in flags.items() if takes(2 | flag, False)}, "flags")
+
+
+@test(root=True)
+def test_idmapped_mounts():
+    """The kernel floor has them: what is said is what a mount of a tmpfs or ext4 shows in test_oci_mounts.py (idmap)."""
+    release = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
+    equal(host()["mountExtensions.idmap.enabled"], "true" if release >= (5, 12) else "false", "idmap")
+
+
+@test(root=True)
+def test_a_container_has_less():
+    """Asked where a filter of Docker's forbids it, and /sys is not there: the answer changes, the fields do not."""
+    from test_oci_config import bundle
+    with bundle("true", {"mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/nsrun", "type": "bind", "source": binary(), "options": ["bind", "ro"]},
+                                     *({"destination": path, "type": "bind", "source": path, "options": ["rbind", "ro"]}
+                                       for path in ("/lib", "/lib64", "/usr/lib") if os.path.exists(path))],
+                         "linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                             {"names": ["mbind", "seccomp"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]}}}) as b:
+        b.config["process"]["args"] = ["/nsrun", "features"]
+        b.write()
+        got = json.loads(b("run", "-b", b.dir, "c").check(0).stdout)
+    equal([got["annotations"][HOST + path] for path in ("memoryPolicy.modes", "seccomp.actions", "seccomp.enabled", "cgroup.v1", "cgroup.v2")],
+          ["", "", "false", "false", "false"], "what is there")
+    conforms(got, SCHEMA, "features")
+    mine = features()
+    got["linux"]["seccomp"]["supportedFlags"] = mine["linux"]["seccomp"]["supportedFlags"]
+    equal(got["linux"], mine["linux"], "what the build knows")
 
 
 def test_takes_no_words():

@@ -50,10 +50,14 @@ uint32_t seccomp_evaluate(const struct seccomp_program *program, int nr, const u
 struct seccomp_data;
 uint32_t seccomp_evaluate_data(const struct seccomp_program *program, const struct seccomp_data *data);
 
-/* "2.5.4": of the library that compiles filters. Returns buf. */
-#define SECCOMP_LIBRARY_SIZE 48
 /* Does this kernel take the SECCOMP_FILTER_FLAG_*? */
 bool seccomp_flag_is_known(unsigned flag);
+/* And this action (SCMP_ACT_*, its number left out)? */
+bool seccomp_action_is_known(uint32_t action);
+/* The SCMP_ARCH_* of this program. */
+uint32_t seccomp_native_arch(void);
+/* "2.5.4": of the library that compiles filters. Returns buf. */
+#define SECCOMP_LIBRARY_SIZE 48
 const char *seccomp_library(char buf[SECCOMP_LIBRARY_SIZE]);
 
 #endif

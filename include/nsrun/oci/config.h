@@ -70,8 +70,9 @@ int oci_read_devices(struct oci_reader *r,
 int oci_read_resources(struct oci_reader *r,
 		       struct err *err); /* config_resources.c: cgroupsPath, the rest of linux.resources */
 int oci_read_seccomp(struct oci_reader *r, struct err *err); /* config_seccomp.c: linux.seccomp */
-/* linux.memoryPolicy: its modes and flags, each list ends with NULL. */
+/* linux.memoryPolicy: its modes and flags, each list ends with NULL; beside each what set_mempolicy(2) has for it. */
 extern const char *const oci_memory_modes[], *const oci_memory_flags[];
+extern const int oci_memory_mode_values[], oci_memory_flag_values[];
 int oci_read_linux(struct oci_reader *r,
 		   struct err *err); /* config_linux.c: netDevices, intelRdt, memoryPolicy, personality, mountLabel */
 /* exec.c: keeps of config.json in bundle->settings what further processes need. */
