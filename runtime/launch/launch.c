@@ -295,6 +295,7 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.reservation = reservation,
 		.roles = ROLE_RUNTIME,
 		.tape = tape,
+		.watched = tape->watchable,
 		.channel = FD_NONE,
 		.channel_child = FD_NONE,
 		.runtime = PIDREF_NONE,

@@ -23,7 +23,7 @@ int tape_new_shared(struct tape **ret, int *ret_fd, struct err *err)
 		return err_system(err, "shared page for the launch");
 	tape->size = sizeof(*tape);
 	tape->rows = STEP_COUNT;
-	tape->timed = true;
+	tape->timed = tape->watchable = true;
 	*ret = tape;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -82,7 +82,8 @@ void tape_stand(struct tape *tape, enum step_id step, enum role role)
 	struct tape_watch *watch = &tape->watch;
 	_Atomic uint32_t *held = &watch->held[role_index(role)];
 
-	if (!atomic_load_explicit(&watch->hold[step], memory_order_acquire))
+	if (!atomic_load_explicit(&watch->watched, memory_order_acquire) ||
+	    !atomic_load_explicit(&watch->hold[step], memory_order_acquire))
 		return;
 	atomic_store_explicit(held, step, memory_order_release);
 	tell_turn(watch);

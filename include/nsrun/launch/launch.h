@@ -29,6 +29,7 @@ struct launch {
 	unsigned roles;	      /* enum role bits of this process */
 	enum step_id current; /* the row that this process is at */
 	struct tape *tape;
+	bool watched; /* the tape is somebody's who may hold rows: not asked of the tape again, which others can write to */
 	bool wanted[STEP_COUNT]; /* score_wants() of every row, computed once before the clone */
 	bool done[STEP_COUNT];	 /* rows of the runtime to be undone */
 	struct fault fault;	 /* tests only */

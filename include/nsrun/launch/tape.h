@@ -45,6 +45,7 @@ struct tape_watch {
 struct tape {
 	uint32_t size, rows;		 /* of another build of nsrun: an unlike tape is not read further */
 	bool timed;			 /* somebody observes: rows take the time */
+	bool watchable;			 /* of tape_new_shared(): rows may be held */
 	struct err child_error;		 /* the first error of a child; kind ERR_NONE while there is none */
 	_Atomic uint32_t child_claimed;	 /* 1 once a child writes child_error: under --init two may fail */
 	_Atomic uint32_t child_failed;	 /* 1 once child_error is complete */
