@@ -116,7 +116,6 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 {
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 	_cleanup_(tape_freep) struct tape *tape = NULL;
-	struct launch_caller caller = LAUNCH_CALLER_NONE;
 	struct container_end end = { 0 };
 	struct err err = ERR_INIT;
 
@@ -132,12 +131,11 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	for (size_t i = 0; r == 0 && i < plan->bundle->n_warnings; i++)
 		report_warning(plan->bundle->warnings[i]);
 	if (r == 0)
-		r = gated ? tape_new_shared(format != TRACE_NONE, &tape, &caller.tape_fd, &err)
-			  : tape_new(format != TRACE_NONE, &tape, &err);
+		r = tape_new(format != TRACE_NONE, &tape, &err);
 	struct trace_job job = { .format = format, .tape = tape, .out = stderr };
 	const struct launch_observer observer = { .begun = print_trace, .data = &job };
 	if (r == 0) {
-		r = container_run(plan, tape, &caller, &observer, &end, &err);
+		r = container_run(plan, tape, NULL, &observer, &end, &err);
 		print_trace(NULL, &job);
 	}
 	if (r < 0 && err.id == ERR_ID_NAME_IN_USE)

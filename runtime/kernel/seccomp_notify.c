@@ -83,9 +83,13 @@ static void *carry(void *data)
 
 	while ((listener = atomic_load_explicit(&courier->listener, memory_order_acquire)) == WAITING)
 		nanosleep(&pause, NULL);
-	atomic_store_explicit(&courier->result,
-			      listener == GIVEN_UP ? 0 : send_all(courier->socket, courier->message, listener),
-			      memory_order_release);
+	const int result = listener == GIVEN_UP ? 0 : send_all(courier->socket, courier->message, listener);
+
+	/* Here, since the other thread may not be able to: what waits for start keeps neither. */
+	close(courier->socket);
+	if (listener >= 0)
+		close(listener);
+	atomic_store_explicit(&courier->result, result, memory_order_release);
 	return NULL;
 }
 
@@ -116,8 +120,10 @@ int seccomp_program_load_notify(const struct seccomp_program *program, int socke
 	pthread_t thread;
 
 	const int r = start_courier(&courier, &thread, err);
-	if (r < 0)
+	if (r < 0) {
+		close(socket);
 		return r;
+	}
 	const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
 	if (listener < 0) {
 		const int errnum = errno;

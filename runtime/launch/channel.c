@@ -45,6 +45,11 @@ int channel_open(int *ret_runtime, int *ret_init, struct err *err)
 	return 0;
 }
 
+static int peer_ended(struct err *err)
+{
+	return err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "the other side of the launch has ended");
+}
+
 int channel_send(int channel, enum step_id step, const int *fds, size_t n_fds, struct err *err)
 {
 	struct message message = { CHANNEL_MAGIC, MESSAGE_SYNC, (uint16_t)step, sizeof(message) };
@@ -68,7 +73,7 @@ int channel_send(int channel, enum step_id step, const int *fds, size_t n_fds, s
 		n = sendmsg(channel, &header, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-		return err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "the other side of the launch has ended");
+		return peer_ended(err);
 	if (n != (ssize_t)sizeof(message))
 		return err_system(err, "channel: sending %s", score[step].name);
 	return 0;
@@ -156,7 +161,7 @@ int channel_expect(int channel, const struct pidref *peer, enum step_id step, in
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return err_set(err, ERR_PEER, ERR_ID_NONE, ESRCH, "the other side of the launch has ended");
+		return peer_ended(err);
 	if (message.step != step)
 		return err_bug(err, "channel: %s came, %s was expected", score[message.step].name, score[step].name);
 	if (list.n != n)
@@ -164,6 +169,36 @@ int channel_expect(int channel, const struct pidref *peer, enum step_id step, in
 			       score[step].name, n);
 	memcpy(ret_fds, list.fds, n * sizeof(*ret_fds));
 	list.n = 0;
+	return 0;
+}
+
+int channel_write(int channel, enum step_id step, struct err *err)
+{
+	const struct message message = { CHANNEL_MAGIC, MESSAGE_SYNC, (uint16_t)step, sizeof(message) };
+	ssize_t n;
+
+	do
+		n = write(channel, &message, sizeof(message));
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+		return peer_ended(err);
+	return n == (ssize_t)sizeof(message) ? 0 : err_system(err, "channel: sending %s", score[step].name);
+}
+
+int channel_read(int channel, enum step_id step, struct err *err)
+{
+	struct message message = { 0 };
+	ssize_t n;
+
+	do
+		n = read(channel, &message, sizeof(message));
+	while (n < 0 && errno == EINTR);
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return peer_ended(err);
+	if (n < 0)
+		return err_system(err, "channel: receiving %s", score[step].name);
+	if (n != (ssize_t)sizeof(message) || message.magic != CHANNEL_MAGIC || message.step != step)
+		return err_bug(err, "channel: malformed message of %zd bytes, %s was expected", n, score[step].name);
 	return 0;
 }
 

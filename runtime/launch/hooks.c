@@ -60,7 +60,7 @@ static void drain(struct tail *tail)
 	}
 }
 
-static _Noreturn void execute(const struct plan_hook *hook, const char *dir, const int fds[3])
+static _Noreturn void execute(enum hook_kind kind, const struct plan_hook *hook, const char *dir, const int fds[3])
 {
 	const char *const alone[] = { hook->path, NULL }, *const nothing[] = { NULL };
 
@@ -70,7 +70,8 @@ static _Noreturn void execute(const struct plan_hook *hook, const char *dir, con
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	setsid();
 	prctl(PR_SET_PDEATHSIG, (long)SIGKILL); /* a create that is killed leaves none of them */
-	if (signals_reset(NULL) == 0 && (!dir || chdir(dir) == 0))
+	/* Under the filter no call more than must be: its signals are reset already (signals_reset_to_end()). */
+	if ((kind == HOOK_START_CONTAINER || signals_reset(NULL) == 0) && (!dir || chdir(dir) == 0))
 		execve(hook->path, (char *const *)(hook->argv ? hook->argv : alone),
 		       (char *const *)(hook->env ? hook->env : nothing));
 	dprintf(STDERR_FILENO, "%s", strerror(errno));
@@ -174,7 +175,7 @@ static int run_one(enum hook_kind kind, const struct plan_hook *hook, const char
 		return r;
 	const pid_t pid = fork();
 	if (pid == 0)
-		execute(hook, dir, theirs);
+		execute(kind, hook, dir, theirs);
 	if (pid < 0)
 		return err_system(err, "%s hook %s: making its process", hook_kind_name(kind), hook->path);
 	close_three(&theirs);

@@ -31,16 +31,10 @@ static void read_events(const struct launch *launch, struct launch_result *ret)
 /* The row at which a child was when it died, for a message. */
 static const struct step *last_row_of_child(const struct tape *tape, enum role *ret_role)
 {
-	static const enum role roles[] = { ROLE_WORKLOAD, ROLE_INIT };
+	const enum step_id last = tape_last_row(tape, ret_role);
 
-	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
-		const uint32_t at = atomic_load_explicit(&tape->at[role_index(roles[i])], memory_order_acquire);
-
-		if (at > STEP_NONE && at < STEP_COUNT) {
-			*ret_role = roles[i];
-			return &score[at];
-		}
-	}
+	if (last != STEP_NONE)
+		return &score[last];
 	*ret_role = ROLE_INIT;
 	return &score[STEP_INIT_CLONE];
 }
@@ -72,8 +66,7 @@ static int explain_end_of_child(struct launch *launch, struct err *err)
 	char limit[128];
 	siginfo_t info;
 
-	if (atomic_load_explicit(&tape->child_failed, memory_order_acquire)) {
-		*err = tape->child_error;
+	if (tape_failure(tape, err)) {
 		if (err->id == ERR_ID_NONE && launch->plan->n_rlimits > 0 &&
 		    (err->errnum == EMFILE || err->errnum == EFBIG))
 			err->id = ERR_ID_ULIMIT_TOO_SMALL;
@@ -246,7 +239,6 @@ static void launch_end(struct launch *launch)
 		&launch->pts_fd,    &launch->pty_peer,	    &launch->pty_master,  &launch->client,
 		&launch->null_fd,   &launch->cidfile_dir,   &launch->pidfile_dir, &launch->devices_mount,
 		&launch->host_proc, &launch->listener,	    &launch->rdt_root,	  &launch->gate,
-		&launch->tape_fd,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -330,7 +322,6 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.input = FD_NONE,
 		.workload_fds = { FD_NONE, FD_NONE, FD_NONE },
 		.gate = FD_NONE,
-		.tape_fd = caller ? caller->tape_fd : FD_NONE,
 		.client = caller ? caller->client : FD_NONE,
 		.size = caller ? caller->size : (struct winsize){ 0 },
 		.terminal_guard = TTY_GUARD_NONE,

@@ -108,6 +108,10 @@ static int run_sync(struct launch *launch, const struct step *step, struct err *
 	int *places[CHANNEL_FDS_MAX], fds[CHANNEL_FDS_MAX];
 	const size_t n = carried(launch, step, places);
 
+	if (step->id > STEP_SECCOMP_LOAD && !(launch->roles & ROLE_RUNTIME))
+		return (launch->roles & step->role) ? channel_write(launch->channel, step->id, err)
+						    : channel_read(launch->channel, step->id, err);
+
 	if (launch->roles & step->role) {
 		for (size_t i = 0; i < n; i++)
 			fds[i] = *places[i];
@@ -131,11 +135,14 @@ static int run_sync(struct launch *launch, const struct step *step, struct err *
 }
 
 /* seccomp(2): a filter chooses the error itself, so nothing but its presence tells that it may be the cause. */
-static void explain_filter(const struct step *step, struct err *err)
+static void explain_filter(const struct launch *launch, const struct step *step, struct err *err)
 {
-	if (step->id < STEP_SECCOMP_LOAD && err->kind == ERR_SYSTEM && err->id == ERR_ID_NONE &&
-	    (err->errnum == EPERM || err->errnum == ENOSYS) && probe_filtered())
+	if (err->kind != ERR_SYSTEM || err->id != ERR_ID_NONE || (err->errnum != EPERM && err->errnum != ENOSYS))
+		return;
+	if (step->id < STEP_SECCOMP_LOAD && probe_filtered())
 		err->id = ERR_ID_SECCOMP_AROUND;
+	else if (step->id > STEP_CAPS_FINAL && step->id < STEP_WORKLOAD_EXEC && launch->plan->seccomp)
+		err->id = ERR_ID_SECCOMP_GATE;
 }
 
 static int run_step(struct launch *launch, const struct step *step, enum role role, struct err *err)
@@ -168,7 +175,7 @@ static int run_step(struct launch *launch, const struct step *step, enum role ro
 		if (err->step == ERR_STEP_NONE) {
 			err->step = step->id;
 			err->role = role;
-			explain_filter(step, err);
+			explain_filter(launch, step, err);
 		}
 		return r;
 	}

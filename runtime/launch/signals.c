@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/launch/signals.h>
 
+#include <nsrun/base/strings.h>
+
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
@@ -44,18 +46,59 @@ void signals_end(struct signals *signals)
 	*signals = SIGNALS_NONE;
 }
 
-int signals_reset(struct err *err)
+static int set_defaults(struct err *err)
 {
 	/* struct sigaction as the kernel has it is smaller, and SIG_DFL without flags is all zero; glibc would
 	 * leave out the two signals that it keeps for itself. */
 	static const unsigned long dfl[8];
-	sigset_t none;
 
 	for (int s = 1; s <= SIGRTMAX; s++)
 		if (s != SIGKILL && s != SIGSTOP && syscall(SYS_rt_sigaction, s, dfl, NULL, 8) < 0)
 			return err_system(err, "signal %d: reset to the default", s);
-	sigemptyset(&none);
-	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-		return err_system(err, "signal mask: clear");
 	return 0;
+}
+
+static int clear_mask(struct err *err)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? err_system(err, "signal mask: clear") : 0;
+}
+
+int signals_reset(struct err *err)
+{
+	const int r = set_defaults(err);
+
+	return r < 0 ? r : clear_mask(err);
+}
+
+static void end_by(int signal)
+{
+	_exit(128 + signal);
+}
+
+/* signal(7): what the others do by default is nothing, or to stop the process. */
+static bool is_terminating(int signal)
+{
+	static const int others[] = { SIGKILL, SIGSTOP, SIGCHLD, SIGURG, SIGWINCH, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU };
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (signal == others[i])
+			return false;
+	return true;
+}
+
+int signals_reset_to_end(struct err *err)
+{
+	const struct sigaction end = { .sa_handler = end_by };
+
+	const int r = set_defaults(err);
+	if (r < 0)
+		return r;
+	/* Before the mask: what came meanwhile is delivered then. EINVAL: the two that glibc keeps for itself. */
+	for (int s = 1; s <= SIGRTMAX; s++)
+		if (is_terminating(s) && sigaction(s, &end, NULL) < 0 && errno != EINVAL)
+			return err_system(err, "signal %d: set a handler", s);
+	return clear_mask(err);
 }

@@ -2,7 +2,6 @@
 /* Rows of a container that was made from an OCI bundle: its gate, its hooks, its console. */
 #include <nsrun/launch/steps.h>
 
-#include <nsrun/kernel/caps.h>
 #include <nsrun/kernel/creds.h>
 #include <nsrun/launch/gate.h>
 #include <nsrun/launch/hooks.h>
@@ -15,9 +14,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-int runtime_gate_listen(struct launch *launch, struct err *err)
+int runtime_gate_open(struct launch *launch, struct err *err)
 {
-	return gate_listen(launch->plan->state_dir, &launch->gate, err);
+	return gate_open(launch->plan->state_dir, launch->tape, &launch->gate, err);
 }
 
 int runtime_gate_close(struct launch *launch, struct err *err)
@@ -33,51 +32,18 @@ int runtime_state_created(struct launch *launch, struct err *err)
 	return state_record_init(launch->reservation, launch->init.pid, true, err);
 }
 
-/* Of a container with a terminal, 0, 1 and 2 are still create's own: engines read its output until the last writer is gone. */
-static int leave_output(int pty_peer, struct err *err)
+int workload_gate_release(struct launch *launch, struct err *err)
 {
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (dup2(pty_peer, fd) < 0)
-			return err_system(err, "terminal: make it descriptor %d", fd);
-	return 0;
-}
-
-int init_gate_release(struct launch *launch, struct err *err)
-{
-	if (launch->plan->terminal) {
-		const int r = leave_output(launch->pty_peer, err);
-
-		if (r < 0)
-			return r;
-	}
-	/* What create's caller does to its process group when create has ended (Slurm: SIGKILL), and the end of its session, are not meant
-	 * for the container. */
-	if (setsid() < 0)
-		return err_system(err, "new session");
-	/* The runtime holds the lock until create is complete. Here it would be a way to the record for whoever may look into this process. */
-	closep(&launch->reservation->lock_fd);
-	launch->reservation->lock_fd = FD_NONE;
+	(void)launch;
 	prctl(PR_SET_NAME, "nsrun-gate"); /* for who lists processes */
 	if (prctl(PR_SET_PDEATHSIG, 0L) < 0)
 		return err_system(err, "PR_SET_PDEATHSIG");
 	return creds_set_dumpable(false, err);
 }
 
-int init_gate_wait(struct launch *launch, struct err *err)
+int workload_gate_wait(struct launch *launch, struct err *err)
 {
-	int client;
-
-	const int r = gate_wait(launch->gate, launch->tape_fd, &client, err);
-	if (r < 0)
-		return r;
-	/* Two starts at once: who was not taken sees its connection end. */
-	closep(&launch->gate);
-	closep(&launch->tape_fd);
-	launch->gate = launch->tape_fd = FD_NONE;
-	/* From here on this is the channel: its end tells that the workload is executed. */
-	closep(&launch->channel);
-	launch->channel = client;
-	return 0;
+	return gate_wait(launch->gate, err);
 }
 
 /* ---- hooks ---- */
@@ -109,15 +75,10 @@ int init_hooks_container(struct launch *launch, struct err *err)
 	return run_hooks(launch, HOOK_CREATE_CONTAINER, "creating", getpid(), NULL, err);
 }
 
-/* The program comes from the rootfs, which may be hostile: it gets no capability that the workload's bounding set lacks, and can gain none where that
- * cannot. The rows that do the same for the workload find it done. */
-int init_hooks_start(struct launch *launch, struct err *err)
+/* The program comes from the rootfs, which may be hostile: it has what the workload has, and nothing else. */
+int workload_hooks_start(struct launch *launch, struct err *err)
 {
-	int r = caps_limit_bounding(launch->plan->caps.bounding, err);
-
-	if (r == 0 && launch->plan->no_new_privs)
-		r = creds_no_new_privs(err);
-	return r < 0 ? r : run_hooks(launch, HOOK_START_CONTAINER, "created", getpid(), NULL, err);
+	return run_hooks(launch, HOOK_START_CONTAINER, "created", getpid(), NULL, err);
 }
 
 int launch_poststart(struct launch *launch, struct err *err)

@@ -39,41 +39,49 @@ int workload_stdin_null(struct launch *launch, struct err *err)
 	return 0;
 }
 
+/* Descriptors of this process' own that outlast this row get the numbers from `first` on, all of them close-on-exec. Returns how many there are. */
+static int gather(struct launch *launch, int first, struct err *err)
+{
+	int *const kept[] = { &launch->channel, &launch->listener, &launch->gate };
+	int n = 0;
+
+	/* Out of the way of the first, and of each other. */
+	for (size_t i = 1; i < ARRAY_LEN(kept); i++) {
+		if (*kept[i] < 0)
+			continue;
+		*kept[i] = fcntl(*kept[i], F_DUPFD_CLOEXEC, first + (int)ARRAY_LEN(kept));
+		if (*kept[i] < 0)
+			return err_system(err, "descriptor to be kept: moving it");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		if (*kept[i] < 0)
+			continue;
+		if (*kept[i] != first + n && dup3(*kept[i], first + n, O_CLOEXEC) < 0)
+			return err_system(err, "descriptor %d: moving it to %d", *kept[i], first + n);
+		*kept[i] = first + n++;
+	}
+	return n;
+}
+
 int workload_fds_close(struct launch *launch, struct err *err)
 {
 	const struct plan_bundle *bundle = launch->plan->bundle;
-	const int kept = STDERR_FILENO + 1 + (int)(bundle ? bundle->preserve_fds : 0);
-	int last = kept;
+	const int first = STDERR_FILENO + 1 + (int)(bundle ? bundle->preserve_fds : 0);
 
-	/* Out of the way of the channel first, which takes the lowest number. */
-	if (launch->listener >= 0) {
-		const int away = fcntl(launch->listener, F_DUPFD_CLOEXEC, kept + 2);
-
-		if (away < 0)
-			return err_system(err, "socket of the filter's listener");
-		launch->listener = away;
-	}
 	/* Also the bond to the parent, which needs no descriptor once it is set. */
-	if (launch->channel != kept && dup3(launch->channel, kept, O_CLOEXEC) < 0)
-		return err_system(err, "channel: moving it to descriptor %d", kept);
-	launch->channel = kept;
-	if (launch->listener >= 0) {
-		last = kept + 1;
-		if (dup3(launch->listener, last, O_CLOEXEC) < 0)
-			return err_system(err, "socket of the filter's listener: moving it to descriptor %d", last);
-		launch->listener = last;
-	}
+	const int n = gather(launch, first, err);
+	if (n < 0)
+		return n;
 	/* Without close_range(2) the open descriptors are listed, and a /proc that the container has replaced could leave some out. */
-	if (launch->plan->enter && launch->proc_fd < 0 && close_range((unsigned)last + 1, ~0U, 0) < 0)
+	if (launch->plan->enter && launch->proc_fd < 0 && close_range((unsigned)(first + n), ~0U, 0) < 0)
 		return err_system(err, "close_range, and %s has no procfs on /proc to do without it",
 				  launch->plan->enter->label);
-	return exec_close_from(last + 1, launch->proc_fd, err);
+	return exec_close_from(first + n, launch->proc_fd, err);
 }
 
 int workload_signals_reset(struct launch *launch, struct err *err)
 {
-	(void)launch;
-	return signals_reset(err);
+	return wants_gate(launch->plan) ? signals_reset_to_end(err) : signals_reset(err);
 }
 
 int workload_caps_bound(struct launch *launch, struct err *err)
@@ -143,8 +151,8 @@ int workload_no_new_privs(struct launch *launch, struct err *err)
 int workload_seccomp_load(struct launch *launch, struct err *err)
 {
 	if (wants_listener(launch->plan))
-		return seccomp_program_load_notify(launch->plan->seccomp, launch->listener, launch->listener_message,
-						   "linux.seccomp.listenerPath", err);
+		return seccomp_program_load_notify(launch->plan->seccomp, TAKE_FD(launch->listener),
+						   launch->listener_message, "linux.seccomp.listenerPath", err);
 	return seccomp_program_load(launch->plan->seccomp, err);
 }
 

@@ -25,6 +25,8 @@ static int map(bool timed, int flags, int fd, struct tape **ret, struct err *err
 
 	if (tape == MAP_FAILED)
 		return err_system(err, "shared page for the launch");
+	tape->size = sizeof(*tape);
+	tape->rows = STEP_COUNT;
 	tape->timed = timed;
 	*ret = tape;
 	return 0;

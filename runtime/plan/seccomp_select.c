@@ -198,6 +198,48 @@ static bool asks(const struct plan *plan, const struct seccomp_program *program,
 	       (seccomp_evaluate(program, nr, no_args) & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF;
 }
 
+struct own_call {
+	int nr;
+	const char *name;
+};
+
+#define CALL(name) { SYS_##name, #name }
+
+static int check_calls(const struct plan *plan, const struct seccomp_program *program, const char *name,
+		       const struct own_call *calls, size_t n, const char *what, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!permits(program, calls[i].nr) && !asks(plan, program, calls[i].nr))
+			return err_refused(err, ERR_ID_SECCOMP_GATE, "%s: the profile denies %s(2), by which init %s",
+					   name, calls[i].name, what);
+	return 0;
+}
+
+/* The gate, and the hooks behind it: what a filter that is in force before them must let through. */
+static int check_permits_gate(const struct plan *plan, const struct seccomp_program *program, const char *name,
+			      struct err *err)
+{
+	static const struct own_call gate[] = { CALL(read), CALL(write) };
+	static const struct own_call hooks[] = {
+		CALL(clone), CALL(close),  CALL(dup3),	   CALL(fcntl),	      CALL(getpid), CALL(lseek), CALL(memfd_create),
+		CALL(mmap),  CALL(pipe2),  CALL(prctl),	   CALL(pidfd_open),
+#ifdef SYS_poll
+		CALL(poll),
+#else
+		CALL(ppoll),
+#endif
+		CALL(read),  CALL(setsid), CALL(waitid), CALL(write),
+	};
+	const struct plan_bundle *bundle = plan->bundle;
+	int r = 0;
+
+	if (bundle && bundle->gated)
+		r = check_calls(plan, program, name, gate, ARRAY_LEN(gate), "waits for start", err);
+	if (r == 0 && bundle && bundle->hooks[HOOK_START_CONTAINER].n)
+		r = check_calls(plan, program, name, hooks, ARRAY_LEN(hooks), "runs hooks.startContainer", err);
+	return r;
+}
+
 /* What nsrun itself must still do once the filter is in force. */
 static int check_permits(const struct plan *plan, const struct seccomp_program *program, const char *name,
 			 struct err *err)
@@ -206,7 +248,7 @@ static int check_permits(const struct plan *plan, const struct seccomp_program *
 		return err_input(err, "%s: the profile denies execve(2), so that no CMD could be started", name);
 	if (!plan->no_new_privs && !permits(program, SYS_capset) && !asks(plan, program, SYS_capset))
 		return err_refused(err, ERR_ID_SECCOMP_ORDER, "%s: the profile denies capset(2)", name);
-	return 0;
+	return check_permits_gate(plan, program, name, err);
 }
 
 int plan_resolve_bundle_seccomp(struct plan *plan, const char *text, size_t size, const char *name, struct err *err)

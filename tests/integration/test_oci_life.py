@@ -268,22 +268,55 @@ def test_errors_are_in_the_log():
 def test_gate_is_the_owners():
     with Bundle() as b:
         b.made()
-        gate = os.path.join(b.place(), "gate")
-        check(stat.S_ISSOCK(os.stat(gate).st_mode), gate)
-        equal(stat.S_IMODE(os.stat(os.path.dirname(gate)).st_mode), 0o700, "mode of its directory")
-        # who connects and says nothing, goes away or talks nonsense is ignored
-        quiet = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(12)]
-        for one in quiet:
-            one.connect(gate)
-        quiet[-1].send(b"hello")
-        quiet[-2].close()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as gone:
-            gone.connect(gate)
+        gate, tape = (os.path.join(b.place(), name) for name in ("gate", "tape"))
+        check(stat.S_ISFIFO(os.stat(gate).st_mode), gate)
+        equal([stat.S_IMODE(os.stat(path).st_mode) for path in (os.path.dirname(gate), gate, tape)], [0o700, 0o600, 0o600], "modes")
+        # who opens it and says nothing, goes away or talks nonsense is ignored
+        quiet = [os.open(gate, os.O_WRONLY | os.O_NONBLOCK) for _ in range(12)]
+        os.write(quiet[-1], b"hello\0tart")
+        os.close(quiet.pop())
+        equal(b.status(), "created", "status")
+        with open(tape) as file:  # a start that has it is under way
+            fcntl.flock(file, fcntl.LOCK_EX)
+            failing(b("start", "c"), "cannot start an already running container")
         equal(b.status(), "created", "status")
         b("start", "c").check(0)
         equal(b.status(), "running", "status")
         for one in quiet:
-            one.close()
+            os.close(one)
+
+
+@test(root=True)
+def test_created_by_another_build():
+    """Its tape has another form: start says so, and the container can be deleted."""
+    with Bundle() as b:
+        for damage in (lambda path: os.truncate(path, 100), os.unlink, lambda path: (os.unlink(path), os.mkfifo(path))):
+            b.made()
+            damage(os.path.join(b.place(), "tape"))
+            failing(b("start", "c"), "created by another build of nsrun")
+            equal(b.status(), "created", "status")
+            b("delete", "c").check(0)
+
+
+@test(root=True)
+def test_tape_that_says_nonsense():
+    """It has been in reach of a process without privileges: numbers in it choose nothing that is not there."""
+    with Bundle("/tmp/broken") as b:
+        path = os.path.join(b.config["root"]["path"], "tmp/broken")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write("no program")
+        os.chmod(path, 0o755)
+        for garbage in (b"\xff", b"\x7f", b"\x41"):
+            b.made()
+            tape = os.path.join(b.place(), "tape")
+            with open(tape, "r+b") as file:
+                file.seek(12)  # behind size, rows and whether it is timed
+                file.write(garbage * 1024)
+            check(b("start", "c").status in (0, 1), "start by a tape of nonsense")
+            b.stopped()
+            b("delete", "c").check(0)
+        os.unlink(path)
 
 
 @test(root=True)
@@ -311,8 +344,9 @@ def test_init_survives_create_and_is_closed():
             status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
         equal(status["Name"], "nsrun-gate", "name")
         # undumpable: its files in /proc are root's also where it is not root
-        fds = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)]
-        check(not any(fd.startswith(b.dir) and not fd.endswith(("output", "errors", "lock")) for fd in fds), "descriptors: %s" % fds)
+        fds = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in sorted(os.listdir("/proc/%d/fd" % pid), key=int)]
+        gate, channel = fds.pop(), fds.pop()
+        equal((gate, channel[:7], fds[1:]), (os.path.join(b.place(), "gate"), "socket:", [b.dir + "/output", b.dir + "/errors"]), "descriptors")
 
 
 @test(root=True)

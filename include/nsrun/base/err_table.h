@@ -64,6 +64,8 @@ ERR_ID(SCRIPT_CRLF, "script-crlf", "the first line ends in CR LF, so the kernel 
 ERR_ID(MOUNT_NOEXEC, "mount-noexec", "the program lies on a mount with noexec: copy it elsewhere, or mount without noexec")
 ERR_ID(WRONG_ARCH, "wrong-arch", "the program is made for another architecture or is no program: see file(1)")
 ERR_ID(SECCOMP_ORDER, "seccomp-order", "without no_new_privs the filter must permit capset(2), which removes CAP_SYS_ADMIN after loading it: allow capset in the profile, or leave no_new_privs on")
+ERR_ID(SECCOMP_GATE, "seccomp-gate",
+       "the filter is in force before start is waited for and before hooks.startContainer, as for the workload: permit what the message names in linux.seccomp; nsrun run waits for no start")
 ERR_ID(CAP_NOT_HELD, "cap-not-held", "nsrun cannot give what its caller does not have: see capsh --print, or run without --userns=host")
 ERR_ID(LIMIT_ABOVE_HARD, "limit-above-hard", "raising a hard limit needs CAP_SYS_RESOURCE in the initial user namespace (setrlimit(2)): ask for less, or raise the caller's limit first")
 ERR_ID(SETUID_BINARY, "setuid-binary", "nsrun must not be set-uid or carry file capabilities: chmod u-s, setcap -r; ordinary users need neither")

@@ -9,7 +9,7 @@
 int seccomp_listener_connect(const char *path, const char *said, int *ret_fd, struct err *err);
 
 /*
- * Loads the program, and sends `message` with the listener's descriptor through `socket`, which is shut down then. Under the new filter this
+ * Loads the program, and sends `message` with the listener's descriptor through `socket`, which is shut down then. Both are closed. Under the new filter this
  * thread calls nothing: sendmsg(2) may be among what it hands on, to somebody who has not got the descriptor yet. A second thread, made before and
  * left out of the filter, sends and ends; what it answers is waited for in shared memory. On failure of the sending the filter is loaded all
  * the same.

@@ -72,8 +72,7 @@ struct launch {
 	int pty_peer, pty_master;
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */
 	int workload_fds[3];   /* the other ends, by descriptor */
-	int gate;	       /* create: where init listens for start */
-	int tape_fd;	       /* create: of the tape, for who calls start */
+	int gate;	       /* create: where init waits for start */
 	int client;	       /* FD_NONE, or a connected client of the control socket: the keeper's caller */
 	struct winsize size;   /* of the caller's terminal, where only the caller has it */
 	struct log_writer *log;
@@ -102,9 +101,8 @@ struct launch_result {
 struct launch_caller {
 	int client; /* end of a control connection; FD_NONE. Taken */
 	struct winsize size;
-	int tape_fd; /* of tape_new_shared(); FD_NONE. Taken */
 };
-#define LAUNCH_CALLER_NONE ((struct launch_caller){ .client = FD_NONE, .tape_fd = FD_NONE })
+#define LAUNCH_CALLER_NONE ((struct launch_caller){ .client = FD_NONE })
 
 /* Called once, in the runtime, when the workload executes and before it is supervised: nothing is undone yet, and the tape is complete. */
 struct launch_observer {

@@ -17,9 +17,9 @@ STEP(STATE_RECORD, "state.record", ROLE_RUNTIME, 0, STEP_ACTION, NULL, runtime_s
 STEP(CID_WRITE, "cid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_cidfile, runtime_cid_write, runtime_cid_remove,
      NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
      "--cidfile: a file that exists is refused, so that of two containers none is lost. It stays, unless the launch fails.")
-STEP(GATE_LISTEN, "gate.listen", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_gate_listen, runtime_gate_close,
-     NEEDS(STEP_STATE_RECORD), "bind", "unix(7)",
-     "create: a socket in the state directory, which its owner alone can search; init inherits it and waits there for start.")
+STEP(GATE_OPEN, "gate.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_gate_open, runtime_gate_close,
+     NEEDS(STEP_STATE_RECORD), "mknodat", "fifo(7)",
+     "create: a fifo in the state directory, which its owner alone can search; init inherits it and waits there for start. Beside it the tape becomes a file, by which start learns what failed.")
 STEP(LOG_OPEN, "log.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_log, runtime_log_open, runtime_log_close,
      NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
      "Before the workload: a log that cannot be written is known before there is anything to log.")
@@ -336,25 +336,6 @@ STEP(USER_RESOLVE, "user.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_user_re
 STEP(ARGV_RESOLVE, "argv.resolve", ROLE_INIT, 0, STEP_ACTION, NULL, init_argv_resolve, NULL, NEEDS(STEP_ROOT_DETACH, STEP_USER_RESOLVE),
      "faccessat2", "execve(2)",
      "CMD is looked up in the container's PATH; the shell of the user when there is none.")
-/* ---- create ends here, start goes on ---- */
-STEP(GATE_RELEASE, "gate.release", ROLE_INIT, 0, STEP_ACTION, wants_gate, init_gate_release, NULL, NEEDS(STEP_ARGV_RESOLVE, STEP_TERMINAL_OPEN),
-     "prctl", "prctl(2)",
-     "Init outlives the runtime of create: the bond between them ends, and until the next sync from there a pidfd replaces it; with a terminal, so does the hold on create's own output, whose end engines wait for. A session of its own keeps it from what becomes of create's process group. Undumpable from here on: what waits here holds descriptors.")
-STEP(SYNC_READY, "sync.ready", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
-     "sendmsg", "unix(7)",
-     "All that may fail before start has not failed.")
-STEP(STATE_CREATED, "state.created", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_state_created, NULL,
-     NEEDS(STEP_STATE_INIT, STEP_GATE_RELEASE), "pwrite", "pwrite(2)",
-     "The lock's text says that it was created: from now on nothing but delete removes it.")
-STEP(SYNC_CREATED, "sync.created", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
-     "sendmsg", "unix(7)",
-     "The last that init hears of the runtime. Without it init ends.")
-STEP(GATE_WAIT, "gate.wait", ROLE_INIT, 0, STEP_ACTION, wants_gate, init_gate_wait, NULL, NEEDS(STEP_GATE_LISTEN, STEP_STATE_CREATED),
-     "accept4", "unix(7)",
-     "Until somebody says start; what fails after it is told there. A terminating signal ends init, which as PID 1 would not notice it otherwise.")
-STEP(HOOKS_START, "hooks.start", ROLE_INIT, 0, STEP_ACTION, wants_hooks_start, init_hooks_start, NULL,
-     NEEDS(STEP_GATE_WAIT, STEP_ROOT_DETACH), "execve", "execve(2)",
-     "startContainer hooks: in the container's namespaces and tree, before the workload.")
 STEP(WORKLOAD_FORK, "workload.fork", ROLE_INIT, ROLE_WORKLOAD, STEP_FORK, wants_reaper, init_workload_fork, NULL,
      NEEDS(STEP_ARGV_RESOLVE), "clone", "pid_namespaces(7)",
      "--init: this process stays PID 1, reaps orphans and forwards signals; it is made undumpable first, the workload must not look into it. In a shared pid namespace it becomes a subreaper for that.")
@@ -385,7 +366,7 @@ STEP(PERSONALITY_SET, "personality.set", ROLE_WORKLOAD, 0, STEP_ACTION, wants_pe
      "linux.personality: survives execve; before the filter, which may deny it.")
 STEP(LABELS_SET, "labels.set", ROLE_WORKLOAD, 0, STEP_ACTION, wants_labels, workload_labels_set, NULL,
      NEEDS(STEP_PROC_KEEP), "lsm_set_self_attr", "proc(5)",
-     "process.apparmorProfile, selinuxLabel: for the next execve, so after all hooks, which are forked and would inherit it. By lsm_set_self_attr (Linux 6.8), else by the attr file of this thread in the procfs that was kept.")
+     "process.apparmorProfile, selinuxLabel: for the next execve, so after the hooks of create, which are forked and would inherit it, as those of start shall. By lsm_set_self_attr (Linux 6.8), else by the attr file of this thread in the procfs that was kept.")
 STEP(LISTENER_DESCRIBE, "listener.describe", ROLE_WORKLOAD, 0, STEP_ACTION, wants_listener, workload_listener_describe, NULL,
      NEEDS(STEP_PROC_KEEP, STEP_LISTENER_CONNECT), "readlinkat", "proc(5)",
      "The container process state for the filter's listener; the pid is the one that the host's procfs has for this process.")
@@ -406,10 +387,13 @@ STEP(PARENT_RELEASE, "parent.release", ROLE_WORKLOAD, 0, STEP_ACTION, wants_rele
      "exec --detach: the process stays when the nsrun that started it ends; PID 1's end ends it.")
 STEP(FDS_CLOSE, "fds.close", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_fds_close, NULL, NEEDS(STEP_PARENT_KEEP, STEP_PARENT_RELEASE),
      "close_range", "close_range(2)",
-     "Before the working directory and CMD are resolved: /proc/self/fd leads through every open directory to the host (CVE-2024-21626). Only the channel stays, which is no directory and closes at execve.")
+     "Before the working directory and CMD are resolved: /proc/self/fd leads through every open directory to the host (CVE-2024-21626). Only the channel stays, the gate and the socket of a filter's listener: no directories, and they close at execve.")
 STEP(CWD_ENTER, "cwd.enter", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_cwd_enter, NULL, NEEDS(STEP_CREDS_SET, STEP_ROOT_DETACH, STEP_FDS_CLOSE),
      "chdir", "chdir(2)",
      "With the workload's own rights, after the pivot: it cannot be a directory of the host.")
+STEP(GATE_RELEASE, "gate.release", ROLE_WORKLOAD, 0, STEP_ACTION, wants_gate, workload_gate_release, NULL,
+     NEEDS(STEP_CREDS_SET, STEP_FDS_CLOSE, STEP_CWD_ENTER), "prctl", "prctl(2)",
+     "create: init outlives the runtime. The bond between them ends, and the channel's end replaces it until sync.created. Undumpable, so that no process of its own ids may look into what waits; not before the last row that opens files of its own in /proc, which are root's from here on.")
 STEP(CAPS_SET, "caps.set", ROLE_WORKLOAD, 0, STEP_ACTION, NULL, workload_caps_set, NULL, NEEDS(STEP_CREDS_SET, STEP_CWD_ENTER),
      "capset", "capabilities(7)",
      "The final sets; where the filter is loaded without no_new_privs, CAP_SYS_ADMIN stays until caps.final.")
@@ -418,10 +402,27 @@ STEP(PRIVS_BOUND, "privs.bound", ROLE_WORKLOAD, 0, STEP_ACTION, wants_no_new_pri
      "no_new_privs: set-uid and file capabilities grant nothing any more; also what permits loading a filter without CAP_SYS_ADMIN.")
 STEP(SECCOMP_LOAD, "seccomp.load", ROLE_WORKLOAD, 0, STEP_ACTION, wants_seccomp, workload_seccomp_load, NULL,
      NEEDS(STEP_CAPS_SET, STEP_PRIVS_BOUND, STEP_LISTENER_DESCRIBE), "seccomp", "seccomp(2)",
-     "As late as can be: the filter sees only what the workload itself calls, and execve. A listener is sent by a second thread that the filter does not hold: whoever takes it must not have to answer for the sending itself.")
+     "As late as can be: the filter sees only what the workload itself calls, execve, and the gate and the hooks where there are such. A listener is sent by a second thread that the filter does not hold: whoever takes it must not have to answer for the sending itself.")
 STEP(CAPS_FINAL, "caps.final", ROLE_WORKLOAD, 0, STEP_ACTION, wants_caps_final, workload_caps_final, NULL, NEEDS(STEP_SECCOMP_LOAD),
      "capset", "capabilities(7)",
      "Gives up the CAP_SYS_ADMIN that loading the filter needed.")
+/* ---- create ends here, start goes on: nothing is left to be given up ---- */
+STEP(SYNC_READY, "sync.ready", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "write", "unix(7)",
+     "All that may fail before start has not failed. By write(2), which the filter must permit, as read(2): it is in force.")
+STEP(STATE_CREATED, "state.created", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_state_created, NULL,
+     NEEDS(STEP_STATE_INIT, STEP_GATE_RELEASE, STEP_CAPS_SET, STEP_SECCOMP_LOAD, STEP_CAPS_FINAL), "pwrite", "pwrite(2)",
+     "The lock's text says that it was created: from now on nothing but delete removes it.")
+STEP(SYNC_CREATED, "sync.created", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
+     "sendmsg", "unix(7)",
+     "The last that init hears of the runtime. Without it init ends.")
+STEP(GATE_WAIT, "gate.wait", ROLE_WORKLOAD, 0, STEP_ACTION, wants_gate, workload_gate_wait, NULL,
+     NEEDS(STEP_GATE_OPEN, STEP_STATE_CREATED, STEP_GATE_RELEASE, STEP_CAPS_SET, STEP_SECCOMP_LOAD, STEP_CAPS_FINAL),
+     "read", "fifo(7)",
+     "Until somebody says start; what fails after it is told on the tape. What waits is confined as the workload is: who gets hold of it, as a neighbour with CAP_SYS_PTRACE in a shared pid namespace can, has no more than a process of the workload.")
+STEP(HOOKS_START, "hooks.start", ROLE_WORKLOAD, 0, STEP_ACTION, wants_hooks_start, workload_hooks_start, NULL,
+     NEEDS(STEP_GATE_WAIT, STEP_ROOT_DETACH, STEP_CAPS_SET, STEP_PRIVS_BOUND, STEP_LABELS_SET, STEP_SECCOMP_LOAD, STEP_CAPS_FINAL), "execve", "execve(2)",
+     "startContainer hooks: in the container's namespaces and tree, with the workload's ids, capabilities, labels and filter.")
 STEP(WORKLOAD_EXEC, "workload.exec", ROLE_WORKLOAD, 0, STEP_EXEC, NULL, workload_exec, NULL,
      NEEDS(STEP_ARGV_RESOLVE, STEP_CAPS_SET, STEP_RLIMITS_SET, STEP_OOM_SCORE, STEP_CGROUP_ATTACH, STEP_PID_WRITE, STEP_PROCESSES_HOLD, STEP_SCOPE_DELEGATE, STEP_SCOPE_FILTER, STEP_SCOPE_LIMITS, STEP_SCOPE_ENTER, STEP_SCHEDULER_SET, STEP_IO_PRIORITY_SET, STEP_RDT_PLACE, STEP_NETDEVS_MOVE),
      "execve", "execve(2)",

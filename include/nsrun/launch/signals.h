@@ -22,5 +22,8 @@ void signals_end(struct signals *signals);
 /* For a child that goes on to execute the workload: every disposition to the default, also those that the caller
  * ignores (SIGPIPE of a Python parent, SIGHUP of nohup: the container is not the caller's job), an empty mask. */
 int signals_reset(struct err *err);
+/* The same for one that waits before that: what ends a process by default ends it, with the status that a shell has for it, also where it is PID 1, for which the
+ * kernel drops signals without a handler (signal(7)). execve(2) makes defaults of the handlers. No call is needed when one comes but exit_group(2). */
+int signals_reset_to_end(struct err *err);
 
 #endif

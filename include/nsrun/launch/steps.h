@@ -228,15 +228,15 @@ ROW(init_argv_resolve);
 ROW(init_workload_fork);
 
 /* steps_bundle.c */
-ROW(runtime_gate_listen);
+ROW(runtime_gate_open);
 ROW(runtime_gate_close);
 ROW(runtime_state_created);
 ROW(runtime_hooks_run);
 ROW(runtime_console_send);
-ROW(init_gate_release);
-ROW(init_gate_wait);
+ROW(workload_gate_release);
+ROW(workload_gate_wait);
 ROW(init_hooks_container);
-ROW(init_hooks_start);
+ROW(workload_hooks_start);
 
 /* steps_enter.c: nsrun exec */
 int shed_caps(void *launch, struct err *err); /* struct join, entered */

@@ -4,6 +4,9 @@
  * in exactly one process, so each has one slot and one writer, and no lock is needed. It reports where a channel cannot: after a
  * seccomp filter that denies sendmsg(2), and when the writer is killed between two instructions. execve(2) drops the mapping, so the
  * workload never sees it; under --init the reaper keeps it and is not dumpable.
+ *
+ * That of OCI create becomes a file in the state directory, by which start, which is no relative of init's, learns what failed behind the gate. It has been
+ * in reach of a process without privileges by then: nothing in it is taken for true before it was checked.
  */
 #ifndef NSRUN_LAUNCH_TAPE_H
 #define NSRUN_LAUNCH_TAPE_H
@@ -40,6 +43,7 @@ struct tape_watch {
 };
 
 struct tape {
+	uint32_t size, rows;		 /* of another build of nsrun: an unlike tape is not read further */
 	bool timed;			 /* somebody observes: rows take the time */
 	struct err child_error;		 /* the first error of a child; kind ERR_NONE while there is none */
 	_Atomic uint32_t child_claimed;	 /* 1 once a child writes child_error: under --init two may fail */
@@ -64,6 +68,15 @@ enum step_id tape_wait_held(struct tape *tape, int ms, enum role *ret_role);
 void tape_go(struct tape *tape);
 /* The launch's side: called before each row. */
 void tape_stand(struct tape *tape, enum step_id step, enum role role);
+/* From here on the mapping is that of a new file "tape" in the directory: before a process that shall share it is made. */
+int tape_publish(struct tape *tape, int dir_fd, const char *dir, struct err *err);
+/* The one that was published there, read-only, for tape_close(), with its file. -ENOENT without an error: there is none of this build. */
+int tape_open(int dir_fd, const char *dir, const struct tape **ret, int *ret_fd, struct err *err);
+void tape_close(const struct tape *tape);
+/* What a child has left there as the cause of its end; false: nothing. */
+bool tape_failure(const struct tape *tape, struct err *ret);
+/* The row at which init, or the workload, is or was last; STEP_NONE: at none. */
+enum step_id tape_last_row(const struct tape *tape, enum role *ret_role);
 /* CLOCK_MONOTONIC in nanoseconds; 0 when the tape is not timed. */
 int64_t tape_now(const struct tape *tape);
 
