@@ -152,7 +152,8 @@ static int run_step(struct launch *launch, const struct step *step, enum role ro
 	const bool recorded = role == step->role;
 
 	launch->current = step->id;
-	if (__builtin_expect(atomic_load_explicit(&tape->watch.watched, memory_order_relaxed), 0) && recorded)
+	if (__builtin_expect(atomic_load_explicit(&tape->watch.watched, memory_order_relaxed), 0) && recorded &&
+	    !launch->wanted[STEP_GATE_WAIT]) /* whose tape is a file, and nobody's who watches */
 		tape_stand(tape, step->id, role);
 	atomic_store_explicit(&tape->at[role_index(role)], step->id, memory_order_release);
 	if (recorded) {
