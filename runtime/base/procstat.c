@@ -52,3 +52,22 @@ int procstat_read(pid_t pid, struct procstat *ret, struct err *err)
 		return r;
 	return procstat_parse(text, ret) ? 0 : err_input(err, "%s: not as proc_pid_stat(5) has it", path);
 }
+
+bool procstat_is_namespace_init(pid_t pid)
+{
+	static const char key[] = "\nNSpid:\t";
+	_cleanup_free_ char *text = NULL;
+	char path[40];
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (file_read_virtual_at(AT_FDCWD, path, 65536, &text, NULL, NULL) < 0)
+		return false;
+	line = strstr(text, key);
+	if (!line)
+		return false;
+	line += sizeof(key) - 1;
+	const size_t len = strcspn(line, "\n");
+	/* Of more than one number the last: that of the innermost namespace. */
+	return len > 2 && memcmp(line + len - 2, "\t1", 2) == 0;
+}

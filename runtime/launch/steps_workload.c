@@ -160,7 +160,7 @@ int workload_caps_final(struct launch *launch, struct err *err)
 {
 	const struct cap_sets caps = final_caps(launch);
 
-	return caps_set(&caps, 0, err);
+	return caps_lower(&caps, err);
 }
 
 int workload_exec(struct launch *launch, struct err *err)

@@ -344,8 +344,14 @@ static bool open_process(pid_t pid, uint64_t start, struct pidref *ret)
 
 int container_open_init(const struct container *container, struct pidref *ret, struct err *err)
 {
-	if (open_process(container->init, container->init_start, ret))
+	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
+
+	if (open_process(container->init, container->init_start, &init) &&
+	    state_may_be_init(container->state, container->init)) {
+		*ret = init;
+		init = PIDREF_NONE;
 		return 0;
+	}
 	return err_set(err, ERR_INPUT, ERR_ID_NOT_RUNNING, ESRCH,
 		       container->status == CONTAINER_STARTING ? "%s: it has no process yet"
 							       : "%s: it has no process any more",

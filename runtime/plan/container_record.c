@@ -283,26 +283,6 @@ static bool is_process_now(pid_t pid, uint64_t start, struct procstat *ret)
 	return pid > 0 && procstat_read(pid, ret, NULL) == 0 && ret->start == start;
 }
 
-/* PID 1 of a pid namespace below ours, by the line NSpid of its status. */
-static bool is_init_below(pid_t pid)
-{
-	_cleanup_free_ char *text = NULL;
-	char path[40];
-	const char *line, *last;
-	size_t len;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (file_read_virtual_at(AT_FDCWD, path, 65536, &text, NULL, NULL) < 0)
-		return false;
-	line = strstr(text, "\nNSpid:\t");
-	if (!line)
-		return false;
-	line += strlen("\nNSpid:\t");
-	len = strcspn(line, "\n");
-	last = memrchr(line, '\t', len);
-	return last && streq(strndupa(last + 1, len - (size_t)(last + 1 - line)), "1");
-}
-
 /* A record of version 1 names init only where there is no control group: it is the owner's child. */
 static void find_init_child(struct container *c)
 {
@@ -316,7 +296,7 @@ static void find_init_child(struct container *c)
 	for (char *word, *rest = text; !found && (word = strsep(&rest, " \n"));) {
 		uint32_t pid;
 
-		if (parse_u32(word, &pid) == 0 && pid <= INT_MAX && is_init_below((pid_t)pid))
+		if (parse_u32(word, &pid) == 0 && pid <= INT_MAX && procstat_is_namespace_init((pid_t)pid))
 			found = (pid_t)pid;
 	}
 	struct procstat stat;

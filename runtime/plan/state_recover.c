@@ -5,6 +5,7 @@
 
 #include <nsrun/base/file.h>
 #include <nsrun/base/pidref.h>
+#include <nsrun/base/procstat.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/cgroup.h>
 #include <nsrun/kernel/resctrl.h>
@@ -67,6 +68,14 @@ static bool read_init(int lock_fd, json_int_t *ret_pid, json_int_t *ret_start)
 	return true;
 }
 
+bool state_may_be_init(const json_t *state, pid_t pid)
+{
+	const char *ns = json_string_value(json_object_get(json_object_get(state, "namespaces"), "pid"));
+
+	/* Not by its control group: a privileged container can leave that, and must be ended all the same. */
+	return !ns || !streq(ns, "new") || procstat_is_namespace_init(pid);
+}
+
 /* Kills the recorded init when it still is that process. A pidfd is opened first and the start time compared after: what the pidfd
  * names cannot change any more in between. */
 static int end_init(const json_t *state, int lock_fd, struct err *err)
@@ -82,7 +91,7 @@ static int end_init(const json_t *state, int lock_fd, struct err *err)
 	if (pid <= 1 || pid > INT_MAX)
 		return 0;
 	if (pidref_open((pid_t)pid, &init, NULL) < 0 || state_start_time((pid_t)pid, &started, NULL) < 0 ||
-	    started != (uint64_t)start)
+	    started != (uint64_t)start || !state_may_be_init(state, (pid_t)pid))
 		return 0;
 	return pidref_kill(&init, SIGKILL, err);
 }

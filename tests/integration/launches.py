@@ -131,8 +131,10 @@ class Exec(Launch):
         try:
             if holder.stdout.readline() != b"up\n":
                 fail("%s: its container did not come up" % self.name)
-            listed = json.loads(nsrun(["ls", "--json"], user=who).check().stdout)
-            [record] = [one for one in listed if one["owner"] == holder.pid]
+            # state.init is not waited for by init: what it executes may speak first
+            records = lambda: [one for one in json.loads(nsrun(["ls", "--json"], user=who).check().stdout) if one["owner"] == holder.pid]
+            wait_for(lambda: records()[0]["pid"], "its pid in the record")
+            [record] = records()
             yield record
             os.kill(record["pid"], signal.SIGKILL)
         finally:

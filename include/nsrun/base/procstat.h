@@ -22,5 +22,7 @@ struct procstat {
 bool procstat_parse(const char *text, struct procstat *ret);
 /* -ENOENT: no such process (any more). */
 int procstat_read(pid_t pid, struct procstat *ret, struct err *err);
+/* Is it PID 1 of a pid namespace below that of the caller's procfs? By the line NSpid of its status. */
+bool procstat_is_namespace_init(pid_t pid);
 
 #endif

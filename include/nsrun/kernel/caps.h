@@ -31,5 +31,7 @@ int caps_keep_across_setuid(bool keep, struct err *err);
 /* Effective, permitted and inheritable by one capset(2) (libcap), then the ambient set. `extra` is added to effective and
  * permitted alone: the one capability that must live until the filter is loaded. */
 int caps_set(const struct cap_sets *sets, uint64_t extra, struct err *err);
+/* Takes `extra` away again: by one capset(2) and nothing else, under a filter that may permit no more. */
+int caps_lower(const struct cap_sets *sets, struct err *err);
 
 #endif

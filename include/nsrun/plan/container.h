@@ -24,7 +24,8 @@
  *   filter.bpf   the filter in use, when it is none of nsrun's own: struct sock_filter as the kernel takes them
  *   control      unix(7) socket of the owner: launch/control.h
  *   log, log.1 ...  output, CRI format: TIME STREAM P|F TEXT
- *   gate         unix(7) socket of an init that waits for start: launch/gate.h
+ *   gate         fifo(7) at which init waits for start, and
+ *   tape         what became of the launch's rows, by which start learns what failed: launch/gate.h
  *
  * The container of an OCI bundle has a record of version 3, with one key more, and its own rules:
  *     bundle       {"oci_version", "dir", "annotations": {...}, "hooks": {"poststart": [...], "poststop": [...]},
@@ -91,7 +92,7 @@ void containers_free(struct container *containers, size_t n);
 /* Reads the same record again. -ENOENT, with ERR_ID_NO_CONTAINER: it was removed meanwhile. */
 int container_refresh(struct container *container, struct err *err);
 
-/* A pidfd of its init, proven by the start time to be that process. -ESRCH with ERR_ID_NOT_RUNNING when it has none any more. */
+/* A pidfd of its init, proven to be that process by the start time and, where it has a pid namespace of its own, by being PID 1 of one. -ESRCH with ERR_ID_NOT_RUNNING when it has none any more. */
 int container_open_init(const struct container *container, struct pidref *ret, struct err *err);
 /* The same of its owner: the nsrun that waits for it. */
 int container_open_owner(const struct container *container, struct pidref *ret, struct err *err);

@@ -87,5 +87,7 @@ bool state_read_map(const json_t *record, const char *key, struct idmap *ret);
 
 /* Field 22 of /proc/PID/stat: when the process started, in clock ticks since boot. With the pid it names one process for good. */
 int state_start_time(pid_t pid, uint64_t *ret, struct err *err);
+/* Of the process that a record, with its start time, names as init: PID 1 of a pid namespace, where the container has one of its own. */
+bool state_may_be_init(const json_t *state, pid_t pid);
 
 #endif
