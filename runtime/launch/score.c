@@ -183,6 +183,11 @@ bool wants_gate(const struct plan *plan)
 	return plan_is_bundle(plan) && plan->bundle->gated;
 }
 
+bool wants_notify(const struct plan *plan)
+{
+	return plan_is_bundle(plan) && plan->bundle->notify;
+}
+
 bool wants_console_socket(const struct plan *plan)
 {
 	return plan->terminal && plan_is_bundle(plan) && plan->bundle->console_socket;

@@ -310,6 +310,11 @@ static int read_request(struct plan *plan, struct plan_bundle *bundle, const str
 	bundle->no_pivot = request->no_pivot;
 	bundle->no_new_keyring = request->no_new_keyring;
 	bundle->preserve_fds = request->preserve_fds;
+	bundle->listen_fds = request->listen_fds;
+	bundle->listen_names = request->listen_names ? arena_strdup(plan->arena, request->listen_names) : NULL;
+	bundle->notify = request->notify ? arena_strdup(plan->arena, request->notify) : NULL;
+	if ((request->listen_names && !bundle->listen_names) || (request->notify && !bundle->notify))
+		return err_oom(err);
 	int r = read_id(plan, request->id, err);
 	if (r == 0)
 		r = keep_path(plan, request->pidfile, &plan->pidfile, err);

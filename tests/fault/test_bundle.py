@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 from harness import *
-from bundles import bundle, bundle_rows
+from bundles import activation, bundle, bundle_rows
 from launches import Killer
 
 LIMIT = 3.0
@@ -28,7 +28,7 @@ def create(fault=None):
     with open(os.path.join(base(), "errors"), "w+b") as errors:
         process = subprocess.Popen([binary(True), "--root", root(), "create", "-b", bundle(), "--pid-file", os.path.join(base(), "pid"), "c"],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                                   env=environment(None, {"NSRUN_FAULT": fault} if fault else None))
+                                   env=environment(None, {**activation(), **({"NSRUN_FAULT": fault} if fault else {})}))
         status = process.wait(timeout=LIMIT * 5 * SLOW)
         errors.seek(0)
         return status, errors.read().decode()

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 
 from harness import base, nsrun, rootfs
 from launches import ROLES, Row, score_rows
@@ -13,7 +14,7 @@ _made = {}
 
 def bundle():
     """A directory with config.json: everything that adds rows of the life, and a group."""
-    if not _made:
+    if "path" not in _made:
         path = os.path.join(base(), "bundle")
         os.makedirs(path)
         tree = os.path.join(path, "rootfs")  # for the whole run
@@ -49,10 +50,18 @@ def bundle():
     return _made["path"]
 
 
+def activation():
+    """The environment of a service whose supervisor waits for READY=1."""
+    if "notify" not in _made:
+        _made["notify"] = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        _made["notify"].bind(os.path.join(base(), "notify"))
+    return {"NOTIFY_SOCKET": os.path.join(base(), "notify")}
+
+
 def bundle_rows(command="create"):
     """[Row] that --dry-run prints for it, in the table's order."""
     table, rows = score_rows(), []
-    for line in nsrun([command, "--dry-run", "-b", bundle(), "c"], sanitizer=True).check(0).stdout.splitlines():
+    for line in nsrun([command, "--dry-run", "-b", bundle(), "c"], sanitizer=True, env=activation()).check(0).stdout.splitlines():
         words = line.split()
         for at, word in enumerate(words[1:3], 1):
             if words[at - 1] in ROLES and word in table:

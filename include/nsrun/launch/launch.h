@@ -74,6 +74,7 @@ struct launch {
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */
 	int workload_fds[3];   /* the other ends, by descriptor */
 	int gate;	       /* create: where init waits for start */
+	int notify;	       /* where the workload says READY=1 (launch/notify.h) */
 	int client;	       /* FD_NONE, or a connected client of the control socket: the keeper's caller */
 	struct winsize size;   /* of the caller's terminal, where only the caller has it */
 	struct log_writer *log;

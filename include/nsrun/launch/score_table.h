@@ -20,6 +20,9 @@ STEP(CID_WRITE, "cid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_cidfile, runtim
 STEP(GATE_OPEN, "gate.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_gate_open, runtime_gate_close,
      NEEDS(STEP_STATE_RECORD), "mknodat", "fifo(7)",
      "create: a fifo in the state directory, which its owner alone can search; init inherits it and waits there for start. Beside it the tape becomes a file, by which start learns what failed.")
+STEP(NOTIFY_LISTEN, "notify.listen", ROLE_RUNTIME, 0, STEP_ACTION, wants_notify, runtime_notify_listen, runtime_notify_close,
+     NEEDS(STEP_STATE_RECORD), "mkdirat bind", "sd_notify(3)",
+     "NOTIFY_SOCKET: a directory with a socket of nsrun's own, which mounts.all binds at /run/notify; the supervisor's would let the workload speak for processes of the host. Of create the directory alone: start listens there.")
 STEP(LOG_OPEN, "log.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_log, runtime_log_open, runtime_log_close,
      NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
      "Before the workload: a log that cannot be written is known before there is anything to log.")
@@ -54,7 +57,7 @@ STEP(ROOTFS_OVERLAY, "rootfs.overlay", ROLE_RUNTIME, 0, STEP_ACTION, wants_overl
      NEEDS(STEP_ROOTFS_OPEN), "clone fsmount", "mount(2)",
      "--ephemeral before Linux 6.6: tmpfs has no user.* attributes, without which overlayfs in a user namespace can replace no directory (EIO); with the runtime's privileges it uses trusted.* ones.")
 STEP(VOLUMES_OPEN, "volumes.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens_volumes, runtime_volumes_open, runtime_volumes_close,
-     NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
+     NEEDS(STEP_NOTIFY_LISTEN), "open_tree", "open_tree(2)",
      "The directories and files of the host that volumes, and the layers of overlays, are made of: pinned as descriptors, so that an exchange of the path after the check changes nothing.")
 STEP(VOLUMES_OWNER, "volumes.owner", ROLE_RUNTIME, 0, STEP_ACTION, wants_owner_volumes, runtime_volumes_owner, NULL,
      NEEDS(STEP_VOLUMES_OPEN), "mount_setattr", "mount_setattr(2)",
@@ -164,7 +167,7 @@ STEP(ROOTFS_OPEN_INSIDE, "rootfs.open-inside", ROLE_INIT, 0, STEP_ACTION, init_o
      NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
      "An ordinary user may clone mounts only in a mount namespace that its user namespace owns; before ids change, which would lose the right to search the way.")
 STEP(VOLUMES_OPEN_INSIDE, "volumes.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens_volumes, init_volumes_open, NULL,
-     NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
+     NEEDS(STEP_INIT_CLONE, STEP_NOTIFY_LISTEN), "open_tree", "open_tree(2)",
      "The same for volumes.")
 STEP(DEVICES_OPEN_INSIDE, "devices.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens_devices, init_devices_open, NULL,
      NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",

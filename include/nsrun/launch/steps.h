@@ -9,6 +9,7 @@
 bool wants_one_shot(const struct plan *plan);
 bool wants_keyring(const struct plan *plan);
 bool wants_gate(const struct plan *plan);
+bool wants_notify(const struct plan *plan);
 bool wants_console_socket(const struct plan *plan);
 bool wants_hooks_runtime(const struct plan *plan);
 bool wants_hooks_container(const struct plan *plan);
@@ -226,6 +227,10 @@ ROW(init_terminal_open);
 ROW(init_user_resolve);
 ROW(init_argv_resolve);
 ROW(init_workload_fork);
+
+/* notify.c */
+ROW(runtime_notify_listen);
+ROW(runtime_notify_close);
 
 /* steps_bundle.c */
 ROW(runtime_gate_open);

@@ -24,7 +24,8 @@ struct bundle_request {
 	bool gated;    /* create */
 	bool detached; /* create; run --detach */
 	bool keep, no_pivot, no_new_keyring;
-	unsigned preserve_fds;
+	unsigned preserve_fds, listen_fds; /* the second are among the first */
+	const char *listen_names, *notify; /* struct plan_bundle */
 };
 
 int oci_plan(const struct bundle_request *request, struct plan **ret, struct err *err);
