@@ -9,6 +9,7 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/notify.h>
 #include <nsrun/kernel/reaper.h>
+#include <nsrun/kernel/root.h>
 #include <nsrun/plan/limits.h>
 
 #include <string.h>
@@ -126,6 +127,8 @@ static _Noreturn void child_ends(struct launch *launch, int result, const struct
 	struct tape *tape = launch->tape;
 
 	if (result < 0) {
+		if (launch->root_stacked)
+			(void)root_unstack(launch->root_fd, NULL);
 		if (!atomic_exchange(&tape->child_claimed, 1)) {
 			tape->child_error = *err;
 			atomic_store_explicit(&tape->child_failed, 1, memory_order_release);

@@ -114,6 +114,11 @@ static int read_ids(struct entry *e, struct plan_tree *tree, struct err *err)
 			e->at, err,
 			"options: idmap: neither uidMappings and gidMappings nor a user namespace say which ids are to "
 			"show");
+	if (plan->ns[NS_MNT].use == NS_JOIN)
+		return json_at_err_id(
+			e->at, err, ERR_ID_IDMAP_UNAVAILABLE,
+			"options: idmap: the source is of the mount namespace that %s joins, and opened there",
+			plan->ns[NS_MNT].word);
 	if ((plan->caller != CALLER_ROOT_HOST && plan->caller != CALLER_ROOT_REMAPPED) || !probe_in_initial_userns())
 		return json_at_err_id(
 			e->at, err, ERR_ID_IDMAP_UNAVAILABLE,
@@ -143,7 +148,7 @@ static int read_bind(struct entry *e, struct err *err)
 				   : arena_printf(plan->arena, "%s/%s", r->bundle->dir, e->mount->source);
 	if (!path)
 		return err_oom(err);
-	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int fd = oci_open_source(r, path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return json_at_err(&source, err, "%s: %s", path, strerrordesc_np(errno));
 	e->mount->is_directory = S_ISDIR(st.st_mode);

@@ -10,6 +10,11 @@ bool wants_one_shot(const struct plan *plan);
 bool wants_keyring(const struct plan *plan);
 bool wants_gate(const struct plan *plan);
 bool wants_notify(const struct plan *plan);
+bool wants_root(const struct plan *plan);
+bool wants_root_joined(const struct plan *plan);
+bool wants_bundle_files(const struct plan *plan);
+bool wants_console_bound(const struct plan *plan);
+bool init_opens_rootfs(const struct plan *plan);
 bool wants_console_socket(const struct plan *plan);
 bool wants_hooks_runtime(const struct plan *plan);
 bool wants_hooks_container(const struct plan *plan);
@@ -251,6 +256,7 @@ ROW(runtime_container_open);
 ROW(runtime_container_close);
 ROW(init_cgroupns_enter);
 ROW(init_container_enter);
+ROW(init_root_adopt);
 ROW(workload_parent_release);
 
 /* steps_settings.c: what config.json alone can ask for */

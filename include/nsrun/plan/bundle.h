@@ -104,6 +104,7 @@ struct plan_bundle {
 	/* Files */
 	bool root_readonly;
 	bool no_pivot;
+	bool root_joined; /* its root is that of a mount namespace which it joins, as it is there */
 	uint64_t
 		rootfs_propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE with MS_REC; 0: nothing is said */
 	size_t n_mounts;
