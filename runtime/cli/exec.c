@@ -262,7 +262,7 @@ static int run(struct exec_line *line, const char *name)
 		r = trace_open(line->trace_file, &trace, &err);
 	if (r == 0)
 		r = trace ? close_descriptors(TRACE_FD + 1, &err)
-			  : preserve_descriptors(line->preserve_fds, &preserved, &err);
+			  : preserve_descriptors(line->preserve_fds, 0, &preserved, &err);
 	if (r == 0 && from_stdin)
 		r = keep_standard_input(&err);
 	if (r == 0)

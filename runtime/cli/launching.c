@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#define PRESERVED_MAX 1024
+
 int trace_open(const char *name, FILE **ret, struct err *err)
 {
 	_cleanup_close_ int fd = FD_NONE;
@@ -43,15 +45,34 @@ int close_descriptors(unsigned first, struct err *err)
 	return exec_close_from(log >= (int)first ? log + 1 : (int)first, FD_NONE, err);
 }
 
-int preserve_descriptors(const char *text, unsigned *ret, struct err *err)
+int activation_read(struct activation *ret, struct err *err)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS"), *notify = getenv("NOTIFY_SOCKET");
+	uint32_t own = 0, n = 0;
+
+	ret->notify = notify && *notify ? notify : NULL;
+	/* Meant for another process, which has left its environment to us (sd_listen_fds(3)). */
+	if (!pid || !count || parse_u32(pid, &own) < 0 || own != (uint32_t)getpid())
+		return 0;
+	if (parse_u32(count, &n) < 0 || n > PRESERVED_MAX)
+		return err_input(err, "LISTEN_FDS=%.64s: a number up to %d is wanted", count, PRESERVED_MAX);
+	ret->listen_fds = n;
+	ret->listen_names = n ? getenv("LISTEN_FDNAMES") : NULL;
+	return 0;
+}
+
+int preserve_descriptors(const char *text, unsigned listen_fds, unsigned *ret, struct err *err)
 {
 	uint32_t n = 0;
 
-	if (text && (parse_u32(text, &n) < 0 || n > 1024))
-		return err_input(err, "--preserve-fds %s: a number up to 1024 is wanted", text);
+	if (text && (parse_u32(text, &n) < 0 || n > PRESERVED_MAX))
+		return err_input(err, "--preserve-fds %s: a number up to %d is wanted", text, PRESERVED_MAX);
+	n += listen_fds;
 	for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + (int)n; fd++) {
 		const int flags = fcntl(fd, F_GETFD);
 
+		if (flags < 0 && fd <= STDERR_FILENO + (int)listen_fds)
+			return err_system(err, "LISTEN_FDS=%u: descriptor %d", listen_fds, fd);
 		if (flags < 0)
 			return err_system(err, "--preserve-fds %s: descriptor %d", text, fd);
 		/* Close-on-exec is this program's own word for what is not passed on. */

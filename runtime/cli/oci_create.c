@@ -91,7 +91,14 @@ static int plan_of(const struct create_line *line, const char *id, bool gated, s
 	};
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 
-	int r = preserve_descriptors(line->preserve_fds, &request.preserve_fds, err);
+	struct activation activation = { 0 };
+
+	int r = activation_read(&activation, err);
+	if (r == 0)
+		r = preserve_descriptors(line->preserve_fds, activation.listen_fds, &request.preserve_fds, err);
+	request.listen_fds = activation.listen_fds;
+	request.listen_names = activation.listen_names;
+	request.notify = activation.notify;
 	if (r == 0)
 		r = oci_plan(&request, &plan, err);
 	if (r == 0)

@@ -6,6 +6,7 @@
 #include <nsrun/cli/report.h>
 #include <nsrun/oci/delete.h>
 #include <nsrun/launch/gate.h>
+#include <nsrun/launch/notify.h>
 #include <nsrun/plan/container_group.h>
 
 struct plain_line {
@@ -54,16 +55,22 @@ static int check_created(struct container *c, struct err *err)
 static int start(const char *id, struct err *err)
 {
 	_cleanup_(container_done) struct container container = { 0 };
+	_cleanup_(notify_done) struct notify notify = NOTIFY_NONE;
+	const char *address = getenv("NOTIFY_SOCKET");
 
 	int r = container_find_bundle(id, &container, err);
 	if (r == 0)
 		r = check_created(&container, err);
+	if (r == 0 && address && *address)
+		r = container_notify_listen(&container, address, &notify, err);
 	if (r < 0)
 		return r;
 	r = gate_start(&container, err);
 	if (r == -EALREADY && !err_is_set(err))
 		return err_input(err, "cannot start an already running container");
-	return r < 0 ? r : container_poststart(&container, err);
+	if (r == 0)
+		r = container_poststart(&container, err);
+	return r == 0 ? container_notify_wait(&container, &notify, err) : r;
 }
 
 int command_start(int argc, char *const *argv)

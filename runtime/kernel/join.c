@@ -204,6 +204,55 @@ static long clone_by_helper(const struct join *join, const struct clone_args *ar
 	return r < 0 ? r : take_child(legacy, &end, ret, err);
 }
 
+/* Its descriptors are the caller's: what it opens stays open there. */
+static _Noreturn void open_root_inside(const struct join *join, struct legacy *legacy, pid_t caller)
+{
+	int r = die_with_caller(caller, &legacy->err);
+
+	if (r == 0)
+		r = enter(join, &legacy->err);
+	if (r == 0)
+		r = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r < 0 && !err_is_set(&legacy->err))
+		r = err_system(&legacy->err, "the root of a mount namespace");
+	legacy->result = r;
+	_exit(0);
+}
+
+int join_open_root(const struct join *join, int *ret_fd, struct err *err)
+{
+	struct pidref helper = PIDREF_NONE;
+	struct clone_args clone = { .flags = CLONE_PIDFD | CLONE_FILES,
+				    .pidfd = (uintptr_t)&helper.fd,
+				    .exit_signal = SIGCHLD };
+	const pid_t caller = getpid();
+	siginfo_t end;
+
+	struct legacy *legacy = mmap(NULL, sizeof(*legacy), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (legacy == MAP_FAILED)
+		return err_system(err, "shared page for the helper that enters namespaces");
+	*legacy = (struct legacy){ .result = -ECHILD, .err = ERR_INIT };
+	const long pid = raw_clone3(&clone);
+	if (pid == 0)
+		open_root_inside(join, legacy, caller);
+	int r = pid < 0 ? err_system(err, "the helper that enters namespaces") : 0;
+	helper.pid = (pid_t)pid;
+	if (r == 0)
+		r = pidref_wait(&helper, &end, WEXITED, err);
+	pidref_close(&helper);
+	if (r == 0 && legacy->result < 0) {
+		r = legacy->result;
+		*err = legacy->err;
+		if (!err_is_set(err))
+			err_set(err, ERR_SYSTEM, ERR_ID_NONE, EIO,
+				"the helper that enters namespaces ended with status %d", exit_status_of(&end));
+	} else if (r == 0) {
+		*ret_fd = legacy->result;
+	}
+	munmap(legacy, sizeof(*legacy));
+	return r;
+}
+
 static long clone_plainly(struct clone_args *args, struct pidref *ret, struct err *err)
 {
 	struct pidref child = PIDREF_NONE;

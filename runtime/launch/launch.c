@@ -7,7 +7,9 @@
 #include <nsrun/launch/supervise.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/notify.h>
 #include <nsrun/kernel/reaper.h>
+#include <nsrun/kernel/root.h>
 #include <nsrun/plan/limits.h>
 
 #include <string.h>
@@ -125,6 +127,8 @@ static _Noreturn void child_ends(struct launch *launch, int result, const struct
 	struct tape *tape = launch->tape;
 
 	if (result < 0) {
+		if (launch->root_stacked)
+			(void)root_unstack(launch->root_fd, NULL);
 		if (!atomic_exchange(&tape->child_claimed, 1)) {
 			tape->child_error = *err;
 			atomic_store_explicit(&tape->child_failed, 1, memory_order_release);
@@ -193,6 +197,9 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 
 	if (wants_release(plan)) {
 		launch->stays = plan_is_bundle(plan);
+		/* It runs: who cannot be told any more is no reason to end it. */
+		if (launch->notify >= 0)
+			(void)notify_wait(launch->notify, plan->bundle->notify, &launch->init, signals->fd, NULL);
 		pidref_close(&launch->init); /* it stays: nothing to kill, and whoever reaps orphans here reaps it */
 		return 0;
 	}
@@ -214,6 +221,8 @@ static int walk_and_supervise(struct launch *launch, const struct signals *signa
 		.terminal_saved = plan->terminal && !plan->keeper ? &launch->terminal_saved : NULL,
 		.reaper = plan->reaper,
 		.oom = oom.host ? &oom : NULL,
+		.notify = launch->notify,
+		.notify_address = plan->bundle ? plan->bundle->notify : NULL,
 	};
 	struct supervised end = { 0 };
 	r = supervise(&supervision, &end, err);
@@ -239,6 +248,7 @@ static void launch_end(struct launch *launch)
 		&launch->pts_fd,    &launch->pty_peer,	    &launch->pty_master,  &launch->client,
 		&launch->null_fd,   &launch->cidfile_dir,   &launch->pidfile_dir, &launch->devices_mount,
 		&launch->host_proc, &launch->listener,	    &launch->rdt_root,	  &launch->gate,
+		&launch->notify,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -323,6 +333,7 @@ int launch_run(const struct plan *plan, struct reservation *reservation, struct 
 		.input = FD_NONE,
 		.workload_fds = { FD_NONE, FD_NONE, FD_NONE },
 		.gate = FD_NONE,
+		.notify = FD_NONE,
 		.client = caller ? caller->client : FD_NONE,
 		.size = caller ? caller->size : (struct winsize){ 0 },
 		.terminal_guard = TTY_GUARD_NONE,

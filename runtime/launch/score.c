@@ -183,6 +183,37 @@ bool wants_gate(const struct plan *plan)
 	return plan_is_bundle(plan) && plan->bundle->gated;
 }
 
+bool wants_notify(const struct plan *plan)
+{
+	return plan_is_bundle(plan) && plan->bundle->notify;
+}
+
+/* The root of a joined mount namespace, as it is. */
+bool wants_root_joined(const struct plan *plan)
+{
+	return plan_is_bundle(plan) && plan->bundle->root_joined;
+}
+
+bool wants_root(const struct plan *plan)
+{
+	return !wants_root_joined(plan);
+}
+
+bool wants_bundle_files(const struct plan *plan)
+{
+	return plan_is_bundle(plan) && wants_root(plan);
+}
+
+bool wants_console_bound(const struct plan *plan)
+{
+	return plan->terminal && wants_root(plan);
+}
+
+bool init_opens_rootfs(const struct plan *plan)
+{
+	return init_opens(plan) && wants_root(plan);
+}
+
 bool wants_console_socket(const struct plan *plan)
 {
 	return plan->terminal && plan_is_bundle(plan) && plan->bundle->console_socket;
@@ -393,7 +424,7 @@ bool wants_rootfs_idmap(const struct plan *plan)
 
 bool wants_root_detach(const struct plan *plan)
 {
-	return !plan_is_bundle(plan) || !plan->bundle->no_pivot;
+	return wants_root(plan) && (!plan_is_bundle(plan) || !plan->bundle->no_pivot);
 }
 
 bool wants_root_readonly(const struct plan *plan)

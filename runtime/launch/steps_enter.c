@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of nsrun exec alone: one more process in a container that runs, and that may be hostile. */
+/* Rows of nsrun exec: one more process in a container that runs, and that may be hostile; and of a container whose root somebody else has made. */
 #include <nsrun/launch/steps.h>
 
 #include <nsrun/kernel/cgroup_freezer.h>
 #include <nsrun/kernel/join.h>
+#include <nsrun/kernel/mount.h>
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -13,6 +14,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -157,10 +159,9 @@ static int open_proc(int root_fd)
 	return TAKE_FD(fd);
 }
 
-int init_container_enter(struct launch *launch, struct err *err)
+/* setns(2) into a mount namespace leads to its root; what a process there made of its own with chroot(2) does not count. */
+static int find_places(struct launch *launch, struct err *err)
 {
-	const struct plan *plan = launch->plan;
-	/* setns(2) into a mount namespace leads to its root; what PID 1 made of its own with chroot(2) does not count. */
 	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root < 0)
@@ -168,12 +169,30 @@ int init_container_enter(struct launch *launch, struct err *err)
 	launch->proc_fd = open_proc(root);
 	if (launch->proc_fd < 0)
 		launch_note(launch, "no procfs on /proc");
-	if (!plan->terminal)
+	if (!launch->plan->terminal)
 		return 0;
 	launch->pts_fd = open_directory(root, "dev/pts");
 	if (launch->pts_fd < 0)
 		return err_system(err, "/dev/pts in the container");
 	return 0; /* tty_open_pty() takes nothing but a devpts */
+}
+
+int init_container_enter(struct launch *launch, struct err *err)
+{
+	return find_places(launch, err);
+}
+
+int init_root_adopt(struct launch *launch, struct err *err)
+{
+	const int r = find_places(launch, err);
+
+	if (r < 0 || !launch->plan->n_sysctls)
+		return r;
+	/* For what is written through it: the one that lies there may be of other namespaces. */
+	closep(&launch->proc_fd);
+	launch->proc_fd = FD_NONE;
+	return mount_new_fs("proc", "proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+			    &launch->proc_fd, err);
 }
 
 int workload_parent_release(struct launch *launch, struct err *err)

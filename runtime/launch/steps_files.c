@@ -40,7 +40,10 @@ int init_rootfs_protect(struct launch *launch, struct err *err)
 
 int init_root_attach(struct launch *launch, struct err *err)
 {
-	return root_attach(launch->rootfs_mount, &launch->root_fd, err);
+	const int r = root_attach(launch->rootfs_mount, &launch->root_fd, err);
+
+	launch->root_stacked = r == 0 && launch->plan->ns[NS_MNT].use == NS_JOIN;
+	return r;
 }
 
 int init_root_overlay(struct launch *launch, struct err *err)
@@ -318,7 +321,10 @@ int init_root_pivot(struct launch *launch, struct err *err)
 		launch_note(launch, "--no-pivot: chroot(2)");
 		return root_enter(launch->root_fd, err);
 	}
-	return root_pivot(launch->root_fd, err);
+	const int r = root_pivot(launch->root_fd, err);
+
+	launch->root_stacked &= r < 0;
+	return r;
 }
 
 int init_root_detach(struct launch *launch, struct err *err)

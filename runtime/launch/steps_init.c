@@ -3,6 +3,7 @@
 #include <nsrun/launch/steps.h>
 
 #include <nsrun/kernel/creds.h>
+#include <nsrun/kernel/notify.h>
 #include <nsrun/kernel/exec.h>
 #include <nsrun/kernel/sysctl.h>
 #include <nsrun/kernel/title.h>
@@ -154,6 +155,43 @@ static const char *env_value(const char *const *env, const char *name)
 	return NULL;
 }
 
+#define ADDED_MAX 4 /* by add_activation() */
+
+/* In the place of one of the same name: there is room for what is added. */
+static int set_variable(struct launch *launch, const char *name, const char *value, struct err *err)
+{
+	const size_t length = strlen(name);
+	char *text = NULL;
+	size_t i = 0;
+
+	if (asprintf(&text, "%s=%s", name, value) < 0)
+		return err_oom(err);
+	while (launch->env[i] && !(strncmp(launch->env[i], name, length) == 0 && launch->env[i][length] == '='))
+		i++;
+	launch->env[i] = text;
+	return 0;
+}
+
+/* Of this launch alone: none of it is in the record, and exec gives it to nobody. */
+static int add_activation(struct launch *launch, struct err *err)
+{
+	const struct plan_bundle *bundle = launch->plan->bundle;
+	char count[16], pid[16];
+	int r = 0;
+
+	if (bundle->notify)
+		r = set_variable(launch, "NOTIFY_SOCKET", PLAN_NOTIFY_DIR "/" NOTIFY_FILE, err);
+	if (r < 0 || bundle->listen_fds == 0)
+		return r;
+	/* sd_listen_fds(3) compares it with getpid(2): 1 but in a pid namespace of others. This process executes the workload. */
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	snprintf(count, sizeof(count), "%u", bundle->listen_fds);
+	r = set_variable(launch, "LISTEN_FDS", count, err);
+	if (r == 0)
+		r = set_variable(launch, "LISTEN_PID", pid, err);
+	return r == 0 && bundle->listen_names ? set_variable(launch, "LISTEN_FDNAMES", bundle->listen_names, err) : r;
+}
+
 int init_user_resolve(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
@@ -171,18 +209,13 @@ int init_user_resolve(struct launch *launch, struct err *err)
 
 	while (plan->env[n])
 		n++;
-	launch->env = calloc(n + 2, sizeof(*launch->env)); /* lives until execve */
+	launch->env = calloc(n + 1 + ADDED_MAX + 1, sizeof(*launch->env)); /* lives until execve */
 	if (!launch->env)
 		return err_oom(err);
 	memcpy(launch->env, plan->env, n * sizeof(*launch->env));
-	if (!env_value(plan->env, "HOME")) {
-		char *home = NULL;
-
-		if (asprintf(&home, "HOME=%s", launch->user.home) < 0)
-			return err_oom(err);
-		launch->env[n] = home;
-	}
-	return 0;
+	if (!env_value(plan->env, "HOME"))
+		r = set_variable(launch, "HOME", launch->user.home, err);
+	return r == 0 && plan_is_bundle(plan) ? add_activation(launch, err) : r;
 }
 
 /* A directory of PATH that the workload's user cannot search is passed over, as that user's shell would. setfsuid(2) lends the ids for

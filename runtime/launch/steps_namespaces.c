@@ -187,6 +187,13 @@ int runtime_processes_end(struct launch *launch, struct err *err)
 
 /* ---- time ---- */
 
+/* In the host's procfs, where the one that is kept or the tree leads to it. An absolute path needs no directory (openat(2)). */
+static const char *proc_path(const struct launch *launch, const char *path, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s%s", launch->host_proc >= 0 ? "" : "/proc/", path);
+	return buf;
+}
+
 int init_time_new(struct launch *launch, struct err *err)
 {
 	(void)launch;
@@ -198,7 +205,7 @@ int init_time_new(struct launch *launch, struct err *err)
 int init_time_offsets(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
-	char text[128];
+	char text[128], path[64];
 
 	snprintf(text, sizeof(text), "monotonic %" PRId64 " %" PRIu32 "\nboottime %" PRId64 " %" PRIu32 "\n",
 		 plan->monotonic.seconds, plan->monotonic.nanoseconds, plan->boottime.seconds,
@@ -206,15 +213,18 @@ int init_time_offsets(struct launch *launch, struct err *err)
 	const bool hidden = plan->ns[NS_USER].use == NS_JOIN; /* renew_bond() */
 	int r = hidden ? creds_set_dumpable(true, err) : 0;
 	if (r == 0)
-		r = file_write_at(AT_FDCWD, "/proc/self/timens_offsets", text, err);
+		r = file_write_at(launch->host_proc, proc_path(launch, "self/timens_offsets", path, sizeof(path)), text,
+				  err);
 	return r == 0 && hidden ? creds_set_dumpable(false, err) : r;
 }
 
 int init_time_enter(struct launch *launch, struct err *err)
 {
-	_cleanup_close_ int fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	char path[64];
+	_cleanup_close_ int fd =
+		openat(launch->host_proc, proc_path(launch, "self/ns/time_for_children", path, sizeof(path)),
+		       O_RDONLY | O_CLOEXEC);
 
-	(void)launch;
 	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
 		return err_system(err, "time namespace: entering it");
 	return 0;

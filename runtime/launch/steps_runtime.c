@@ -159,7 +159,7 @@ static void join_one(struct join *join, const struct launch *launch, enum ns_kin
 /* What the joined user namespace owns can be entered from within it alone (check_owner in namespaces.c); what it does not own, only before. */
 static struct join join_of(struct launch *launch)
 {
-	static const enum ns_kind order[] = { NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME };
+	static const enum ns_kind order[] = { NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME, NS_MNT };
 	const struct plan *plan = launch->plan;
 	const struct plan_enter *enter = plan->enter;
 	struct join join = JOIN_NONE;

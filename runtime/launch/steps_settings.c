@@ -21,7 +21,8 @@ bool wants_listener(const struct plan *plan)
 
 bool wants_proc_kept(const struct plan *plan)
 {
-	return wants_labels(plan) || wants_listener(plan);
+	/* In a joined mount namespace /proc is what somebody else has put there. */
+	return wants_labels(plan) || wants_listener(plan) || (plan->ns[NS_MNT].use == NS_JOIN && wants_time(plan));
 }
 
 bool wants_rdt(const struct plan *plan)

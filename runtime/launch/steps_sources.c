@@ -21,7 +21,7 @@ static int open_tree_of(const struct plan_tree *tree, int *ret_mount, struct err
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_system(err, "%s", tree->source);
-	if (st.st_dev != tree->device || st.st_ino != tree->inode)
+	if (!tree->own && (st.st_dev != tree->device || st.st_ino != tree->inode))
 		return err_set(err, ERR_REFUSED, ERR_ID_NONE, ESTALE,
 			       "%s: was exchanged for another file after it was checked", tree->source);
 	_cleanup_close_ int mount = FD_NONE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/launch/supervise.h>
 
+#include <nsrun/kernel/notify.h>
 #include <nsrun/kernel/tty.h>
 #include <nsrun/launch/relay.h>
 
@@ -97,6 +98,16 @@ static void look_at_oom(struct relay *r)
 	r->oom.fd = FD_NONE;
 }
 
+/* Once; this process stays the service's own, and MAINPID= is not needed. */
+static void look_at_notify(struct relay *r)
+{
+	if (r->notify.fd < 0 || !notify_is_ready(r->notify.fd))
+		return;
+	(void)notify_tell(r->s->notify_address, 0, NULL);
+	relay_watch_port(r, &r->notify, 0, NULL);
+	r->notify.fd = FD_NONE;
+}
+
 static int wait_for_events(struct relay *r, struct epoll_event *events, int size, struct err *err)
 {
 	bool ready = false;
@@ -108,6 +119,8 @@ static int wait_for_events(struct relay *r, struct epoll_event *events, int size
 		e = relay_watch_port(r, &r->signals, EPOLLIN, err);
 	if (e == 0 && r->oom.fd >= 0)
 		e = relay_watch_port(r, &r->oom, EPOLLPRI, err);
+	if (e == 0 && r->notify.fd >= 0)
+		e = relay_watch_port(r, &r->notify, EPOLLIN, err);
 	if (e == 0)
 		e = relay_watch(r, &ready, err);
 	if (e < 0)
@@ -133,6 +146,8 @@ static int loop(struct relay *r, struct supervised *ret, struct err *err)
 				e = take_end(r, ret, err);
 			else if (port == &r->oom)
 				look_at_oom(r);
+			else if (port == &r->notify)
+				look_at_notify(r);
 			else if (port == &r->signals)
 				read_signals(r);
 			else
@@ -166,6 +181,7 @@ int supervise(const struct supervision *s, struct supervised *ret, struct err *e
 	r->init.fd = s->init->fd;
 	r->signals.fd = s->signals->fd;
 	r->oom.fd = s->oom ? s->oom->fd : FD_NONE;
+	r->notify.fd = s->notify;
 	r->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (r->epoll < 0)
 		return err_system(err, "epoll_create1");

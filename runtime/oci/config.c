@@ -12,8 +12,11 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define WARNINGS_MAX 64
@@ -64,6 +67,37 @@ static int read_version(struct oci_reader *r, struct err *err)
 	return 0;
 }
 
+int oci_open_source(const struct oci_reader *r, const char *path)
+{
+	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	const int fd = r->mount_root < 0 ? open(path, O_PATH | O_CLOEXEC)
+					 : (int)syscall(SYS_openat2, r->mount_root, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* In the mount namespace that is joined, which whoever made it has prepared. Its own root is taken as it is: nothing is mounted, and nothing moves. */
+static int find_joined_root(struct oci_reader *r, const struct json_at *at, const char *path, struct err *err)
+{
+	struct plan *plan = r->plan;
+	_cleanup_close_ int fd = oci_open_source(r, path);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return json_at_err(at, err, "%s: %s (in the mount namespace that %s joins)", path,
+				   strerrordesc_np(errno), plan->ns[NS_MNT].word);
+	if (!S_ISDIR(st.st_mode))
+		return json_at_err(at, err, "%s: is no directory", path);
+	const char *clean = oci_clean_path(plan->arena, path);
+	if (!clean)
+		return err_oom(err);
+	r->bundle->root_joined = streq(clean, "/");
+	plan->rootfs = (struct plan_tree){
+		.source = clean, .path = clean, .is_directory = true, .device = st.st_dev, .inode = st.st_ino
+	};
+	return 0;
+}
+
 static int read_root(struct oci_reader *r, struct err *err)
 {
 	struct plan *plan = r->plan;
@@ -88,7 +122,10 @@ static int read_root(struct oci_reader *r, struct err *err)
 		path = arena_printf(plan->arena, "%s/%s", r->bundle->dir, path);
 	if (!path)
 		return err_oom(err);
-	done = plan_find_tree(plan->arena, path, TREE_ROOTFS, &plan->rootfs, NULL, &why);
+	done = r->mount_root >= 0 ? find_joined_root(r, &at, path, err)
+				  : plan_find_tree(plan->arena, path, TREE_ROOTFS, &plan->rootfs, NULL, &why);
+	if (done < 0 && !err_is_set(&why))
+		return done;
 	if (done < 0)
 		return err_set(err, why.kind, why.id, why.errnum, "%s: root.path: %s", r->config.key, why.message);
 	plan->rootfs.view = VIEW_AS_IS;
@@ -233,12 +270,50 @@ int oci_read_names(struct oci_reader *r, struct err *err)
 	return done;
 }
 
+/* ---- the root of a joined mount namespace ---- */
+
+static bool says_something(const json_t *value)
+{
+	return json_is_true(value) || json_array_size(value) || (json_is_string(value) && *json_string_value(value));
+}
+
+/* What would change the files of all who are in it. */
+static int check_joined_root(struct oci_reader *r, struct err *err)
+{
+	struct json_at root = { 0 };
+	const struct {
+		const struct json_at *object;
+		const char *key;
+	} others[] = {
+		{ &r->config, "mounts" },      { &root, "readonly" },		{ &r->linux_, "devices" },
+		{ &r->linux_, "maskedPaths" }, { &r->linux_, "readonlyPaths" }, { &r->linux_, "rootfsPropagation" },
+	};
+	struct json_at at;
+
+	if (!r->bundle->root_joined)
+		return oci_check_joined_mounts(r, err);
+	json_at_key(&r->config, "root", &root);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (json_at_key(others[i].object, others[i].key, &at) && says_something(at.value))
+			return json_at_err(
+				&at, err,
+				"root.path is the root of the mount namespace that %s joins: for all who are in it "
+				"this would hold",
+				r->plan->ns[NS_MNT].word);
+	if (r->bundle->notify)
+		return err_input(err,
+				 "NOTIFY_SOCKET=%s: %s joins a mount namespace, whose files stay as they are, and the "
+				 "workload would have no way to that socket",
+				 r->bundle->notify, r->plan->ns[NS_MNT].word);
+	return 0;
+}
+
 /* ---- the whole ---- */
 
 /* In this order: who the container's root is decides about mounts, what can be mounted about devices. */
 static int (*const parts[])(struct oci_reader *r, struct err *err) = {
 	read_version,	  oci_read_ids,	  oci_read_process,   oci_read_names,	oci_read_hooks,	   oci_read_mounts,
-	oci_read_devices, oci_read_linux, oci_read_resources, oci_read_seccomp, oci_keep_settings,
+	oci_read_devices, oci_read_linux, oci_read_resources, oci_read_seccomp, oci_keep_settings, check_joined_root,
 };
 
 static int read_parts(struct oci_reader *r, struct err *err)
@@ -310,12 +385,22 @@ static int read_request(struct plan *plan, struct plan_bundle *bundle, const str
 	bundle->no_pivot = request->no_pivot;
 	bundle->no_new_keyring = request->no_new_keyring;
 	bundle->preserve_fds = request->preserve_fds;
+	bundle->listen_fds = request->listen_fds;
+	bundle->listen_names = request->listen_names ? arena_strdup(plan->arena, request->listen_names) : NULL;
+	bundle->notify = request->notify ? arena_strdup(plan->arena, request->notify) : NULL;
+	if ((request->listen_names && !bundle->listen_names) || (request->notify && !bundle->notify))
+		return err_oom(err);
 	int r = read_id(plan, request->id, err);
 	if (r == 0)
 		r = keep_path(plan, request->pidfile, &plan->pidfile, err);
 	if (r == 0)
 		r = keep_path(plan, request->console_socket, &bundle->console_socket, err);
 	return r;
+}
+
+static void reader_done(struct oci_reader *r)
+{
+	closep(&r->mount_root);
 }
 
 int oci_plan_document(const struct bundle_request *request, const char *dir, const json_t *document, struct plan **ret,
@@ -333,10 +418,11 @@ int oci_plan_document(const struct bundle_request *request, const char *dir, con
 	bundle->dir = arena_strdup(arena, dir);
 	if (!bundle->dir)
 		return err_oom(err);
-	struct oci_reader reader = {
+	_cleanup_(reader_done) struct oci_reader reader = {
 		.plan = plan,
 		.bundle = bundle,
 		.request = request,
+		.mount_root = FD_NONE,
 		.config = { .value = document, .key = request->config ? request->config : "config.json" },
 	};
 	int r = read_request(plan, bundle, request, err);

@@ -114,6 +114,11 @@ static int read_ids(struct entry *e, struct plan_tree *tree, struct err *err)
 			e->at, err,
 			"options: idmap: neither uidMappings and gidMappings nor a user namespace say which ids are to "
 			"show");
+	if (plan->ns[NS_MNT].use == NS_JOIN)
+		return json_at_err_id(
+			e->at, err, ERR_ID_IDMAP_UNAVAILABLE,
+			"options: idmap: the source is of the mount namespace that %s joins, and opened there",
+			plan->ns[NS_MNT].word);
 	if ((plan->caller != CALLER_ROOT_HOST && plan->caller != CALLER_ROOT_REMAPPED) || !probe_in_initial_userns())
 		return json_at_err_id(
 			e->at, err, ERR_ID_IDMAP_UNAVAILABLE,
@@ -143,7 +148,7 @@ static int read_bind(struct entry *e, struct err *err)
 				   : arena_printf(plan->arena, "%s/%s", r->bundle->dir, e->mount->source);
 	if (!path)
 		return err_oom(err);
-	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int fd = oci_open_source(r, path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return json_at_err(&source, err, "%s: %s", path, strerrordesc_np(errno));
 	e->mount->is_directory = S_ISDIR(st.st_mode);
@@ -208,15 +213,39 @@ static int read_mount(struct entry *e, struct err *err)
 	return 0;
 }
 
+/* The last mount: where the workload finds the socket of NOTIFY_SOCKET. The state directory has its name when it is made: plan_reserve(). */
+static void add_notify(struct oci_reader *r, struct bundle_mount *mount)
+{
+	struct plan *plan = r->plan;
+
+	*mount = (struct bundle_mount){
+		.where = "NOTIFY_SOCKET",
+		.destination = PLAN_NOTIFY_DIR,
+		.bind = true,
+		.is_directory = true,
+		.source_index = plan->n_sources,
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+	};
+	plan->sources[plan->n_sources++] = (struct plan_tree){
+		.source = "notify",
+		.path = "notify",
+		.own = true,
+		.view = VIEW_AS_IS,
+		.is_directory = true,
+		.propagation = MS_PRIVATE,
+		.why = "for sd_notify(3)",
+	};
+}
+
 static int read_mounts(struct oci_reader *r, struct err *err)
 {
 	struct plan *plan = r->plan;
-	struct json_at mounts;
+	struct json_at mounts = { 0 };
+	int done = 0;
 
-	if (!json_at_key(&r->config, "mounts", &mounts))
-		return 0;
-	int done = json_at_array(&mounts, err);
-	const size_t n = done == 0 ? json_array_size(mounts.value) : 0;
+	if (json_at_key(&r->config, "mounts", &mounts))
+		done = json_at_array(&mounts, err);
+	const size_t n = done == 0 && mounts.value ? json_array_size(mounts.value) : 0;
 	if (n > OCI_MOUNTS_MAX)
 		return json_at_err(&mounts, err, "%zu of them, and at most %u are taken", n, OCI_MOUNTS_MAX);
 	struct bundle_mount *list = arena_array(plan->arena, n + 1, sizeof(*list));
@@ -230,8 +259,10 @@ static int read_mounts(struct oci_reader *r, struct err *err)
 		done = read_mount(&e, err);
 	}
 	plan_settle_trees(plan);
+	if (r->bundle->notify)
+		add_notify(r, &list[n]);
 	r->bundle->mounts = list;
-	r->bundle->n_mounts = n;
+	r->bundle->n_mounts = n + (r->bundle->notify != NULL);
 	return done;
 }
 

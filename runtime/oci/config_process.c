@@ -460,6 +460,10 @@ int oci_read_process(struct oci_reader *r, struct err *err)
 		return json_at_err(&r->config, err, "process is missing");
 	const struct process p = { .at = &at, .plan = r->plan, .reader = r };
 	int done = read_process(&p, err);
+	/* An engine that has its own way for sd_notify(3), as Podman with conmon, has said so. */
+	for (const char *const *env = r->plan->env; done == 0 && *env; env++)
+		if (str_after(*env, "NOTIFY_SOCKET="))
+			r->bundle->notify = NULL;
 	if (done == 0 && !r->plan->terminal)
 		done = plan_check_standard_fds(true, err);
 	return done;

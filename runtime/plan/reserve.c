@@ -160,6 +160,21 @@ static int make_dir(struct plan *plan, const int *fds, struct reservation *reser
 	return reservation->dir ? 0 : err_oom(err);
 }
 
+/* What the launch makes in the state directory for the container to see. */
+static int fill_own_trees(struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->n_sources; i++) {
+		struct plan_tree *tree = &plan->sources[i];
+
+		if (!tree->own)
+			continue;
+		tree->source = tree->path = arena_printf(plan->arena, "%s/%s", plan->state_dir, tree->path);
+		if (!tree->source)
+			return err_oom(err);
+	}
+	return 0;
+}
+
 /* Under the range's lock, so no other launch writes it. */
 static int write_marker(const struct plan *plan, int ranges_fd, struct err *err)
 {
@@ -221,6 +236,8 @@ static int reserve(struct plan *plan, struct reservation *ret, struct err *err)
 		return r;
 	plan_settle_trees(plan);
 	r = make_dir(plan, fds, &reservation, err);
+	if (r == 0)
+		r = fill_own_trees(plan, err);
 	if (r < 0)
 		return r;
 	if (reservation.marker) {

@@ -26,6 +26,17 @@ static void json_done(json_t **json)
 	json_decref(*json);
 }
 
+/* One that the container has seen (launch/notify.h): what a privileged one has put there goes, too, as far as it is files. */
+static void remove_own_dir(int dir_fd, const char *name)
+{
+	_cleanup_closedir_ DIR *dir = dir_list_at(dir_fd, name);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	unlinkat(dir_fd, name, AT_REMOVEDIR);
+}
+
 int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, struct err *err)
 {
 	_cleanup_close_ int fd = FD_NONE;
@@ -41,8 +52,9 @@ int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, s
 	while ((entry = readdir(dir))) {
 		if (streq(entry->d_name, "name"))
 			state_name_release(root_fd, fd, remap, id);
-		if (!streq(entry->d_name, ".") && !streq(entry->d_name, "..") && !streq(entry->d_name, "lock"))
-			unlinkat(fd, entry->d_name, 0);
+		if (!streq(entry->d_name, ".") && !streq(entry->d_name, "..") && !streq(entry->d_name, "lock") &&
+		    unlinkat(fd, entry->d_name, 0) < 0 && errno == EISDIR)
+			remove_own_dir(fd, entry->d_name);
 	}
 	/* Last, since who finds no lock may take the directory for a new one; see state_lock(). */
 	unlinkat(fd, "lock", 0);

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 from harness import *
-from bundles import bundle, bundle_rows
+from bundles import activation, bundle, bundle_rows, joined_bundle
 from launches import Killer
 
 LIMIT = 3.0
@@ -23,12 +23,12 @@ def oci(*words, env=None):
     return nsrun(["--root", root(), *words], env=env, sanitizer=True)
 
 
-def create(fault=None):
+def create(fault=None, joined=False):
     """(status, stderr). Its output goes to files: the container keeps them."""
     with open(os.path.join(base(), "errors"), "w+b") as errors:
-        process = subprocess.Popen([binary(True), "--root", root(), "create", "-b", bundle(), "--pid-file", os.path.join(base(), "pid"), "c"],
+        process = subprocess.Popen([binary(True), "--root", root(), "create", "-b", joined_bundle() if joined else bundle(), "--pid-file", os.path.join(base(), "pid"), "c"],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                                   env=environment(None, {"NSRUN_FAULT": fault} if fault else None))
+                                   env=environment(None, {**({} if joined else activation()), **({"NSRUN_FAULT": fault} if fault else {})}))
         status = process.wait(timeout=LIMIT * 5 * SLOW)
         errors.seek(0)
         return status, errors.read().decode()
@@ -64,9 +64,9 @@ def test_create_works():
     tidy(before, "create, start, delete")
 
 
-def fails(row, rows):
+def fails(row, rows, joined=False):
     before = leftovers()
-    status, errors = create("%s=EPERM" % row.name)
+    status, errors = create("%s=EPERM" % row.name, joined)
     if of_start(row, rows):
         equal((status, errors), (0, ""), "create")
         started = oci("start", "c").check(1)
@@ -83,10 +83,10 @@ def fails(row, rows):
     tidy(before, errors)
 
 
-def killed(row, how, rows):
+def killed(row, how, rows, joined=False):
     before = leftovers()
     with Killer():
-        status, errors = create("%s=%s" % (row.name, how))
+        status, errors = create("%s=%s" % (row.name, how), joined)
         state = oci("state", "c")
         if state.status == 0:
             check(json.loads(state.stdout)["status"] in ("creating", "created", "stopped", "running"), state.stdout)
@@ -110,6 +110,12 @@ def killed(row, how, rows):
 @generate(root=True)
 def rows():
     table = bundle_rows()
+    joined = bundle_rows(joined=True)
+    for row in joined:
+        if row.name in ("namespaces.open", "init.clone", "root.adopt", "user.resolve", "workload.exec"):
+            if row.name != "workload.exec":
+                yield "joined, error, %s" % row.name, lambda row=row: fails(row, joined, True)
+            yield "joined, KILL, %s" % row.name, lambda row=row: killed(row, "KILL", joined, True)
     for row in table:
         if not row.name.startswith("workload.exec"):
             yield "error, %s" % row.name, lambda row=row: fails(row, table)

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import socket
+import subprocess
 
 from harness import base, nsrun, rootfs
 from launches import ROLES, Row, score_rows
@@ -13,7 +15,7 @@ _made = {}
 
 def bundle():
     """A directory with config.json: everything that adds rows of the life, and a group."""
-    if not _made:
+    if "path" not in _made:
         path = os.path.join(base(), "bundle")
         os.makedirs(path)
         tree = os.path.join(path, "rootfs")  # for the whole run
@@ -49,10 +51,36 @@ def bundle():
     return _made["path"]
 
 
-def bundle_rows(command="create"):
+def joined_bundle():
+    """One whose root is that of a mount namespace which it joins, as it is there; an open file of this process holds that."""
+    if "joined" not in _made:
+        holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo up; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        holder.stdout.readline()
+        held = os.open("/proc/%d/ns/mnt" % holder.pid, os.O_RDONLY)
+        holder.communicate()
+        path = os.path.join(base(), "joined")
+        os.makedirs(path)
+        config = {"ociVersion": "1.2.0", "process": {"user": {"uid": 0, "gid": 0}, "args": ["/bin/sleep", "60"], "env": ["PATH=/bin"], "cwd": "/"}, "root": {"path": "/"},
+                  "linux": {"namespaces": [{"type": "pid"}, {"type": "mount", "path": "/proc/%d/fd/%d" % (os.getpid(), held)}], "cgroupsPath": "/nsrun-fault-%d/c" % os.getpid()}}
+        with open(os.path.join(path, "config.json"), "w") as file:
+            json.dump(config, file)
+        _made["joined"] = path
+    return _made["joined"]
+
+
+def activation():
+    """The environment of a service whose supervisor waits for READY=1."""
+    if "notify" not in _made:
+        _made["notify"] = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        _made["notify"].bind(os.path.join(base(), "notify"))
+    return {"NOTIFY_SOCKET": os.path.join(base(), "notify")}
+
+
+def bundle_rows(command="create", joined=False):
     """[Row] that --dry-run prints for it, in the table's order."""
     table, rows = score_rows(), []
-    for line in nsrun([command, "--dry-run", "-b", bundle(), "c"], sanitizer=True).check(0).stdout.splitlines():
+    words = [command, "--dry-run", "-b", joined_bundle() if joined else bundle(), "c"]
+    for line in nsrun(words, sanitizer=True, env=None if joined else activation()).check(0).stdout.splitlines():
         words = line.split()
         for at, word in enumerate(words[1:3], 1):
             if words[at - 1] in ROLES and word in table:

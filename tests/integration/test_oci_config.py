@@ -227,7 +227,7 @@ def test_namespaces_refused():
     refused(namespaces("mount", uts="/proc/self/ns/net"), "linux.namespaces[1].path: /proc/self/ns/net: is a network namespace, and a uts namespace is wanted")
     refused(namespaces("mount", uts="/nowhere"), "linux.namespaces[1].path: /nowhere")
     refused(namespaces("mount", uts="ns"), "linux.namespaces[1].path: 'ns' is not absolute")
-    refused(namespaces(mount="/proc/self/ns/mnt"), "linux.namespaces[0].path: mounts are made in a new mount namespace")
+    refused(namespaces(mount="/proc/self/ns/mnt"), "linux.namespaces[0].path: /proc/self/ns/mnt is the caller's own mount namespace")
     refused({"linux": {"namespaces": [{"type": "mount"}, {}]}}, "linux.namespaces[1]: type is missing")
     refused({"linux": {"namespaces": ["mount"]}}, "linux.namespaces[0]: an object is wanted, this is a string")
 

@@ -15,8 +15,15 @@
 int trace_open(const char *name, FILE **ret, struct err *err);
 /* All from `first` on, but the log. */
 int close_descriptors(unsigned first, struct err *err);
-/* --preserve-fds N (NULL: 0): descriptors 3 to 2 + N are the caller's gift; all others stay behind. */
-int preserve_descriptors(const char *text, unsigned *ret, struct err *err);
+/* What systemd and its like say in the environment (sd_listen_fds(3), sd_notify(3)), as create, run and start take it. */
+struct activation {
+	unsigned listen_fds;
+	const char *listen_names, *notify; /* NULL: nothing is said */
+};
+int activation_read(struct activation *ret, struct err *err);
+
+/* --preserve-fds N (NULL: 0): descriptors from 3 on, listen_fds and N of them, are the caller's gift; all others stay behind. *ret: how many. */
+int preserve_descriptors(const char *text, unsigned listen_fds, unsigned *ret, struct err *err);
 /* --trace=WORD, --trace-file FILE; each may be NULL. */
 enum trace_format trace_format_of(const char *word, const char *file);
 

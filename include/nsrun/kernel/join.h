@@ -43,6 +43,9 @@ struct join {
  * without blocking. */
 int join_open(const char *path, uint64_t flag, int *ret_fd, struct err *err);
 
+/* The root directory, as O_PATH, that who enters join->before has: of a mount namespace that is the last of them. */
+int join_open_root(const struct join *join, int *ret_fd, struct err *err);
+
 /* clone3(args) by the helper. Returns as clone3: 0 in the new process, its pid in the caller, whose child it is, with *ret filled;
  * -errno with `err` filled, also when it was the helper that failed. The new process has a copy of the caller's descriptors as they were.
  * Without anything to join it is a plain clone3. `args` has no CLONE_PIDFD and no exit signal: both are set here. SIGCHLD must not be ignored

@@ -55,6 +55,7 @@ struct launch {
 	int *late_mounts;   /* of a bundle: n_late_mounts that become read-only at the end */
 	size_t n_late_mounts;
 	int root_fd;		/* the container's "/", once attached */
+	bool root_stacked;	/* over the root of a mount namespace that stays: what fails before the pivot takes it off again */
 	int proc_fd, sys_fd;	/* roots of its procfs and sysfs */
 	int dev_fd;		/* the container's /dev */
 	int null_fd;		/* exec: the host's /dev/null, since the container may have replaced its own */
@@ -74,6 +75,7 @@ struct launch {
 	int outputs[2], input; /* our ends of the workload's standard output, error and input */
 	int workload_fds[3];   /* the other ends, by descriptor */
 	int gate;	       /* create: where init waits for start */
+	int notify;	       /* where the workload says READY=1 (launch/notify.h) */
 	int client;	       /* FD_NONE, or a connected client of the control socket: the keeper's caller */
 	struct winsize size;   /* of the caller's terminal, where only the caller has it */
 	struct log_writer *log;

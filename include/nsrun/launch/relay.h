@@ -38,7 +38,7 @@ struct flow {
 struct relay {
 	const struct supervision *s;
 	int epoll;
-	struct port init, signals, oom, server, in, inside; /* inside: where input goes, the master or a pipe */
+	struct port init, signals, oom, notify, server, in, inside; /* inside: where input goes, the master or a pipe */
 	struct flow flows[FLOWS];
 	struct buffer to_inside;
 	int terminal;	  /* the one of in and out that is a terminal, or FD_NONE */

@@ -20,6 +20,9 @@ STEP(CID_WRITE, "cid.write", ROLE_RUNTIME, 0, STEP_ACTION, wants_cidfile, runtim
 STEP(GATE_OPEN, "gate.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_gate, runtime_gate_open, runtime_gate_close,
      NEEDS(STEP_STATE_RECORD), "mknodat", "fifo(7)",
      "create: a fifo in the state directory, which its owner alone can search; init inherits it and waits there for start. Beside it the tape becomes a file, by which start learns what failed.")
+STEP(NOTIFY_LISTEN, "notify.listen", ROLE_RUNTIME, 0, STEP_ACTION, wants_notify, runtime_notify_listen, runtime_notify_close,
+     NEEDS(STEP_STATE_RECORD), "mkdirat bind", "sd_notify(3)",
+     "NOTIFY_SOCKET: a directory with a socket of nsrun's own, which mounts.all binds at /run/notify; the supervisor's would let the workload speak for processes of the host. Of create the directory alone: start listens there.")
 STEP(LOG_OPEN, "log.open", ROLE_RUNTIME, 0, STEP_ACTION, wants_log, runtime_log_open, runtime_log_close,
      NEEDS(STEP_STATE_RECORD), "openat", "open(2)",
      "Before the workload: a log that cannot be written is known before there is anything to log.")
@@ -54,7 +57,7 @@ STEP(ROOTFS_OVERLAY, "rootfs.overlay", ROLE_RUNTIME, 0, STEP_ACTION, wants_overl
      NEEDS(STEP_ROOTFS_OPEN), "clone fsmount", "mount(2)",
      "--ephemeral before Linux 6.6: tmpfs has no user.* attributes, without which overlayfs in a user namespace can replace no directory (EIO); with the runtime's privileges it uses trusted.* ones.")
 STEP(VOLUMES_OPEN, "volumes.open", ROLE_RUNTIME, 0, STEP_ACTION, runtime_opens_volumes, runtime_volumes_open, runtime_volumes_close,
-     NEEDS(STEP_NONE), "open_tree", "open_tree(2)",
+     NEEDS(STEP_NOTIFY_LISTEN), "open_tree", "open_tree(2)",
      "The directories and files of the host that volumes, and the layers of overlays, are made of: pinned as descriptors, so that an exchange of the path after the check changes nothing.")
 STEP(VOLUMES_OWNER, "volumes.owner", ROLE_RUNTIME, 0, STEP_ACTION, wants_owner_volumes, runtime_volumes_owner, NULL,
      NEEDS(STEP_VOLUMES_OPEN), "mount_setattr", "mount_setattr(2)",
@@ -160,11 +163,11 @@ STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, wants_keyring, init_
 STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_INIT, 0, STEP_ACTION, wants_v1_groups, init_cgroup_attach, NULL,
      NEEDS(STEP_CGROUP_OPEN, STEP_INIT_CLONE), "write", "cgroups(7)",
      "A v1 hierarchy cannot be cloned into. Init enters by itself: a move by pid waits for an RCU grace period, some 15 ms, a thread that moves itself does not. While its ids are the caller's: who is not root moves no others.")
-STEP(ROOTFS_OPEN_INSIDE, "rootfs.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens, init_rootfs_open, NULL,
+STEP(ROOTFS_OPEN_INSIDE, "rootfs.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens_rootfs, init_rootfs_open, NULL,
      NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
      "An ordinary user may clone mounts only in a mount namespace that its user namespace owns; before ids change, which would lose the right to search the way.")
 STEP(VOLUMES_OPEN_INSIDE, "volumes.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens_volumes, init_volumes_open, NULL,
-     NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
+     NEEDS(STEP_INIT_CLONE, STEP_NOTIFY_LISTEN), "open_tree", "open_tree(2)",
      "The same for volumes.")
 STEP(DEVICES_OPEN_INSIDE, "devices.open-inside", ROLE_INIT, 0, STEP_ACTION, init_opens_devices, init_devices_open, NULL,
      NEEDS(STEP_INIT_CLONE), "open_tree", "open_tree(2)",
@@ -197,7 +200,7 @@ STEP(AFFINITY_SET, "affinity.set", ROLE_INIT, 0, STEP_ACTION, wants_affinity, in
 STEP(TIME_NEW, "time.new", ROLE_INIT, 0, STEP_ACTION, wants_time, init_time_new, NULL, NEEDS(STEP_PARENT_REBIND),
      "unshare", "time_namespaces(7)",
      "Not by clone3(2): its first process would be in it at once, and then no offset can be written (EACCES).")
-STEP(TIME_OFFSETS, "time.offsets", ROLE_INIT, 0, STEP_ACTION, wants_time_offsets, init_time_offsets, NULL, NEEDS(STEP_TIME_NEW),
+STEP(TIME_OFFSETS, "time.offsets", ROLE_INIT, 0, STEP_ACTION, wants_time_offsets, init_time_offsets, NULL, NEEDS(STEP_TIME_NEW, STEP_PROC_KEEP),
      "openat write", "time_namespaces(7)",
      "In one write(2), while nobody is in it, through the host's procfs, in which this process is itself.")
 STEP(TIME_ENTER, "time.enter", ROLE_INIT, 0, STEP_ACTION, wants_time, init_time_enter, NULL, NEEDS(STEP_TIME_NEW, STEP_TIME_OFFSETS),
@@ -209,15 +212,18 @@ STEP(UMASK_SET, "umask.set", ROLE_INIT, 0, STEP_ACTION, NULL, init_umask_set, NU
 STEP(CONTAINER_ENTER, "container.enter", ROLE_INIT, 0, STEP_ACTION, enters_container, init_container_enter, NULL,
      NEEDS(STEP_INIT_CLONE, STEP_IDS_BECOME_ROOT), "openat2", "proc(5)",
      "exec: finds /proc and /dev/pts of the container, which may have replaced them: each by its file system's own marks, and no path leads elsewhere.")
-STEP(MOUNTS_PRIVATE, "mounts.private", ROLE_INIT, 0, STEP_ACTION, NULL, init_mounts_private, NULL, NEEDS(STEP_NONE),
+STEP(MOUNTS_PRIVATE, "mounts.private", ROLE_INIT, 0, STEP_ACTION, wants_root, init_mounts_private, NULL, NEEDS(STEP_NONE),
      "mount", "mount_namespaces(7)",
      "Nothing mounted from here on may propagate to the host, and nothing of the host into the container.")
 STEP(ROOTFS_PROTECT, "rootfs.protect", ROLE_INIT, 0, STEP_ACTION, wants_one_shot, init_rootfs_protect, NULL,
      NEEDS(STEP_ROOTFS_OPEN, STEP_ROOTFS_OPEN_INSIDE, STEP_ROOTFS_IDMAP, STEP_ROOTFS_OVERLAY), "mount_setattr", "mount_setattr(2)",
      "nodev and, with no_new_privs, nosuid; read-only from the start where it was asked for, so that nsrun itself cannot write either.")
-STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_attach, NULL,
+STEP(ROOT_ATTACH, "root.attach", ROLE_INIT, 0, STEP_ACTION, wants_root, init_root_attach, NULL,
      NEEDS(STEP_MOUNTS_PRIVATE, STEP_ROOTFS_PROTECT), "move_mount", "move_mount(2)",
      "The clone is moved onto the old root: no path of the host is resolved, so what the way to it allows does not matter.")
+STEP(ROOT_ADOPT, "root.adopt", ROLE_INIT, 0, STEP_ACTION, wants_root_joined, init_root_adopt, NULL, NEEDS(STEP_INIT_CLONE),
+     "openat2", "mount_namespaces(7)",
+     "A joined mount namespace whose own root is root.path: nothing is mounted and nothing pivots, since that would be so for all who are in it. Its /proc and /dev/pts are found as exec finds a container's.")
 STEP(ROOT_OVERLAY, "root.overlay", ROLE_INIT, 0, STEP_ACTION, wants_overlay, init_root_overlay, NULL,
      NEEDS(STEP_ROOT_ATTACH), "fsmount", "mount(2)",
      "--ephemeral: an overlay whose upper directory is a tmpfs takes every write; it needs its lower directory attached.")
@@ -272,10 +278,10 @@ STEP(CGROUP_MOUNT, "cgroup.mount", ROLE_INIT, 0, STEP_ACTION, wants_cgroup_mount
 STEP(VOLUMES_MOUNT, "volumes.mount", ROLE_INIT, 0, STEP_ACTION, wants_volumes, init_volumes_mount, NULL,
      NEEDS(STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_SHM_MOUNT), "move_mount", "move_mount(2)",
      "--volume, --mount, --tmpfs: each target is resolved once, inside the root, and mounted on by descriptor: a link in the rootfs leads nowhere else. Parents come before what lies below.")
-STEP(MOUNTS_ALL, "mounts.all", ROLE_INIT, 0, STEP_ACTION, plan_is_bundle, init_mounts_all, NULL,
+STEP(MOUNTS_ALL, "mounts.all", ROLE_INIT, 0, STEP_ACTION, wants_bundle_files, init_mounts_all, NULL,
      NEEDS(STEP_ROOT_ATTACH, STEP_VOLUMES_OPEN, STEP_VOLUMES_OPEN_INSIDE, STEP_VOLUMES_OWNER, STEP_VOLUMES_IDMAP, STEP_PROC_PROVIDE, STEP_SYS_PROVIDE, STEP_MQUEUE_PROVIDE, STEP_CGROUP_PROVIDE, STEP_CGROUPNS_UNSHARE), "fsmount move_mount", "mount(8)",
      "The mounts of config.json, in its order. Each destination is resolved once, inside the root, and mounted on by descriptor, as volumes.mount does.")
-STEP(NODES_MAKE, "nodes.make", ROLE_INIT, 0, STEP_ACTION, plan_is_bundle, init_nodes_make, NULL, NEEDS(STEP_MOUNTS_ALL),
+STEP(NODES_MAKE, "nodes.make", ROLE_INIT, 0, STEP_ACTION, wants_bundle_files, init_nodes_make, NULL, NEEDS(STEP_MOUNTS_ALL),
      "mknodat", "mknod(2)",
      "The default devices of the runtime specification, linux.devices, and the links of /dev; after the mounts, one of which is /dev.")
 STEP(DEVICES_PLACE, "devices.place", ROLE_INIT, 0, STEP_ACTION, wants_devices, init_devices_place, NULL,
@@ -293,7 +299,7 @@ STEP(PATHS_MASK, "paths.mask", ROLE_INIT, 0, STEP_ACTION, wants_masks, init_path
 STEP(TERMINAL_OPEN, "terminal.open", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_terminal_open, NULL, NEEDS(STEP_PTS_MOUNT, STEP_MOUNTS_ALL, STEP_CONTAINER_ENTER),
      "ioctl", "ioctl_tty(2)",
      "The pair is made in the container's devpts; its peer comes from the master (TIOCGPTPEER), never from a path (CVE-2025-52565).")
-STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_terminal, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN, STEP_NODES_MAKE),
+STEP(CONSOLE_BIND, "console.bind", ROLE_INIT, 0, STEP_ACTION, wants_console_bound, init_console_bind, NULL, NEEDS(STEP_TERMINAL_OPEN, STEP_NODES_MAKE),
      "open_tree", "console(4)",
      "/dev/console is the same terminal, bound from its descriptor.")
 STEP(SYNC_MOUNTED, "sync.mounted", ROLE_INIT, ROLE_RUNTIME, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
@@ -312,7 +318,7 @@ STEP(CONSOLE_SEND, "console.send", ROLE_RUNTIME, 0, STEP_ACTION, wants_console_s
      NEEDS(STEP_TERMINAL_OPEN), "sendmsg", "unix(7)",
      "--console-socket: the pty's master goes to whoever listens there, who proxies the terminal; the runtime keeps nothing of it.")
 STEP(HOOKS_RUNTIME, "hooks.runtime", ROLE_RUNTIME, 0, STEP_ACTION, wants_hooks_runtime, runtime_hooks_run, NULL,
-     NEEDS(STEP_ROOT_ATTACH), "execve", "execve(2)",
+     NEEDS(STEP_ROOT_ATTACH, STEP_ROOT_ADOPT), "execve", "execve(2)",
      "prestart and createRuntime hooks: in the runtime's namespaces, after the container's exist and its files are mounted, before the pivot.")
 STEP(SYNC_HOOKED, "sync.hooked", ROLE_RUNTIME, ROLE_INIT, STEP_SYNC, NULL, NULL, NULL, NEEDS(STEP_NONE),
      "sendmsg", "unix(7)",
@@ -321,7 +327,7 @@ STEP(HOOKS_CONTAINER, "hooks.container", ROLE_INIT, 0, STEP_ACTION, wants_hooks_
      NEEDS(STEP_HOOKS_RUNTIME, STEP_ROOT_ATTACH), "execve", "execve(2)",
      "createContainer hooks: in the container's namespaces while their paths still mean the host's tree.")
 /* ---- the host's tree goes ---- */
-STEP(ROOT_PIVOT, "root.pivot", ROLE_INIT, 0, STEP_ACTION, NULL, init_root_pivot, NULL,
+STEP(ROOT_PIVOT, "root.pivot", ROLE_INIT, 0, STEP_ACTION, wants_root, init_root_pivot, NULL,
      NEEDS(STEP_HOOKS_RUNTIME, STEP_HOOKS_CONTAINER, STEP_ROOT_ATTACH, STEP_ROOT_OVERLAY, STEP_PROC_MOUNT, STEP_SYS_MOUNT), "pivot_root", "pivot_root(2)",
      "After everything that needs the host's tree; unlike chroot(2) there is nothing left to climb out to.")
 STEP(ROOT_DETACH, "root.detach", ROLE_INIT, 0, STEP_ACTION, wants_root_detach, init_root_detach, NULL, NEEDS(STEP_ROOT_PIVOT),

@@ -9,6 +9,12 @@
 bool wants_one_shot(const struct plan *plan);
 bool wants_keyring(const struct plan *plan);
 bool wants_gate(const struct plan *plan);
+bool wants_notify(const struct plan *plan);
+bool wants_root(const struct plan *plan);
+bool wants_root_joined(const struct plan *plan);
+bool wants_bundle_files(const struct plan *plan);
+bool wants_console_bound(const struct plan *plan);
+bool init_opens_rootfs(const struct plan *plan);
 bool wants_console_socket(const struct plan *plan);
 bool wants_hooks_runtime(const struct plan *plan);
 bool wants_hooks_container(const struct plan *plan);
@@ -227,6 +233,10 @@ ROW(init_user_resolve);
 ROW(init_argv_resolve);
 ROW(init_workload_fork);
 
+/* notify.c */
+ROW(runtime_notify_listen);
+ROW(runtime_notify_close);
+
 /* steps_bundle.c */
 ROW(runtime_gate_open);
 ROW(runtime_gate_close);
@@ -246,6 +256,7 @@ ROW(runtime_container_open);
 ROW(runtime_container_close);
 ROW(init_cgroupns_enter);
 ROW(init_container_enter);
+ROW(init_root_adopt);
 ROW(workload_parent_release);
 
 /* steps_settings.c: what config.json alone can ask for */

@@ -24,7 +24,9 @@ struct supervision {
 	bool reaper;			      /* init is reaper_run(): it stops and continues the others itself */
 	struct log_writer *log;		      /* NULL: none, as the next */
 	struct control_server *server;
-	struct oom_watch *oom; /* NULL: nobody else removes the group */
+	struct oom_watch *oom;	    /* NULL: nobody else removes the group */
+	int notify;		    /* FD_NONE, or where the workload says that it is ready, */
+	const char *notify_address; /* and who wants to know: kernel/notify.h */
 };
 
 struct supervised {

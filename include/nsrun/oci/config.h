@@ -24,7 +24,8 @@ struct bundle_request {
 	bool gated;    /* create */
 	bool detached; /* create; run --detach */
 	bool keep, no_pivot, no_new_keyring;
-	unsigned preserve_fds;
+	unsigned preserve_fds, listen_fds; /* the second are among the first */
+	const char *listen_names, *notify; /* struct plan_bundle */
 };
 
 int oci_plan(const struct bundle_request *request, struct plan **ret, struct err *err);
@@ -47,7 +48,10 @@ struct oci_reader {
 	const struct bundle_request *request;
 	struct json_at config; /* the document */
 	struct json_at linux_; /* its `linux`; value NULL: none */
+	int mount_root; /* of the mount namespace that is joined: root.path and sources of binds are of its tree; FD_NONE: none is */
 };
+/* A file of the host that config.json names, as O_PATH: -errno, and errno is set. */
+int oci_open_source(const struct oci_reader *r, const char *path);
 /* Adds to plan->bundle->warnings; `at` is what cannot be granted. */
 int oci_warn(struct oci_reader *r, const struct json_at *at, struct err *err, const char *fmt, ...) _printf_(4, 5);
 /* "network" of NS_NET. */
@@ -57,6 +61,8 @@ int oci_read_map(const struct json_at *at, struct idmap *ret, struct err *err);
 
 /* A path of the container as a process there means it: without ".", ".." and doubled slashes; a relative one begins at "/" (config.md, "Mounts"). NULL: no memory. */
 const char *oci_clean_path(struct arena *arena, const char *path);
+/* Once root.path is known: may mounts be made in the mount namespace that is joined? */
+int oci_check_joined_mounts(const struct oci_reader *r, struct err *err);
 int oci_read_ids(struct oci_reader *r,
 		 struct err *err); /* config_ids.c: linux.namespaces, uidMappings, gidMappings, timeOffsets */
 int oci_read_process(struct oci_reader *r, struct err *err); /* config_process.c: process */

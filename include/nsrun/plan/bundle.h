@@ -87,6 +87,9 @@ struct bundle_listener {
 	const char *metadata; /* "" */
 };
 
+/* In the container. */
+#define PLAN_NOTIFY_DIR "/run/notify"
+
 struct plan_bundle {
 	const char *dir;	 /* absolute path of the bundle */
 	const char *oci_version; /* as config.json says it */
@@ -101,6 +104,7 @@ struct plan_bundle {
 	/* Files */
 	bool root_readonly;
 	bool no_pivot;
+	bool root_joined; /* its root is that of a mount namespace which it joins, as it is there */
 	uint64_t
 		rootfs_propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE with MS_REC; 0: nothing is said */
 	size_t n_mounts;
@@ -118,7 +122,10 @@ struct plan_bundle {
 	bool gated; /* create: init waits for start, and the runtime ends */
 	bool keep;  /* run --keep: stays after its end */
 	bool no_new_keyring;
-	unsigned preserve_fds;	    /* 3 to 2 + this stay open in the workload */
+	unsigned preserve_fds; /* 3 to 2 + this stay open in the workload, the next among them */
+	unsigned listen_fds; /* LISTEN_FDS: the first of them are sockets that it is activated by (sd_listen_fds(3)) */
+	const char *listen_names;   /* LISTEN_FDNAMES; NULL: none */
+	const char *notify;	    /* NOTIFY_SOCKET: whom the workload's READY=1 is passed on to; NULL: nobody */
 	const char *console_socket; /* absolute; NULL: the runtime keeps the terminal */
 	bool has_console_size;
 	uint16_t console_rows, console_columns;

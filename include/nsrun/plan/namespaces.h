@@ -29,4 +29,7 @@ int ns_check_time_offset(bool boottime, const struct time_offset *offset, struct
  * those of the plan where some were said. `what` begins messages. The user namespace comes first. */
 int plan_join_namespace(struct plan *plan, enum ns_kind kind, const char *what, bool maps_said, struct err *err);
 
+/* After all kinds: the root directory of the mount namespace that is joined, as O_PATH; what config.json names of the host is looked up there. */
+int plan_open_joined_root(const struct plan *plan, const char *what, int *ret_fd, struct err *err);
+
 #endif

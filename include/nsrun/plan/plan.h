@@ -47,6 +47,7 @@ struct plan_tree {
 		owner_gids; /* VIEW_OWNER_ONLY: disk id -> host id of container root or, with idmap=uids=, of others */
 	bool idmap_top;	    /* of a recursive one: ids are changed for the topmost mount alone */
 	bool owner_pending; /* the second ids of these are still the container's: the `auto` range is not taken yet */
+	bool own;	    /* a directory that the launch makes in its state: nothing to compare */
 	dev_t device;	    /* of the source when it was checked: the row that opens it compares, */
 	ino_t inode;	    /* so that an exchange in between is noticed */
 };
@@ -268,7 +269,8 @@ struct plan {
 	bool privileged; /* every capability, no filter, nothing masked, /sys and the control groups writable */
 	const char *seccomp_name;	       /* "default", a file, "unconfined" */
 	const struct seccomp_program *seccomp; /* NULL: none */
-	const char *const *without; /* names of rows that are left out (--without); NULL: none. Which may be is launch_check_without()'s to say */
+	const char *const *
+		without; /* names of rows that are left out (--without); NULL: none. Which may be is launch_check_without()'s to say */
 	const struct filter_entry
 		*new_filter; /* compiled here and now: plan_reserve() hands it to the cache; NULL: nothing new */
 
