@@ -34,6 +34,10 @@
  * of a create that was killed when it is not: nsrun gc removes that. Afterwards nobody owns it: its status is told by init alone, which
  * waits for start (it was forked and never executed anything), runs, or has ended. Nothing but `nsrun delete` removes it.
  *
+ * undo.json has what delete must know when state.json is damaged, lost, or of a newer nsrun: version id boot_id cgroup hierarchies uid_map gid_map namespaces,
+ * and of bundle the key "rdt". An entry of "hierarchies" has {"stood": true} where a group stood there before, which then stays, and {"below": true} where
+ * that had groups below it. Older records have no such keys.
+ *
  * STATE_ROOT/names/NAME   symbolic link to ../UID.GID/ID: making it reserves the name
  *
  * A container that has ended in good order and is kept has state.json and no lock (state_is_ended()). Times are RFC 3339, UTC, with nanoseconds.
@@ -68,6 +72,7 @@ struct container {
 	char *dir;	  /* absolute state directory; malloc'd */
 	const char *name; /* NULL: none; in `state`, as are all following strings */
 	enum container_status status;
+	bool init_lost; /* a bundle's whose lock is gone or damaged: it may have processes that nobody knows */
 	bool paused; /* one that runs is frozen: container_look_paused() alone tells */
 	pid_t owner;
 	pid_t init; /* 0: none (yet, or any more) */
@@ -78,12 +83,13 @@ struct container {
 int container_find(const char *word, struct container *ret, struct err *err);
 /* The bundle's container of that id, which is a name here: no other word is taken. -ENOENT with ERR_ID_NO_CONTAINER in runc's words. */
 int container_find_bundle(const char *id, struct container *ret, struct err *err);
-/* The same where its record cannot be read: for delete --force alone. */
+/* The same where its record cannot be read, is lost, or its name is: for delete --force and kill. -ENOENT: nothing is left of it, its name neither. */
 int container_find_damaged(const char *id, struct container *ret, struct err *err);
 bool container_is_bundle(const struct container *container);
 /* "creating", "created", "running", "paused", "stopped": the runtime specification's words. */
 const char *container_oci_status(const struct container *container);
-/* Every container of this caller's state root, oldest first. Unreadable records are passed on to `on_bad` (may be NULL) and left out. */
+/* Every container of this caller's state root, oldest first. Unreadable records are passed on to `on_bad` (may be NULL) and left out; of
+ * a bundle's container is listed what can be known without. */
 int container_list(struct container **ret, size_t *ret_n,
 		   void (*on_bad)(const char *dir, const struct err *why, void *data), void *data, struct err *err);
 void container_done(struct container *container);
