@@ -23,6 +23,7 @@
 
 #define RECORD_VERSION_ONE_SHOT 2
 #define RECORD_VERSION_BUNDLE 3
+#define UNDO_VERSION 3
 
 #define ARGV_TEXT_MAX 65536 /* what state.json keeps of a long command */
 
@@ -282,7 +283,8 @@ static int write_state(int dir, const struct plan *plan, const struct reservatio
 	return 0;
 }
 
-/* A record that is little, and written once: what is to be undone has to be known also when the other one cannot be read any more. */
+/* A record that is little, and written once: what is to be undone has to be known also when the other one cannot be read any more,
+ * by another version of nsrun, too: its own version stays 3 as long as these keys mean the same. */
 static int write_undo(int dir, const struct plan *plan, const struct reservation *reservation, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -293,7 +295,7 @@ static int write_undo(int dir, const struct plan *plan, const struct reservation
 	f = open_memstream(&text, &size);
 	if (!f)
 		return err_oom(err);
-	fprintf(f, "{\"version\": %d", RECORD_VERSION_BUNDLE);
+	fprintf(f, "{\"version\": %d", UNDO_VERSION);
 	json_put_optional(f, "id", plan->id);
 	json_put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
 	int r = state_put_places(f, plan, &reservation->stood, err);

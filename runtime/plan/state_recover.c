@@ -9,6 +9,7 @@
 #include <nsrun/kernel/cgroup.h>
 #include <nsrun/kernel/resctrl.h>
 #include <nsrun/kernel/systemd.h>
+#include <nsrun/plan/container_record.h>
 #include <nsrun/plan/ids_auto.h>
 
 #include <dirent.h>
@@ -170,16 +171,21 @@ static int assume(const char *id, json_t **ret, struct err *err)
 }
 
 /*
- * state.json, or undo.json where that cannot be read, and *ret_why tells it. undo.json alone: create died between the two, and had made nothing; or the other
- * one was lost.
+ * state.json, or undo.json where that cannot be read or has other types than it should, and *ret_why tells it. undo.json alone: create died between the two,
+ * and had made nothing; or the other one was lost. 1: state.json with wrong types.
  */
 static int read_remains(int dir_fd, const char *id, struct remains *ret, struct err *ret_why)
 {
-	int r = state_load(dir_fd, "state.json", id, &ret->state, ret_why);
+	json_t *undo = NULL;
 
-	if (r == 0)
+	const int r = state_load(dir_fd, "state.json", id, &ret->state, ret_why);
+	if (r == 0 && container_record_check(ret->state, id, id, NULL) == 0)
 		return 0;
-	return state_load(dir_fd, "undo.json", id, &ret->state, NULL) == 0 ? 0 : r == -ENOENT ? 0 : r;
+	if (state_load(dir_fd, "undo.json", id, &undo, NULL) < 0)
+		return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+	json_decref(ret->state);
+	ret->state = undo;
+	return 0;
 }
 
 /* "UID.GID/ID" in ranges/UID: an `auto` range. 1: the marker names this container; 0: it does not, or there is none. */
@@ -270,6 +276,8 @@ static int recover(int root_fd, const char *remap, const char *id, bool bundles,
 	r = read_remains(dir, id, &remains, &why);
 	if (r < 0 && err && !err_is_set(err))
 		*err = why;
+	if (r > 0) /* what it needs of them end_cgroup() looks at */
+		r = 0;
 	if (r == 0 && json_is_object(json_object_get(remains.state, "bundle")) && (!bundles || state_is_created(dir)))
 		return 0;
 	if (r == 0)
@@ -311,7 +319,11 @@ int state_end_bundle(int dir_fd, int lock_fd, const char *id, bool lost, unsigne
 	if (!lost)
 		remains.known = state_read_init(lock_fd, &remains.init);
 	const int read = read_remains(dir_fd, id, &remains, NULL);
-	if (!remains.state && (read < 0 || remains.known != STATE_INIT_NONE))
+	if (read > 0) {
+		json_decref(remains.state);
+		remains.state = NULL;
+	}
+	if (!remains.state && (read || remains.known != STATE_INIT_NONE))
 		r = assume(id, &remains.state, err);
 	if (r == 0)
 		r = end_processes(&remains, id, timeout_ms, err);

@@ -589,6 +589,81 @@ def test_timeout_of_a_hook():
         contains(b.errors, "timeout of 1 seconds", "stderr")
 
 
+def pids_in(path):
+    wait_for(lambda: os.path.exists(path), path)
+    with open(path) as file:
+        return [int(word) for word in file.read().split()]
+
+
+@generate(root=True)
+def hooks_of_a_create_that_is_killed():
+    for kind in ("prestart", "createRuntime", "createContainer"):
+        for pid in ("private", "host"):
+            for sent in ("KILL", "the group"):
+                if sent == "KILL" or (kind, pid) == ("createRuntime", "private"):
+                    yield "%s, %s pid namespace, %s" % (kind, pid, sent), lambda kind=kind, pid=pid, sent=sent: killed_hook(kind, pid, sent)
+
+
+def killed_hook(kind, pid, sent):
+    """With create end the hook and all that it has started; what made itself a session of its own stays, by its own will."""
+    before = leftovers()
+    with Bundle() as b:
+        mark = os.path.join(b.dir, "pids")
+        b.hook(kind, "sleep 61 & echo $$ $! > %s.tmp\nsetsid sleep 71 </dev/null >/dev/null 2>&1 & echo $! >> %s.tmp\nmv %s.tmp %s; sleep 62; touch %s.on\n"
+               % ((mark,) * 5), **({"timeout": 50} if sent == "KILL" else {}))
+        if pid == "host":
+            b.config["linux"]["namespaces"] = [{"type": "mount"}]
+        b.write()
+        with open(os.path.join(b.dir, "errors"), "wb") as errors:
+            process = subprocess.Popen([binary(), "--root", b.root, "create", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                                       env=environment(None), start_new_session=True)
+            if kind == "createContainer" and pid == "private":  # its numbers are the namespace's
+                wait_for(lambda: os.path.exists(mark), mark)
+                seen = [one for one in descendants() if one != process.pid]
+                hooks, daemon = seen, None
+            else:
+                shell, child, daemon = pids_in(mark)
+                hooks = [shell, child]
+            check(all(alive(one) for one in hooks), "the hook does not run")
+            if sent == "the group":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.send_signal(getattr(signal, "SIG" + sent))
+            process.wait(20 * SLOW)
+        wait_for(lambda: not [reap()] or not any(alive(one) for one in hooks), "the end of the hook and its children")
+        check(not os.path.exists(mark + ".on"), "the hook went on")
+        if daemon:
+            if pid == "private" or kind != "createContainer":
+                check(alive(daemon), "what made itself a daemon has been ended, too")
+                os.kill(daemon, signal.SIGKILL)
+                wait_for(lambda: not [reap()] or not alive(daemon), "the end of the daemon")
+        b("delete", "--force", "c").check(0)
+    assert_clean(before)
+
+
+@test(root=True)
+def test_timeout_ends_what_the_hook_started():
+    with Bundle() as b:
+        mark = os.path.join(b.dir, "pids")
+        b.hook("prestart", "sleep 61 &\necho $$ $! > %s\nsleep 61\n" % mark, timeout=1)
+        equal(b.create(), 1, "status")
+        contains(b.errors, "timeout of 1 seconds", "stderr")
+        wait_for(lambda: not [reap()] or not any(alive(one) for one in pids_in(mark)), "the end of the hook and its children")
+
+
+@test(root=True)
+def test_what_a_hook_leaves_behind_stays():
+    """As with every runtime: a helper that a hook starts in the background serves the container."""
+    with Bundle() as b:
+        mark = os.path.join(b.dir, "pids")
+        b.hook("prestart", "sleep 61 </dev/null >/dev/null 2>&1 &\necho $! > %s\n" % mark)
+        b.made()
+        [helper] = pids_in(mark)
+        check(alive(helper), "the helper")
+        os.kill(helper, signal.SIGKILL)
+        wait_for(lambda: not [reap()] or not alive(helper), "the end of the helper")
+
+
 @test(root=True)
 def test_missing_hook():
     with Bundle() as b:
