@@ -4,13 +4,12 @@
 #include <nsrun/base/file.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/plan/container_judge.h>
+#include <nsrun/plan/container_update.h>
 #include <nsrun/plan/state.h>
 
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-
-#define RECORD_MAX (8U << 20) /* the environment is in it */
 
 static int read_state(int dirfd, const char *where, const char *id, json_t **ret, struct err *err)
 {
@@ -24,21 +23,6 @@ static int read_state(int dirfd, const char *where, const char *id, json_t **ret
 	else
 		json_decref(state);
 	return r;
-}
-
-/* What `nsrun update` has changed: the owner's record stays the owner's. A bad one is passed over for what the container was started with. */
-static void take_update(int dirfd, struct container *c)
-{
-	_cleanup_free_ char *text = NULL;
-	json_t *resources;
-	size_t size;
-
-	if (file_read_at(dirfd, "resources.json", RECORD_MAX, &text, &size, NULL) < 0)
-		return;
-	resources = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(resources))
-		json_object_set(c->state, "resources", resources);
-	json_decref(resources);
 }
 
 int container_record_read(const char *root, int root_fd, const char *remap, const char *id, struct container *ret,
@@ -75,7 +59,6 @@ int container_record_read(const char *root, int root_fd, const char *remap, cons
 	}
 	if (r < 0)
 		return r;
-	take_update(dir, &c);
 	strcpy(c.id, id);
 	if (asprintf(&c.dir, "%s/%s", root, where) < 0) {
 		c.dir = NULL;
@@ -83,6 +66,7 @@ int container_record_read(const char *root, int root_fd, const char *remap, cons
 	}
 	c.name = json_string_value(json_object_get(c.state, "name"));
 	container_judge(&c, &look);
+	container_update_take(dir, &c);
 	*ret = c;
 	c = (struct container){ 0 };
 	return 0;

@@ -20,6 +20,7 @@
  *     exit         null while it lives, then {"status": N, "signal": N or 0, "oom_kills": N, "memory_limit": BYTES of the limit that was met or 0, "forks_refused": N,
  *                  "pids_limit": N, "time": "...", "log_error": only when output is missing from the log}; of a container whose nsrun was killed {"lost": true, "time": ...}
  *   resources.json  the same as state.json's "resources", in whose place it is read, once `nsrun update` has changed a limit
+ *   resources.new   the same while an update is at work: one that was killed leaves it, and what the kernel holds of it counts (container_update.h)
  *   name         symbolic link whose text is the name; only with one
  *   filter.bpf   the filter in use, when it is none of nsrun's own: struct sock_filter as the kernel takes them
  *   control      unix(7) socket of the owner: launch/control.h
