@@ -140,7 +140,7 @@ static void put_workload(FILE *f, const struct plan *plan)
 		fputs("null", f);
 	if (plan->without) {
 		fputs(", \"without\": ", f);
-		put_strv(f, plan->without, SIZE_MAX);
+		json_put_strv(f, plan->without, SIZE_MAX);
 	}
 	put_settings(f, plan);
 	fputc('}', f);
