@@ -257,6 +257,7 @@ int container_delete(struct container *container, bool force, struct err *ret_po
 	if (r < 0)
 		return r;
 	(void)run_hooks(container, HOOK_POSTSTOP, "stopped", 0, ret_poststop);
+	state_write_deleted(lock);
 	r = state_remove(place.root_fd, place.remap, place.remap_fd, container->id, err);
 	if (r == 0) /* the directory of one that was damaged may not have told its name */
 		state_name_forget(place.root_fd, container_label(container));

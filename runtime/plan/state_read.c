@@ -56,6 +56,16 @@ enum state_init_known state_read_init(int lock_fd, struct state_init *ret)
 	return STATE_INIT_KNOWN;
 }
 
+void state_write_deleted(int lock_fd)
+{
+	static const char created[] = " created\n", deleted[] = " deleted\n";
+	char text[STATE_LOCK_TEXT_MAX] = "";
+	const char *word;
+
+	if (pread(lock_fd, text, sizeof(text) - 1, 0) > 0 && (word = strstr(text, created)))
+		(void)!pwrite(lock_fd, deleted, strlen(deleted), word - text);
+}
+
 bool state_before_boot(const json_t *state)
 {
 	const char *then = json_string_value(json_object_get(state, "boot_id"));

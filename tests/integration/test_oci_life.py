@@ -1048,6 +1048,26 @@ def older_record(b, version):
         json.dump(record, file)
 
 
+@test(root=True, needs=["strace"])
+def test_a_delete_that_is_killed_while_it_removes_files():
+    """Whichever file was the last: what is left has no owner and no name, and is gc's, or the next delete's."""
+    with Bundle("/bin/sleep", "60") as b:
+        trace = os.path.join(b.dir, "strace")
+        b.made()
+        run(["strace", "-qq", "-o", trace, "-e", "trace=unlinkat", binary(), "--root", b.root, "delete", "--force", "c"]).check(0)
+        with open(trace) as file:
+            calls = sum("unlinkat" in line for line in file)
+        check(calls >= 6, "calls: %d" % calls)
+        for n in range(1, calls + 1):
+            b.made()
+            run(["strace", "-qq", "-o", trace, "-e", "trace=unlinkat", "-e", "inject=unlinkat:signal=SIGKILL:when=%d" % n, binary(), "--root", b.root,
+                 "delete", "--force", "c"])
+            if n % 2:
+                b("delete", "--force", "c").check(0)
+            b("gc").check(0)
+            equal((b.ids(), [entry for entry in os.listdir(b.root) if entry not in ("names", "ranges")]), ([], []), "left after SIGKILL at the %d. file" % n)
+
+
 @test(root=True)
 def test_records_of_an_older_nsrun():
     before = leftovers()

@@ -33,7 +33,8 @@
  *                  "no_new_keyring": bool}
  * The text of its lock becomes "PID START created\n" when create has done all. Before that it is `creating` while its lock is held, and what is left
  * of a create that was killed when it is not: nsrun gc removes that. Afterwards nobody owns it: its status is told by init alone, which
- * waits for start (it was forked and never executed anything), runs, or has ended. Nothing but `nsrun delete` removes it.
+ * waits for start (it was forked and never executed anything), runs, or has ended. Nothing but `nsrun delete` removes it,
+ * which says "deleted" in the place of "created" before it removes the files.
  *
  * undo.json has what delete must know when state.json is damaged, lost, or of a newer nsrun: version id boot_id cgroup hierarchies uid_map gid_map namespaces,
  * and of bundle the key "rdt". An entry of "hierarchies" has {"stood": true} where a group stood there before, which then stays, and {"below": true} where

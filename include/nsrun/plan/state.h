@@ -114,6 +114,8 @@ enum state_init_known {
 };
 #define STATE_LOCK_TEXT_MAX 64
 enum state_init_known state_read_init(int lock_fd, struct state_init *ret);
+/* Of a bundle's container all is ended and undone: what a delete that is killed now leaves of its files is gc's. */
+void state_write_deleted(int lock_fd);
 
 /* "uid_map" or "gid_map" of a record, added to `ret`. False: it has more extents than a map can have. */
 bool state_read_map(const json_t *record, const char *key, struct idmap *ret);
