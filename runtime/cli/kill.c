@@ -94,8 +94,13 @@ static int kill_bundle(const char *id, const struct sending *sending, struct err
 {
 	_cleanup_(container_done) struct container container = { 0 };
 	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
-	const int r = container_find_bundle(id, &container, err);
+	int r = container_find_bundle(id, &container, err);
 
+	/* What can be known of one without its record is enough. */
+	if (r < 0 && r != -ENOENT && container_find_damaged(id, &container, NULL) == 0) {
+		*err = ERR_INIT;
+		r = 0;
+	}
 	if (r < 0)
 		return r;
 	if (sending->all)
@@ -116,7 +121,7 @@ static bool is_bundle_form(const char *const *names, size_t n, bool signal_said)
 
 	if (n > 2 || (n == 2 && signal_said))
 		return false;
-	if (container_find_bundle(names[0], &container, NULL) == 0)
+	if (container_find_bundle(names[0], &container, NULL) != -ENOENT) /* also one that is damaged */
 		return true;
 	return n == 2 && (streq(names[1], "0") || signal_parse(names[1], "kill", &signal, NULL) == 0) &&
 	       container_find(names[0], &container, NULL) == -ENOENT;

@@ -131,8 +131,9 @@ static int delete_one(const char *id, bool force, struct err *err)
 	struct err poststop = ERR_INIT;
 
 	int r = container_find_bundle(id, &container, err);
-	if (r < 0 && r != -ENOENT && force && container_find_damaged(id, &container, NULL) == 0) {
-		report_cleanup(stderr, err); /* a control group of its own may be left: its path was in the record */
+	if (r < 0 && force && container_find_damaged(id, &container, NULL) == 0) {
+		if (r != -ENOENT)
+			report_cleanup(stderr, err); /* so hooks at its end are not known */
 		*err = ERR_INIT;
 		r = 0;
 	}

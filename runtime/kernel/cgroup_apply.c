@@ -270,7 +270,7 @@ static int make_groups(struct cgroup_dirs *g, const struct cgroup_setting *list,
 		}
 		r = cgroup_open_v2(g->host, g->path, &g->fds[CGROUP_V2], NULL);
 		if (r == -ENOENT) {
-			r = cgroup_make_v2(g->host, g->path, &g->fds[CGROUP_V2], err);
+			r = cgroup_make_v2(g->host, g->path, &g->fds[CGROUP_V2], NULL, err);
 			g->made[CGROUP_V2] = r == 0;
 		} else if (r < 0) {
 			r = cgroup_open_v2(g->host, g->path, &g->fds[CGROUP_V2], err);

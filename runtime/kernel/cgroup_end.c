@@ -237,18 +237,59 @@ static int prune_v2(int group_fd, unsigned timeout_ms)
 	return prune_below(group_fd, false, now_ms() + timeout_ms);
 }
 
-/* 0, -errno of what keeps it there. */
-static int remove_group(const char *mount, const char *path, bool v2, const struct cgroup_end *how, uint64_t deadline)
+static void wait_a_moment(unsigned *nap_us)
 {
+	const struct timespec nap = { .tv_nsec = *nap_us * 1000L };
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	if (*nap_us < 10000)
+		*nap_us *= 2;
+}
+
+/* The same of a group that stood before the container, and stays. `below`: so do those that are in it. */
+static int empty_group(const char *full, bool v2, bool below, const struct cgroup_end *how, uint64_t deadline)
+{
+	unsigned nap_us = 100;
+
+	for (;;) {
+		_cleanup_close_ int dir = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_cleanup_free_ char *procs = NULL;
+		int r = 0;
+
+		if (dir < 0)
+			return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+		if (!how->empty_only && v2 && file_write_at(dir, "cgroup.kill", "1", NULL) == 0)
+			r = cgroup_wait_event(dir, "populated", 0, left_ms(deadline), FD_NONE);
+		else if (!how->empty_only)
+			kill_listed(dir);
+		if (r == 0 && !below)
+			r = prune_below(dir, !v2 && !how->empty_only, deadline);
+		if (r < 0)
+			return r == -ETIMEDOUT ? -EBUSY : r;
+		if (how->empty_only || file_read_virtual_at(dir, "cgroup.procs", PROCS_MAX, &procs, NULL, NULL) < 0 ||
+		    !procs[0])
+			return 0;
+		if (now_ms() >= deadline)
+			return -EBUSY;
+		wait_a_moment(&nap_us);
+	}
+}
+
+/* 0, -errno of what keeps it there. `bit`: of the hierarchy, in how->stood. */
+static int remove_group(const char *mount, const char *path, unsigned bit, const struct cgroup_end *how,
+			uint64_t deadline)
+{
+	const bool v2 = bit == CGROUP_STOOD_V2;
 	char full[2 * CGROUP_PATH_MAX];
 	unsigned nap_us = 100;
 
 	snprintf(full, sizeof(full), "%s%s", mount, path);
+	if ((how->stood.groups & bit) && !cgroup_is_marked(mount, path))
+		return empty_group(full, v2, how->stood.below & bit, how, deadline);
 	/* The usual case: the last process has ended and rmdir(2) is all there is to do. libcgroup is no help here: deleting, it moves
 	 * processes that are left to the parent group, where no limit holds them, instead of ending them. */
 	while (rmdir(full) < 0) {
 		_cleanup_close_ int dir = FD_NONE;
-		struct timespec nap = { .tv_nsec = nap_us * 1000L };
 		const int saved = errno;
 		int r = 0;
 
@@ -280,9 +321,7 @@ static int remove_group(const char *mount, const char *path, bool v2, const stru
 		if (r == -EACCES || r == -EPERM)
 			return r;
 		/* v1 tells nobody that a group became empty, and on v2 a dying task may hold it a moment longer than "populated" says. */
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
-		if (nap_us < 10000)
-			nap_us *= 2;
+		wait_a_moment(&nap_us);
 	}
 	return 0;
 }
@@ -297,7 +336,7 @@ int cgroup_destroy_by(const struct cgroup_host *host, const char *path, const st
 		return err_bug(err, "%s: not the path of a container's control group", path);
 	/* v2 first: it holds every process of the container, and killing there is atomic. */
 	if (host->v2_mount[0]) {
-		r = remove_group(host->v2_mount, path, true, how, deadline);
+		r = remove_group(host->v2_mount, path, CGROUP_STOOD_V2, how, deadline);
 		if (r < 0)
 			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group", host->v2_mount,
 					path);
@@ -307,7 +346,7 @@ int cgroup_destroy_by(const struct cgroup_host *host, const char *path, const st
 	for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT; c++) {
 		if (!host->v1_mount[c][0] || !(how->controllers & 1U << c))
 			continue;
-		r = remove_group(host->v1_mount[c], path, false, how, deadline);
+		r = remove_group(host->v1_mount[c], path, 1U << c, how, deadline);
 		if (r < 0 && first == 0)
 			first = err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s%s: remove control group",
 					host->v1_mount[c], path);

@@ -103,13 +103,17 @@ static int open_v2_mount(const struct cgroup_host *host, int *ret_fd, struct err
 	return 0;
 }
 
-int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err)
+int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, bool *ret_made, struct err *err)
 {
 	int top = FD_NONE;
 	bool made;
 
-	const int r = open_v2_mount(host, &top, err);
-	return r < 0 ? r : make_each(top, host->v2_mount, path, false, ret_fd, &made, err);
+	int r = open_v2_mount(host, &top, err);
+	if (r == 0)
+		r = make_each(top, host->v2_mount, path, false, ret_fd, &made, err);
+	if (r == 0 && ret_made)
+		*ret_made = made;
+	return r;
 }
 
 /* Those of `wanted` that the group does not hand down to its children yet. */

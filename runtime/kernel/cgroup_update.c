@@ -91,26 +91,33 @@ static int check_use(const struct cgroup_dirs *g, const struct cgroup_setting *l
 	return 0;
 }
 
+static int open_group(struct cgroup_dirs *g, unsigned hierarchy)
+{
+	char full[2 * CGROUP_PATH_MAX];
+
+	if (g->fds[hierarchy] >= 0)
+		return 0;
+	snprintf(full, sizeof(full), "%s%s", cgroup_dirs_mount(g, hierarchy), g->path);
+	g->fds[hierarchy] = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return g->fds[hierarchy] < 0 ? -1 : 0;
+}
+
 static int open_groups(struct cgroup_dirs *g, const struct cgroup_setting *list, size_t n, struct err *err)
 {
 	unsigned on_v2 = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const unsigned h = cgroup_hierarchy(&list[i]);
-		char full[2 * CGROUP_PATH_MAX], label[96] = "its limits";
+		char label[96] = "its limits";
 
 		if (h == CGROUP_V2 && list[i].controller < CGROUP_CONTROLLER_COUNT)
 			on_v2 |= 1U << list[i].controller;
-		if (g->fds[h] >= 0)
-			continue;
-		snprintf(full, sizeof(full), "%s%s", cgroup_dirs_mount(g, h), g->path);
-		g->fds[h] = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (g->fds[h] >= 0)
+		if (open_group(g, h) == 0)
 			continue;
 		if (list[i].from)
 			cgroup_resource_label(list[i].from, label, sizeof(label));
 		return err_system_id(err, errno == ENOENT && h != CGROUP_V2 ? ERR_ID_NO_V1_GROUP : ERR_ID_NONE,
-				     "%s: %s", full, label);
+				     "%s%s: %s", cgroup_dirs_mount(g, h), g->path, label);
 	}
 	return on_v2 ? cgroup_enable_v2(g->host, g->path, on_v2, err) : 0;
 }
@@ -161,6 +168,50 @@ static int list_changes(const struct cgroup_host *host, const struct cgroup_reso
 			kept++;
 		}
 	*ret_n = kept;
+	return r;
+}
+
+/* Does the group hold all that follows from this one of the values of `list`? */
+static bool holds(struct cgroup_dirs *g, const struct cgroup_value *value, const struct cgroup_setting *list, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cgroup_setting *s = &list[i];
+		_cleanup_free_ char *text = NULL;
+
+		if (s->from != value)
+			continue;
+		if (open_group(g, cgroup_hierarchy(s)) < 0 ||
+		    file_read_virtual_at(g->fds[cgroup_hierarchy(s)], s->file, 65536, &text, NULL, NULL) < 0) {
+			if (s->optional)
+				continue;
+			return false;
+		}
+		if (!cgroup_setting_held(s, text))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+int cgroup_which_held(const struct cgroup_host *host, const char *path, const struct cgroup_resources *before,
+		      const struct cgroup_resources *after, struct arena *arena, struct cgroup_resources *ret,
+		      struct err *err)
+{
+	_cleanup_(cgroup_dirs_close) struct cgroup_dirs groups = cgroup_dirs_none(host, path);
+	struct cgroup_setting *list = arena_array(arena, CGROUP_SETTINGS_MAX, sizeof(*list));
+	struct cgroup_resources held = { 0 };
+	size_t n = 0;
+	int r = list ? cgroup_settings(host, after, list, &n, err) : err_oom(err);
+
+	for (size_t i = 0; r == 0 && i < before->n; i++)
+		r = cgroup_resources_add(arena, &held, &before->values[i], err);
+	for (size_t i = 0; r == 0 && i < after->n; i++)
+		if (holds(&groups, &after->values[i], list, n))
+			r = cgroup_resources_add(arena, &held, &after->values[i], err);
+	if (r == 0)
+		*ret = held;
 	return r;
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 
 #define LINE_MAX_KEPT 256
@@ -60,16 +61,16 @@ static void drain(struct tail *tail)
 	}
 }
 
-static _Noreturn void execute(enum hook_kind kind, const struct plan_hook *hook, const char *dir, const int fds[3])
+static _Noreturn void execute(enum hook_kind kind, const struct plan_hook *hook, const char *dir, pid_t guard)
 {
 	const char *const alone[] = { hook->path, NULL }, *const nothing[] = { NULL };
 
-	for (int i = 0; i < 3; i++)
-		if (dup3(fds[i], i, 0) < 0)
-			_exit(127);
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	setsid();
-	prctl(PR_SET_PDEATHSIG, (long)SIGKILL); /* a create that is killed leaves none of them */
+	prctl(PR_SET_PDEATHSIG, (long)SIGKILL);
+	/* It ended before prctl(2), which tells nothing of that. */
+	if (kind != HOOK_START_CONTAINER && getppid() != guard)
+		_exit(127);
 	/* Under the filter no call more than must be: its signals are reset already (signals_reset_to_end()). */
 	if ((kind == HOOK_START_CONTAINER || signals_reset(NULL) == 0) && (!dir || chdir(dir) == 0))
 		execve(hook->path, (char *const *)(hook->argv ? hook->argv : alone),
@@ -78,16 +79,82 @@ static _Noreturn void execute(enum hook_kind kind, const struct plan_hook *hook,
 	_exit(127);
 }
 
-/* The descriptors of a child must not be among 0 to 2, which are replaced one by one. */
+/* ---- the guard ---- */
+
+/* What became of a hook, as its guard tells. */
+struct outcome {
+	siginfo_t info;
+	bool late;
+};
+
+enum { GUARD_RESULT = STDERR_FILENO + 1, GUARD_RUNTIME, GUARD_FDS };
+
+/* True: it has ended. False: it is too late, or the runtime was killed. */
+static bool watch(int hook_fd, unsigned timeout_s, bool *ret_late)
+{
+	struct pollfd fds[] = { { .fd = hook_fd, .events = POLLIN }, { .fd = GUARD_RUNTIME, .events = POLLIN } };
+	const uint64_t deadline = now_ms() + timeout_s * UINT64_C(1000);
+
+	for (;;) {
+		const uint64_t now = now_ms(), left = now < deadline ? deadline - now : 0;
+
+		if (poll(fds, ARRAY_LEN(fds), timeout_s ? (int)(left < INT_MAX ? left : INT_MAX) : -1) < 0 &&
+		    errno != EINTR)
+			return false;
+		if (fds[0].revents || fds[1].revents)
+			return fds[0].revents;
+		if (timeout_s && now_ms() >= deadline) {
+			*ret_late = true;
+			return false;
+		}
+	}
+}
+
+/*
+ * The hook's parent: a process between it and the runtime, which nothing but the hook's end, its timeout or the runtime's end makes end. What a killed runtime leaves
+ * is then ended with all its process group, as it is after a timeout; the hook's own bond (PR_SET_PDEATHSIG) reaches none of its children. While it is not
+ * waited for, its number and so that of its group cannot be another's. A group of its own keeps it from what becomes of the runtime's.
+ */
+static _Noreturn void guard(enum hook_kind kind, const struct plan_hook *hook, const char *dir, int fds[GUARD_FDS])
+{
+	_cleanup_(pidref_close) struct pidref process = PIDREF_NONE;
+	const pid_t self = getpid();
+	struct outcome outcome = { 0 };
+
+	setsid();
+	for (int i = 0; i < GUARD_FDS; i++)
+		if (dup3(fds[i], i, i > STDERR_FILENO ? O_CLOEXEC : 0) < 0)
+			_exit(127);
+	(void)close_range(GUARD_FDS, ~0U, 0);
+	const pid_t pid = fork();
+	if (pid == 0)
+		execute(kind, hook, dir, self);
+	if (pid < 0 || pidref_open(pid, &process, NULL) < 0) {
+		dprintf(STDERR_FILENO, "%s", strerror(errno));
+		_exit(127); /* an execute() that has begun ends with its parent */
+	}
+	/* The runtime waits for the end of their other ends. */
+	for (int i = 0; i <= STDERR_FILENO; i++)
+		close(i);
+	if (!watch(process.fd, hook->timeout, &outcome.late)) {
+		kill(-pid, SIGKILL); /* its group; itself, should it not have one yet */
+		(void)pidref_kill(&process, SIGKILL, NULL);
+	}
+	if (pidref_wait(&process, &outcome.info, WEXITED, NULL) == 0)
+		(void)!write(GUARD_RESULT, &outcome, sizeof(outcome));
+	_exit(0);
+}
+
+/* The descriptors of a child must not be among those that are replaced one by one. */
 static int above(int fd)
 {
-	const int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	const int moved = fcntl(fd, F_DUPFD_CLOEXEC, GUARD_FDS);
 
 	close(fd);
 	return moved;
 }
 
-static int make_fds(const char *state, int theirs[3], struct tail tails[2], struct err *err)
+static int make_fds(const char *state, int theirs[GUARD_FDS], struct tail tails[2], int *ret_result, struct err *err)
 {
 	int fd = memfd_create("state", MFD_CLOEXEC), pair[2];
 
@@ -103,25 +170,26 @@ static int make_fds(const char *state, int theirs[3], struct tail tails[2], stru
 		if (theirs[1 + i] < 0 || fcntl(tails[i].fd, F_SETFL, O_NONBLOCK) < 0)
 			return err_system(err, "hook: its output");
 	}
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_system(err, "hook: its end");
+	*ret_result = pair[0];
+	theirs[GUARD_RESULT] = above(pair[1]);
+	fd = pidfd_open(getpid(), 0);
+	theirs[GUARD_RUNTIME] = fd < 0 ? FD_NONE : above(fd);
+	if (theirs[GUARD_RESULT] < 0 || theirs[GUARD_RUNTIME] < 0)
+		return err_system(err, "hook: its end");
 	return 0;
 }
 
-/* 0: it has ended; -ETIMEDOUT. */
-static int await(const struct pidref *process, struct tail tails[2], unsigned timeout_s)
+/* Until the guard has ended, and with it the hook. */
+static int await(const struct pidref *process, struct tail tails[2])
 {
-	const uint64_t deadline = now_ms() + timeout_s * UINT64_C(1000);
-
 	for (;;) {
 		struct pollfd fds[] = { { .fd = process->fd, .events = POLLIN },
 					{ .fd = tails[0].fd, .events = POLLIN },
 					{ .fd = tails[1].fd, .events = POLLIN } };
-		const uint64_t now = now_ms();
 
-		if (timeout_s && now >= deadline)
-			return -ETIMEDOUT;
-		if (poll(fds, ARRAY_LEN(fds),
-			 timeout_s ? (int)(deadline - now < INT_MAX ? deadline - now : INT_MAX) : -1) < 0 &&
-		    errno != EINTR)
+		if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
 			return -errno;
 		drain(&tails[0]);
 		drain(&tails[1]);
@@ -149,10 +217,12 @@ static int judge(enum hook_kind kind, const struct plan_hook *hook, const siginf
 	return 0;
 }
 
-static void close_three(int (*fds)[3])
+static void close_theirs(int (*fds)[GUARD_FDS])
 {
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < GUARD_FDS; i++) {
 		closep(&(*fds)[i]);
+		(*fds)[i] = FD_NONE;
+	}
 }
 
 static void close_tails(struct tail (*tails)[2])
@@ -164,36 +234,36 @@ static void close_tails(struct tail (*tails)[2])
 static int run_one(enum hook_kind kind, const struct plan_hook *hook, const char *state, const char *dir,
 		   struct err *err)
 {
-	_cleanup_(close_three) int theirs[3] = { FD_NONE, FD_NONE, FD_NONE };
+	_cleanup_(close_theirs) int theirs[GUARD_FDS] = { [0 ... GUARD_FDS - 1] = FD_NONE };
 	_cleanup_(close_tails) struct tail tails[2] = { { .fd = FD_NONE }, { .fd = FD_NONE } };
 	_cleanup_(pidref_close) struct pidref process = PIDREF_NONE;
+	_cleanup_close_ int result = FD_NONE;
+	struct outcome outcome = { 0 };
 	siginfo_t info = { 0 };
-	bool late = false;
 
-	int r = make_fds(state, theirs, tails, err);
+	int r = make_fds(state, theirs, tails, &result, err);
 	if (r < 0)
 		return r;
 	const pid_t pid = fork();
 	if (pid == 0)
-		execute(kind, hook, dir, theirs);
+		guard(kind, hook, dir, theirs);
 	if (pid < 0)
 		return err_system(err, "%s hook %s: making its process", hook_kind_name(kind), hook->path);
-	close_three(&theirs);
-	for (int i = 0; i < 3; i++)
-		theirs[i] = FD_NONE;
+	close_theirs(&theirs);
 	r = pidref_open(pid, &process, err);
 	if (r < 0)
 		return r;
-	r = await(&process, tails, hook->timeout);
-	if (r < 0) {
-		late = r == -ETIMEDOUT;
-		kill(-pid, SIGKILL); /* its group; itself, should it not have one yet */
+	if (await(&process, tails) < 0) /* the hook ends with it */
 		(void)pidref_kill(&process, SIGKILL, NULL);
-	}
 	r = pidref_wait(&process, &info, WEXITED, err);
 	drain(&tails[0]);
 	drain(&tails[1]);
-	return r < 0 ? r : judge(kind, hook, &info, late, &tails[1], err);
+	if (r < 0)
+		return r;
+	/* Without an outcome the guard itself was killed, or could make no process. */
+	if (read(result, &outcome, sizeof(outcome)) != sizeof(outcome))
+		outcome.info = info;
+	return judge(kind, hook, &outcome.info, outcome.late, &tails[1], err);
 }
 
 int hooks_run(enum hook_kind kind, const struct plan_hooks *hooks, const char *state, const char *dir, struct err *err)

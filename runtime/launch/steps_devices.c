@@ -18,6 +18,9 @@ int runtime_devices_filter(struct launch *launch, struct err *err)
 	_cleanup_close_ int group = FD_NONE;
 	bool made;
 
+	/* At a path that others name may be a group with the filter of a container that has ended: both would count. */
+	if (plan->device_filter == DEVICE_FILTER_V2 && plan_is_bundle(plan))
+		return devices_replace(launch->cgroup_fd, &plan->device_policy, err);
 	if (plan->device_filter == DEVICE_FILTER_V2)
 		return devices_attach(launch->cgroup_fd, &plan->device_policy, err);
 	launch_note(launch, "devices.deny and devices.allow");

@@ -16,7 +16,12 @@
 
 int runtime_state_record(struct launch *launch, struct err *err)
 {
-	return state_record(launch->plan, launch->reservation, err);
+	const struct plan *plan = launch->plan;
+
+	if (plan_is_bundle(plan) && wants_cgroup(plan))
+		cgroup_look_stood(plan->cgroup_host, plan->cgroup_path, plan->controllers,
+				  &launch->reservation->stood);
+	return state_record(plan, launch->reservation, err);
 }
 
 int runtime_state_init(struct launch *launch, struct err *err)
@@ -35,6 +40,8 @@ static int make_v1_groups(const struct plan *plan, struct err *err)
 
 		if ((plan->controllers & 1U << c) && cgroup_on_v1(plan->cgroup_host, c))
 			r = cgroup_make_v1(plan->cgroup_host, plan->cgroup_path, c, &fd, &made, err);
+		if (fd >= 0 && made)
+			cgroup_mark(plan->cgroup_host->v1_mount[c], plan->cgroup_path, plan->id);
 	}
 	return r;
 }
@@ -42,6 +49,7 @@ static int make_v1_groups(const struct plan *plan, struct err *err)
 int runtime_cgroup_create(struct launch *launch, struct err *err)
 {
 	const struct plan *plan = launch->plan;
+	bool made = false;
 	int r = 0;
 
 	if (plan_is_bundle(plan)) /* its path was named by others, and what is in it ends with it */
@@ -49,11 +57,13 @@ int runtime_cgroup_create(struct launch *launch, struct err *err)
 	if (r < 0)
 		return r;
 	if (*plan->cgroup_host->v2_mount)
-		r = cgroup_make_v2(plan->cgroup_host, plan->cgroup_path, &launch->cgroup_fd, err);
+		r = cgroup_make_v2(plan->cgroup_host, plan->cgroup_path, &launch->cgroup_fd, &made, err);
 	else
 		launch_note(launch, "no v2 hierarchy: v1 groups alone");
 	if (r < 0 || !plan_is_bundle(plan))
 		return r;
+	if (made)
+		cgroup_mark(plan->cgroup_host->v2_mount, plan->cgroup_path, plan->id);
 	/* Engines look for their statistics in every hierarchy and at every controller. */
 	if (*plan->cgroup_host->v2_mount)
 		cgroup_offer_controllers_v2(plan->cgroup_host, plan->cgroup_path);
@@ -74,6 +84,7 @@ int runtime_cgroup_remove(struct launch *launch, struct err *err)
 		.timeout_ms = CGROUP_DESTROY_MS,
 		.uids = plan->caller_uid && wants_userns(plan) ? &plan->uids : NULL,
 		.gids = &plan->gids,
+		.stood = launch->reservation->stood,
 	};
 
 	return cgroup_destroy_by(plan->cgroup_host, plan->cgroup_path, &how, err);

@@ -168,6 +168,7 @@ static int end_init(struct container *c, struct err *err)
 struct place {
 	char *root, *remap; /* `remap` lies in `root` */
 	int root_fd, remap_fd, dir;
+	bool lost; /* its lock: init is not known, but may live */
 };
 
 static void place_close(struct place *place)
@@ -192,8 +193,10 @@ static int place_open(const struct container *c, struct place *ret, struct err *
 		ret->remap_fd = openat(ret->root_fd, ret->remap, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (ret->remap_fd >= 0)
 		ret->dir = openat(ret->remap_fd, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (ret->dir >= 0)
+	if (ret->dir >= 0) {
+		ret->lost = faccessat(ret->dir, "lock", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
 		return 0;
+	}
 	return errno == ENOENT ? -ENOENT : err_system(err, "%s", c->dir);
 }
 
@@ -225,6 +228,9 @@ static int take_lock(const struct container *c, const struct place *place, int *
 static int check(struct container *c, bool force, struct err *err)
 {
 	container_look_paused(c, 1);
+	if (!force && c->init_lost)
+		return err_set(err, ERR_INPUT, ERR_ID_RECORD_DAMAGED, EINVAL,
+			       "%s/lock: it does not tell its process any more, which may run", c->dir);
 	if (force || c->status == CONTAINER_STOPPED || (c->status == CONTAINER_CREATED && !c->paused))
 		return 0;
 	return err_input(err, "cannot delete container %s that is not stopped: %s", container_label(c),
@@ -246,11 +252,14 @@ int container_delete(struct container *container, bool force, struct err *ret_po
 		r = take_lock(container, &place, &lock, err);
 	if (r == -ENOENT || r == 1)
 		return 0;
-	/* Without a record nobody knows which groups were its own. */
-	if (r == 0 && !json_is_true(json_object_get(container->state, "damaged")))
-		r = state_end_bundle(place.dir, lock, container->id, STATE_RECOVER_MS, err);
+	if (r == 0)
+		r = state_end_bundle(place.dir, lock, container->id, place.lost, STATE_RECOVER_MS, err);
 	if (r < 0)
 		return r;
 	(void)run_hooks(container, HOOK_POSTSTOP, "stopped", 0, ret_poststop);
-	return state_remove(place.root_fd, place.remap, place.remap_fd, container->id, err);
+	state_write_deleted(lock);
+	r = state_remove(place.root_fd, place.remap, place.remap_fd, container->id, err);
+	if (r == 0) /* the directory of one that was damaged may not have told its name */
+		state_name_forget(place.root_fd, container_label(container));
+	return r;
 }

@@ -53,6 +53,14 @@ struct listing {
 	struct err *err;
 };
 
+static bool has_undo(int root_fd, const char *remap, const char *id)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%.40s/%.12s/undo.json", remap, id);
+	return faccessat(root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int add_listed(const char *remap, const char *id, void *data)
 {
 	struct listing *l = data;
@@ -77,6 +85,10 @@ static int add_listed(const char *remap, const char *id, void *data)
 		snprintf(dir, sizeof(dir), "%s/%.31s/%.12s", l->root, remap, id);
 		l->on_bad(dir, &why, l->data);
 	}
+	/* Of a bundle's container without its record there is something to be shown, and delete --force must be told its id. */
+	if (r < 0 && r != -ENOENT && has_undo(l->root_fd, remap, id) &&
+	    container_record_assume(l->root, l->root_fd, remap, id, &l->list[l->n], NULL) == 0)
+		l->n++;
 	return 0;
 }
 
@@ -286,19 +298,57 @@ int container_find_bundle(const char *id, struct container *ret, struct err *err
 	return 0;
 }
 
+struct name_match {
+	int root_fd;
+	const char *name;
+	struct id_match *found;
+};
+
+/* ID/name, which is there when names/NAME is not any more. */
+static int match_name(const char *remap, const char *id, void *data)
+{
+	const struct name_match *match = data;
+	char path[96], name[NAME_MAX + 2];
+
+	snprintf(path, sizeof(path), "%.40s/%.12s/name", remap, id);
+	const ssize_t n = readlinkat(match->root_fd, path, name, sizeof(name) - 1);
+	if (n <= 0)
+		return 0;
+	name[n] = '\0';
+	if (!streq(name, match->name))
+		return 0;
+	snprintf(match->found->remap, sizeof(match->found->remap), "%.31s", remap);
+	snprintf(match->found->id, sizeof(match->found->id), "%.12s", id);
+	return 1;
+}
+
 int container_find_damaged(const char *id, struct container *ret, struct err *err)
 {
 	_cleanup_close_ int root_fd = FD_NONE, names = FD_NONE;
-	struct id_match match = { 0 };
+	struct id_match found = { 0 };
 	char root[PATH_MAX];
 
+	if (!may_be_name(id))
+		return -ENOENT;
 	int r = open_root(root, &root_fd, err);
 	if (r < 0)
 		return r;
+	struct name_match match = { .root_fd = root_fd, .name = id, .found = &found };
 	names = openat(root_fd, "names", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (names < 0 || !may_be_name(id) || !read_name(names, id, &match))
+	if ((names < 0 || !read_name(names, id, &found)) && walk(root_fd, match_name, &match) != 1)
 		return -ENOENT;
-	return container_record_assume(root, root_fd, match.remap, match.id, id, ret, err);
+	if (container_record_read(root, root_fd, found.remap, found.id, ret, NULL) == 0) {
+		if (container_is_bundle(ret))
+			return 0;
+		container_done(ret);
+		return -ENOENT;
+	}
+	r = container_record_assume(root, root_fd, found.remap, found.id, ret, err);
+	if (r == -ENOENT)
+		state_name_forget(root_fd, id);
+	if (r == 0 && !ret->name && json_object_set_new(ret->state, "name", json_string(id)) == 0)
+		ret->name = json_string_value(json_object_get(ret->state, "name"));
+	return r;
 }
 
 int container_refresh(struct container *container, struct err *err)

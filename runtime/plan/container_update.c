@@ -6,6 +6,7 @@
 #include <nsrun/kernel/systemd.h>
 #include <nsrun/plan/container_group.h>
 #include <nsrun/plan/limits.h>
+#include <nsrun/plan/state.h>
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,6 +23,50 @@ struct update {
 	const char *path;
 	struct cgroup_resources before, changes, after;
 };
+
+/* ---- reading ---- */
+
+static void take_file(int dir_fd, struct container *c)
+{
+	json_t *resources = NULL;
+
+	if (state_load(dir_fd, RECORD, c->id, &resources, NULL) == 0)
+		json_object_set(c->state, "resources", resources);
+	json_decref(resources);
+}
+
+/* NULL: nothing can be told, and what was recorded before is as good as anything. */
+static json_t *which_held(const struct container *c, const json_t *new_record)
+{
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct cgroup_resources before, after, held;
+	struct cgroup_host host;
+	const char *path;
+
+	if (!arena || container_group(c, arena, &host, &path, NULL) < 0 ||
+	    container_resources(c, arena, &before, NULL) < 0 ||
+	    limits_from_json(arena, new_record, NEW_RECORD, &after, NULL) < 0 ||
+	    cgroup_which_held(&host, path, &before, &after, arena, &held, NULL) < 0)
+		return NULL;
+	return limits_to_json(&held);
+}
+
+void container_update_take(int dir_fd, struct container *c)
+{
+	json_t *new_record = NULL, *resources = NULL;
+	/* Before the other one: an update that ends meanwhile moves it there. */
+	const bool unsure = c->init > 0 && state_load(dir_fd, NEW_RECORD, c->id, &new_record, NULL) == 0;
+
+	take_file(dir_fd, c);
+	if (unsure)
+		resources = which_held(c, new_record);
+	if (resources)
+		json_object_set(c->state, "resources", resources);
+	json_decref(resources);
+	json_decref(new_record);
+}
+
+/* ---- changing ---- */
 
 int container_update_parse(struct arena *arena, const struct plan_request *request, struct cgroup_resources *ret,
 			   struct err *err)
@@ -125,16 +170,16 @@ static int write_limits(struct update *u, bool force, struct err *err)
 	return r;
 }
 
-/* On disk before the limits are changed, so that nothing but a rename(2) is left to do afterwards. */
-static int prepare_record(const struct update *u, int dir, struct err *err)
+/* The new one is on disk before the limits are changed, so that nothing but a rename(2) is left to do afterwards. */
+static int write_record(const struct cgroup_resources *resources, const char *file, int dir, struct err *err)
 {
-	json_t *json = limits_to_json(&u->after);
+	json_t *json = limits_to_json(resources);
 	_cleanup_free_ char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
 
 	json_decref(json);
 	if (!text)
 		return err_oom(err);
-	return file_replace_at(dir, NEW_RECORD, 0600, text, strlen(text), err);
+	return file_replace_at(dir, file, 0600, text, strlen(text), err);
 }
 
 static int locked(const struct container *container, int dir, const struct cgroup_resources *changes, bool force,
@@ -148,8 +193,11 @@ static int locked(const struct container *container, int dir, const struct cgrou
 	int r = container_find(container->id, &u.now, err);
 	if (r == 0)
 		r = begin(&u, changes, err);
+	/* Of one that was killed: what it has reached becomes the record, before this one takes its place. */
+	if (r == 0 && faccessat(dir, NEW_RECORD, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		r = write_record(&u.before, RECORD, dir, err);
 	if (r == 0)
-		r = prepare_record(&u, dir, err);
+		r = write_record(&u.after, NEW_RECORD, dir, err);
 	if (r < 0)
 		return r;
 	r = write_limits(&u, force, err);

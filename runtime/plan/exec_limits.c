@@ -103,7 +103,7 @@ int plan_exec_resolve_cgroup(struct plan *plan, struct plan_enter *enter, const 
 {
 	const char *path = container_text(container, "cgroup");
 	struct cgroup_host *host;
-	unsigned used = 0;
+	struct cgroup_end used = { 0 };
 
 	if (!path)
 		return 0;
@@ -121,7 +121,7 @@ int plan_exec_resolve_cgroup(struct plan *plan, struct plan_enter *enter, const 
 		return r;
 	/* The hierarchies that the container has groups in: it is put into them. */
 	for (enum cgroup_ctl c = 0; c < CGROUP_CONTROLLER_COUNT; c++)
-		if ((used & 1U << c) && cgroup_on_v1(host, c)) {
+		if ((used.controllers & 1U << c) && cgroup_on_v1(host, c)) {
 			plan->controllers |= 1U << c;
 			plan->placed_late = true;
 		}

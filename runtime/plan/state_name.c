@@ -27,6 +27,16 @@ static bool read_target(int names_fd, const char *name, char remap[32], char id[
 	return sscanf(target, "../%31[0-9.]/%12[0-9a-f]", remap, id) == 2 && state_is_remap(remap) && state_is_id(id);
 }
 
+/* A bundle's that create has made, whatever has become of its record since. */
+static bool is_created(int root_fd, const char *remap, const char *id)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", remap, id);
+	_cleanup_close_ int dir = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return dir >= 0 && state_is_created(dir);
+}
+
 /* The name is somebody's: 0 when it is free now. */
 static int make_free(int root_fd, int names_fd, const char *name, struct err *err)
 {
@@ -43,6 +53,8 @@ static int make_free(int root_fd, int names_fd, const char *name, struct err *er
 		if (r == -EBUSY)
 			return err_refused(err, ERR_ID_NAME_IN_USE, "--name %s: container %s has it and runs", name,
 					   id);
+		if (is_created(root_fd, remap, id))
+			return err_refused(err, ERR_ID_NAME_IN_USE, "--name %s: container %s has it", name, id);
 		snprintf(path, sizeof(path), "%s/%s/state.json", remap, id);
 		if (faccessat(root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return err_refused(err, ERR_ID_NAME_IN_USE, "--name %s: container %s, which has ended, has it",
@@ -97,24 +109,36 @@ void state_name_release(int root_fd, int dir_fd, const char *remap, const char *
 		unlinkat(names, name, 0);
 }
 
+/* With the lock held nobody replaces a name; a directory is there before its name is. */
+static void forget(int root_fd, int names_fd, const char *name)
+{
+	char remap[32], id[PLAN_ID_LEN + 1], path[64];
+
+	if (!read_target(names_fd, name, remap, id))
+		return;
+	snprintf(path, sizeof(path), "%s/%s", remap, id);
+	if (faccessat(root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		unlinkat(names_fd, name, 0);
+}
+
+void state_name_forget(int root_fd, const char *name)
+{
+	_cleanup_close_ int fd = openat(root_fd, "names", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+		forget(root_fd, fd, name);
+}
+
 void state_names_tidy(int root_fd)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *entry;
 	int fd = openat(root_fd, "names", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	/* With the lock nobody replaces a name; a directory is there before its name is. */
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !(dir = fdopendir(fd))) {
 		closep(&fd);
 		return;
 	}
-	while ((entry = readdir(dir))) {
-		char remap[32], id[PLAN_ID_LEN + 1], path[64];
-
-		if (!read_target(fd, entry->d_name, remap, id))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", remap, id);
-		if (faccessat(root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-			unlinkat(fd, entry->d_name, 0);
-	}
+	while ((entry = readdir(dir)))
+		forget(root_fd, fd, entry->d_name);
 }

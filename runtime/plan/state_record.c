@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.json: plan/container.h has its format. */
+#include <nsrun/plan/json_put.h>
 #include <nsrun/plan/limits.h>
 #include <nsrun/plan/reserve.h>
 #include <nsrun/plan/seccomp_builtin.h>
@@ -20,6 +21,10 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
+#define RECORD_VERSION_ONE_SHOT 2
+#define RECORD_VERSION_BUNDLE 3
+#define UNDO_VERSION 3
+
 #define ARGV_TEXT_MAX 65536 /* what state.json keeps of a long command */
 
 /* gmtime(3) would read /etc/localtime, in every launch. Years are counted from March on, so that the leap day is the last one. */
@@ -39,52 +44,6 @@ void state_format_time(const struct timespec *time, char ret[STATE_TIME_SIZE])
 		 (int)(second % 60), (unsigned)time->tv_nsec % 1000000000);
 }
 
-/* JSON text must be UTF-8 (RFC 8259, 8.1) and an argument need not be: the bytes of one that is not are written as U+0080 to U+00FF. */
-static void put_string(FILE *f, const char *s)
-{
-	bool utf8 = true;
-
-	for (const char *p = s; *p; p++) {
-		if (*p & 0x80) {
-			json_t *test = json_string(s);
-
-			utf8 = test != NULL;
-			json_decref(test);
-			break;
-		}
-	}
-	fputc('"', f);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
-			fprintf(f, "\\u%04x", c);
-		else if (c == '"' || c == '\\')
-			fprintf(f, "\\%c", c);
-		else
-			fputc(c, f);
-	}
-	fputc('"', f);
-}
-
-static void put_optional(FILE *f, const char *name, const char *s)
-{
-	fprintf(f, ",\n \"%s\": ", name);
-	if (s)
-		put_string(f, s);
-	else
-		fputs("null", f);
-}
-
-static void put_map(FILE *f, const char *name, const struct idmap *map)
-{
-	fprintf(f, ",\n \"%s\": [", name);
-	for (size_t i = 0; i < map->n; i++)
-		fprintf(f, "%s[%u, %u, %u]", i ? ", " : "", map->extents[i].inside, map->extents[i].outside,
-			map->extents[i].count);
-	fputc(']', f);
-}
-
 static int put_process(FILE *f, const char *name, pid_t pid, struct err *err)
 {
 	uint64_t start;
@@ -99,43 +58,6 @@ static int put_process(FILE *f, const char *name, pid_t pid, struct err *err)
 	if (r < 0)
 		return r;
 	fprintf(f, "{\"pid\": %d, \"start\": %llu}", (int)pid, (unsigned long long)start);
-	return 0;
-}
-
-static void put_strv(FILE *f, const char *const *v, size_t room)
-{
-	fputc('[', f);
-	for (size_t i = 0; v && v[i]; i++) {
-		size_t len = strlen(v[i]);
-
-		if (i)
-			fputs(", ", f);
-		put_string(f, len < room ? v[i] : "...");
-		if (len >= room)
-			break;
-		room -= len;
-	}
-	fputc(']', f);
-}
-
-/* Before the groups are made: where they will be. Without a controller of it and without v2 there is none. */
-static int put_places(FILE *f, const struct plan *plan, struct err *err)
-{
-	struct cgroup_place places[CGROUP_PLACES_MAX];
-	size_t n = 0;
-
-	if (plan->cgroup_path) {
-		int r = cgroup_places(plan->cgroup_host, plan->controllers, places, &n, err);
-
-		if (r < 0)
-			return r;
-	}
-	put_optional(f, "cgroup", n ? plan->cgroup_path : NULL);
-	fputs(",\n \"hierarchies\": [", f);
-	for (size_t i = 0; i < n; i++)
-		fprintf(f, "%s{\"name\": \"%s\", \"device\": %ju, \"inode\": %ju}", i ? ", " : "", places[i].name,
-			(uintmax_t)places[i].device, (uintmax_t)places[i].inode);
-	fputc(']', f);
 	return 0;
 }
 
@@ -159,7 +81,7 @@ static void put_namespaces(FILE *f, const struct plan *plan)
 		const char *what = (made & kinds[i].flag) ? "new" : ns->use == NS_JOIN && ns->word ? ns->word : "host";
 
 		fprintf(f, "%s\"%s\": ", i ? ", " : "", kinds[i].name);
-		put_string(f, what);
+		json_put_string(f, what);
 	}
 	fputc('}', f);
 }
@@ -171,11 +93,11 @@ static void put_settings(FILE *f, const struct plan *plan)
 
 	if (plan->labels.apparmor) {
 		fputs(", \"apparmor\": ", f);
-		put_string(f, plan->labels.apparmor);
+		json_put_string(f, plan->labels.apparmor);
 	}
 	if (plan->labels.selinux) {
 		fputs(", \"selinux\": ", f);
-		put_string(f, plan->labels.selinux);
+		json_put_string(f, plan->labels.selinux);
 	}
 	if (plan->has_personality)
 		fprintf(f, ", \"personality\": %lu", plan->personality);
@@ -192,13 +114,13 @@ static void put_settings(FILE *f, const struct plan *plan)
 static void put_workload(FILE *f, const struct plan *plan)
 {
 	fputs(",\n \"process\": {\"env\": ", f);
-	put_strv(f, plan->env, SIZE_MAX);
+	json_put_strv(f, plan->env, SIZE_MAX);
 	fputs(", \"cwd\": ", f);
-	put_string(f, plan->workdir ? plan->workdir : "/");
+	json_put_string(f, plan->workdir ? plan->workdir : "/");
 	fputs(", \"user\": ", f);
-	put_string(f, plan->user ? plan->user : "0:0");
+	json_put_string(f, plan->user ? plan->user : "0:0");
 	fputs(", \"groups\": ", f);
-	put_strv(f, plan->groups, SIZE_MAX);
+	json_put_strv(f, plan->groups, SIZE_MAX);
 	fprintf(f, ", \"umask\": %u", plan->umask);
 	fprintf(f,
 		", \"caps\": {\"bounding\": \"0x%" PRIx64 "\", \"effective\": \"0x%" PRIx64
@@ -208,7 +130,7 @@ static void put_workload(FILE *f, const struct plan *plan)
 		plan->caps.ambient);
 	fprintf(f, ", \"no_new_privs\": %s, \"seccomp\": ", plan->no_new_privs ? "true" : "false");
 	if (plan->seccomp)
-		put_string(f, plan->seccomp_name);
+		json_put_string(f, plan->seccomp_name);
 	else
 		fputs("null", f);
 	fprintf(f, ", \"seccomp_flags\": %u, \"oom_score_adj\": ", plan->seccomp ? plan->seccomp->flags : 0);
@@ -218,7 +140,7 @@ static void put_workload(FILE *f, const struct plan *plan)
 		fputs("null", f);
 	if (plan->without) {
 		fputs(", \"without\": ", f);
-		put_strv(f, plan->without, SIZE_MAX);
+		json_put_strv(f, plan->without, SIZE_MAX);
 	}
 	put_settings(f, plan);
 	fputc('}', f);
@@ -236,9 +158,9 @@ static void put_devices(FILE *f, const struct plan *plan)
 	fputs("], \"nodes\": [", f);
 	for (size_t i = 0; i < plan->n_devices; i++) {
 		fputs(i ? ", {\"source\": " : "{\"source\": ", f);
-		put_string(f, plan->devices[i].path);
+		json_put_string(f, plan->devices[i].path);
 		fputs(", \"target\": ", f);
-		put_string(f, plan->devices[i].target);
+		json_put_string(f, plan->devices[i].target);
 		fputc('}', f);
 	}
 	fputs("]}", f);
@@ -251,63 +173,6 @@ static void put_life(FILE *f, const struct plan *plan)
 	fprintf(f, ",\n \"stop\": {\"signal\": %d, \"timeout\": %u}", plan->stop_signal, plan->stop_timeout);
 	fprintf(f, ",\n \"log\": {\"driver\": \"%s\", \"max_size\": %" PRIu64 ", \"max_file\": %u}",
 		plan->log.driver == LOG_FILE ? "file" : "none", plan->log.max_size, plan->log.max_file);
-}
-
-static void put_hooks(FILE *f, const struct plan_hooks *hooks, enum hook_kind kind)
-{
-	fprintf(f, "\"%s\": [", hook_kind_name(kind));
-	for (size_t i = 0; i < hooks->n; i++) {
-		const struct plan_hook *hook = &hooks->hooks[i];
-
-		fputs(i ? ", {\"path\": " : "{\"path\": ", f);
-		put_string(f, hook->path);
-		if (hook->argv) {
-			fputs(", \"args\": ", f);
-			put_strv(f, hook->argv, SIZE_MAX);
-		}
-		if (hook->env) {
-			fputs(", \"env\": ", f);
-			put_strv(f, hook->env, SIZE_MAX);
-		}
-		if (hook->timeout)
-			fprintf(f, ", \"timeout\": %u", hook->timeout);
-		fputc('}', f);
-	}
-	fputc(']', f);
-}
-
-/* What the commands after create need of config.json, which may change by then. */
-static void put_bundle(FILE *f, const struct plan_bundle *bundle, const char *name)
-{
-	if (!bundle)
-		return;
-	fputs(",\n \"bundle\": {\"oci_version\": ", f);
-	put_string(f, bundle->oci_version ? bundle->oci_version : "");
-	fputs(", \"dir\": ", f);
-	put_string(f, bundle->dir);
-	fprintf(f, ", \"annotations\": %s, \"settings\": %s, \"no_new_keyring\": %s, \"hooks\": {",
-		bundle->annotations ? bundle->annotations : "{}", bundle->settings ? bundle->settings : "{}",
-		bundle->no_new_keyring ? "true" : "false");
-	put_hooks(f, &bundle->hooks[HOOK_POSTSTART], HOOK_POSTSTART);
-	fputs(", ", f);
-	put_hooks(f, &bundle->hooks[HOOK_POSTSTOP], HOOK_POSTSTOP);
-	fputc('}', f);
-	if (bundle->rdt) {
-		/* A group that config.json names is others', too: it stays. */
-		fputs(", \"rdt\": {\"group\": ", f);
-		put_string(f, bundle->rdt->clos_id ? bundle->rdt->clos_id : name);
-		fprintf(f, ", \"own\": %s, \"monitor\": ", bundle->rdt->clos_id ? "false" : "true");
-		put_string(f, bundle->rdt->monitoring ? name : "");
-		fputc('}', f);
-	}
-	if (bundle->listener.path) {
-		fputs(", \"listener\": {\"path\": ", f);
-		put_string(f, bundle->listener.path);
-		fputs(", \"metadata\": ", f);
-		put_string(f, bundle->listener.metadata ? bundle->listener.metadata : "");
-		fputc('}', f);
-	}
-	fputc('}', f);
 }
 
 static void put_exit(FILE *f, bool ended, const struct state_exit *end)
@@ -332,7 +197,7 @@ static void put_exit(FILE *f, bool ended, const struct state_exit *end)
 		end->events.pids_limit, now);
 	if (end->log_error) {
 		fputs(", \"log_error\": ", f);
-		put_string(f, end->log_error);
+		json_put_string(f, end->log_error);
 	}
 	fputc('}', f);
 }
@@ -364,31 +229,31 @@ static int put_state(FILE *f, const struct plan *plan, const struct reservation 
 
 	state_format_time(&reservation->created, created);
 	/* An older nsrun would take a bundle's container, whose owner has ended by design, for a dead one. */
-	fprintf(f, "{\"version\": %d", plan_is_bundle(plan) ? 3 : 2);
-	put_optional(f, "id", plan->id);
-	put_optional(f, "name", plan->name);
+	fprintf(f, "{\"version\": %d", plan_is_bundle(plan) ? RECORD_VERSION_BUNDLE : RECORD_VERSION_ONE_SHOT);
+	json_put_optional(f, "id", plan->id);
+	json_put_optional(f, "name", plan->name);
 	fprintf(f, ",\n \"keep\": %s", plan->keep ? "true" : "false");
 	r = put_process(f, "owner", getpid(), err);
 	if (r < 0)
 		return r;
 	/* Start times count from boot: without this one, a record that survives a boot could name a stranger. */
-	put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
-	r = put_places(f, plan, err);
+	json_put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
+	r = state_put_places(f, plan, &reservation->stood, err);
 	if (r == 0)
 		r = put_resources(f, plan, err);
 	if (r < 0)
 		return r;
-	put_optional(f, "created", created);
-	put_optional(f, "rootfs", plan->rootfs.path ? plan->rootfs.path : plan->rootfs.source);
-	put_map(f, "uid_map", &plan->uids);
-	put_map(f, "gid_map", &plan->gids);
+	json_put_optional(f, "created", created);
+	json_put_optional(f, "rootfs", plan->rootfs.path ? plan->rootfs.path : plan->rootfs.source);
+	json_put_map(f, "uid_map", &plan->uids);
+	json_put_map(f, "gid_map", &plan->gids);
 	fputs(",\n \"argv\": ", f);
-	put_strv(f, plan->argv, ARGV_TEXT_MAX);
+	json_put_strv(f, plan->argv, ARGV_TEXT_MAX);
 	put_namespaces(f, plan);
 	put_workload(f, plan);
 	put_devices(f, plan);
 	put_life(f, plan);
-	put_bundle(f, plan->bundle, plan->name);
+	state_put_bundle(f, plan->bundle, plan->name);
 	put_exit(f, ended, end);
 	fputs("}\n", f);
 	return 0;
@@ -418,6 +283,36 @@ static int write_state(int dir, const struct plan *plan, const struct reservatio
 	return 0;
 }
 
+/* A record that is little, and written once: what is to be undone has to be known also when the other one cannot be read any more,
+ * by another version of nsrun, too: its own version stays 3 as long as these keys mean the same. */
+static int write_undo(int dir, const struct plan *plan, const struct reservation *reservation, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char boot[BOOT_ID_SIZE];
+	size_t size = 0;
+	FILE *f;
+
+	f = open_memstream(&text, &size);
+	if (!f)
+		return err_oom(err);
+	fprintf(f, "{\"version\": %d", UNDO_VERSION);
+	json_put_optional(f, "id", plan->id);
+	json_put_optional(f, "boot_id", state_boot_id(boot) ? boot : NULL);
+	int r = state_put_places(f, plan, &reservation->stood, err);
+	json_put_map(f, "uid_map", &plan->uids);
+	json_put_map(f, "gid_map", &plan->gids);
+	put_namespaces(f, plan);
+	fputs(",\n \"bundle\": {\"oci_version\": ", f);
+	json_put_string(f, plan->bundle->oci_version ? plan->bundle->oci_version : "");
+	fputs(", \"dir\": ", f);
+	json_put_string(f, plan->bundle->dir);
+	state_put_rdt(f, plan->bundle, plan->name);
+	fputs("}}\n", f);
+	if (fclose(f) != 0 && r == 0)
+		r = err_oom(err);
+	return r < 0 ? r : file_replace_at(dir, "undo.json", 0600, text, size, err);
+}
+
 int state_record(const struct plan *plan, const struct reservation *reservation, struct err *err)
 {
 	_cleanup_close_ int dir = FD_NONE;
@@ -429,6 +324,8 @@ int state_record(const struct plan *plan, const struct reservation *reservation,
 	if (r == 0 && plan->seccomp && !builtin_profile_find(plan->seccomp_name))
 		r = file_replace_at(dir, "filter.bpf", 0600, plan->seccomp->insns,
 				    plan->seccomp->len * sizeof(*plan->seccomp->insns), err);
+	if (r == 0 && plan_is_bundle(plan))
+		r = write_undo(dir, plan, reservation, err);
 	return r < 0 ? r : write_state(dir, plan, reservation, false, NULL, err);
 }
 

@@ -10,6 +10,7 @@
 #include <nsrun/kernel/cgroup.h>
 #include <nsrun/kernel/resctrl.h>
 #include <nsrun/kernel/systemd.h>
+#include <nsrun/plan/container_record.h>
 #include <nsrun/plan/ids_auto.h>
 
 #include <dirent.h>
@@ -18,8 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define STATE_FILE_MAX (8U << 20) /* the environment is in it */
 
 static void json_done(json_t **json)
 {
@@ -64,20 +63,16 @@ int state_remove(int root_fd, const char *remap, int remap_fd, const char *id, s
 	return 0;
 }
 
-static bool read_init(int lock_fd, json_int_t *ret_pid, json_int_t *ret_start)
-{
-	char text[48];
-	long long pid, start;
-	const ssize_t n = pread(lock_fd, text, sizeof(text) - 1, 0);
+/* What is left to be ended, and how much is known of it. */
+struct remains {
+	json_t *state; /* state.json, undo.json, or what stands for both; NULL: nothing had been made yet */
+	enum state_init_known known;
+	struct state_init init;
+};
 
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	if (sscanf(text, "%lld %lld", &pid, &start) != 2)
-		return false;
-	*ret_pid = pid;
-	*ret_start = start;
-	return true;
+static void remains_done(struct remains *remains)
+{
+	json_decref(remains->state);
 }
 
 bool state_may_be_init(const json_t *state, pid_t pid)
@@ -90,16 +85,14 @@ bool state_may_be_init(const json_t *state, pid_t pid)
 
 /* Kills the recorded init when it still is that process. A pidfd is opened first and the start time compared after: what the pidfd
  * names cannot change any more in between. */
-static int end_init(const json_t *state, int lock_fd, struct err *err)
+static int end_init(const struct remains *remains, struct err *err)
 {
-	json_int_t pid, start;
 	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
+	json_int_t pid = remains->init.pid, start = (json_int_t)remains->init.start;
 	uint64_t started;
 
-	/* In the record of version 1, in the lock since then. */
-	if (json_unpack((json_t *)state, "{s:{s:I, s:I}}", "init", "pid", &pid, "start", &start) < 0 &&
-	    !read_init(lock_fd, &pid, &start))
-		return 0; /* none was recorded: it dies with the channel to its runtime */
+	/* In the record of version 1, in the lock since then. Without either it dies with the channel to its runtime. */
+	(void)json_unpack(remains->state, "{s:{s:I, s:I}}", "init", "pid", &pid, "start", &start);
 	if (pid <= 1 || pid > INT_MAX)
 		return 0;
 	if (pidref_open((pid_t)pid, &init, NULL) < 0 || state_start_time((pid_t)pid, &started, NULL) < 0 ||
@@ -108,34 +101,25 @@ static int end_init(const json_t *state, int lock_fd, struct err *err)
 	return pidref_kill(&init, SIGKILL, err);
 }
 
-/* The record is of another boot: nothing that it names is there any more. */
-static bool before_boot(const json_t *state)
-{
-	const char *then = json_string_value(json_object_get(state, "boot_id"));
-	char now[BOOT_ID_SIZE];
-
-	return then && state_boot_id(now) && !streq(now, then);
-}
-
 /*
  * A bundle's group is where its engine says, and others may be in it. Where init never ran, or has ended and took its pid namespace along, no process of the
  * container is left: those that are there are not its own. Before end_init().
  */
-static bool has_no_process(const json_t *state, int lock_fd)
+static bool has_no_process(const struct remains *remains)
 {
-	const char *pid_namespace = json_string_value(json_object_get(json_object_get(state, "namespaces"), "pid"));
+	const json_t *namespaces = json_object_get(remains->state, "namespaces");
+	const char *pid_namespace = json_string_value(json_object_get(namespaces, "pid"));
 	_cleanup_(pidref_close) struct pidref init = PIDREF_NONE;
-	json_int_t pid, start;
 	uint64_t started;
 
-	if (!json_is_object(json_object_get(state, "bundle")))
+	if (!json_is_object(json_object_get(remains->state, "bundle")))
 		return false;
-	if (!read_init(lock_fd, &pid, &start))
-		return true;
-	if (!pid_namespace || !streq(pid_namespace, "new") || pid <= 1 || pid > INT_MAX)
+	if (remains->known != STATE_INIT_KNOWN)
+		return remains->known == STATE_INIT_NONE;
+	if (!pid_namespace || !streq(pid_namespace, "new"))
 		return false;
-	return pidref_open((pid_t)pid, &init, NULL) < 0 || pidref_ended(&init) ||
-	       state_start_time((pid_t)pid, &started, NULL) < 0 || started != (uint64_t)start;
+	return pidref_open(remains->init.pid, &init, NULL) < 0 || pidref_ended(&init) ||
+	       state_start_time(remains->init.pid, &started, NULL) < 0 || started != remains->init.start;
 }
 
 static int end_cgroup(const json_t *state, const char *id, bool empty_only, unsigned timeout_ms, struct err *err)
@@ -157,7 +141,7 @@ static int end_cgroup(const json_t *state, const char *id, bool empty_only, unsi
 	if (r < 0)
 		return r;
 	/* All of them first: a group that is only out of sight must not pass for one that is gone. */
-	r = state_check_places(state, id, &host, &how.controllers, err);
+	r = state_check_places(state, id, &host, &how, err);
 	if (r < 0)
 		return r;
 	if (systemd_is_unit_group(cgroup, id))
@@ -170,45 +154,59 @@ static int end_cgroup(const json_t *state, const char *id, bool empty_only, unsi
 	return cgroup_destroy_by(&host, cgroup, &how, err);
 }
 
-/* *ret stays NULL when nothing had been made yet: the record comes first. */
-static int read_state(int dirfd, const char *id, json_t **ret, struct err *err)
+static int end_processes(const struct remains *remains, const char *id, unsigned timeout_ms, struct err *err)
 {
-	_cleanup_free_ char *text = NULL;
-	struct err read_err = ERR_INIT;
-	json_error_t why;
-	json_t *state;
-	size_t size;
-	int r;
-
-	r = file_read_at(dirfd, "state.json", STATE_FILE_MAX, &text, &size, &read_err);
-	if (r == -ENOENT)
+	if (!remains->state || state_before_boot(remains->state))
 		return 0;
-	if (r < 0) {
-		if (err && !err_is_set(err))
-			*err = read_err;
-		return r;
-	}
-	state = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
-	if (!json_is_object(state)) {
-		r = err_input(err, "%s/state.json: %s; end what is left of it by hand, then remove the directory", id,
-			      state ? "no object" : why.text);
-		json_decref(state);
-		return r;
-	}
-	*ret = state;
-	return 0;
+	const bool empty_only = has_no_process(remains);
+	const int r = end_init(remains, err);
+
+	return r < 0 ? r : end_cgroup(remains->state, id, empty_only, timeout_ms, err);
 }
 
-static int end_processes(const json_t *state, int lock_fd, const char *id, unsigned timeout_ms, struct err *err)
+/* Where a group is that nobody gave a place: what can be known by the id alone. */
+static int assume(const char *id, json_t **ret, struct err *err)
 {
-	int r;
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct cgroup_place places[CGROUP_PLACES_MAX];
+	_cleanup_(json_done) json_t *list = json_array();
+	char parent[CGROUP_PATH_MAX];
+	struct cgroup_host host;
+	size_t n = 0;
 
-	if (!state || before_boot(state))
+	if (!arena || !list)
+		return err_oom(err);
+	int r = cgroup_probe(arena, &host, err);
+	if (r == 0 && cgroup_choose_parent(&host, parent, sizeof(parent), NULL) < 0)
+		return 0; /* nor could this caller have made one */
+	if (r == 0)
+		r = cgroup_places(&host, ~0U, places, &n, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name", places[i].name, "device",
+						      (json_int_t)places[i].device, "inode",
+						      (json_int_t)places[i].inode));
+	if (r == 0)
+		*ret = json_pack("{s:s, s:o, s:O}", "id", id, "cgroup", json_sprintf("%s/%s", parent, id), "hierarchies",
+				 list);
+	return r < 0 || *ret ? r : err_oom(err);
+}
+
+/*
+ * state.json, or undo.json where that cannot be read or has other types than it should, and *ret_why tells it. undo.json alone: create died between the two,
+ * and had made nothing; or the other one was lost. 1: state.json with wrong types.
+ */
+static int read_remains(int dir_fd, const char *id, struct remains *ret, struct err *ret_why)
+{
+	json_t *undo = NULL;
+
+	const int r = state_load(dir_fd, "state.json", id, &ret->state, ret_why);
+	if (r == 0 && container_record_check(ret->state, id, id, NULL) == 0)
 		return 0;
-	const bool empty_only = has_no_process(state, lock_fd);
-
-	r = end_init(state, lock_fd, err);
-	return r < 0 ? r : end_cgroup(state, id, empty_only, timeout_ms, err);
+	if (state_load(dir_fd, "undo.json", id, &undo, NULL) < 0)
+		return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+	json_decref(ret->state);
+	ret->state = undo;
+	return 0;
 }
 
 /* "UID.GID/ID" in ranges/UID: an `auto` range. 1: the marker names this container; 0: it does not, or there is none. */
@@ -254,9 +252,9 @@ bool state_is_ended(int remap_fd, const char *id)
 bool state_is_created(int dir_fd)
 {
 	_cleanup_close_ int fd = openat(dir_fd, "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char text[64] = "";
+	struct state_init init;
 
-	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, " created\n");
+	return fd >= 0 && state_read_init(fd, &init) == STATE_INIT_KNOWN && init.created;
 }
 
 /* The groups of resctrl that are the container's own; a group that config.json names stays. */
@@ -279,7 +277,8 @@ static int end_rdt(const json_t *state, struct err *err)
 static int recover(int root_fd, const char *remap, const char *id, bool bundles, unsigned timeout_ms, struct err *err)
 {
 	_cleanup_close_ int remap_fd = FD_NONE, dir = FD_NONE, lock = FD_NONE;
-	_cleanup_(json_done) json_t *state = NULL;
+	_cleanup_(remains_done) struct remains remains = { 0 };
+	struct err why = ERR_INIT;
 	int r;
 
 	remap_fd = openat(root_fd, remap, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -294,17 +293,22 @@ static int recover(int root_fd, const char *remap, const char *id, bool bundles,
 		return 0;
 	if (r < 0)
 		return r;
-	r = read_state(dir, id, &state, err);
-	if (r == 0 && json_is_object(json_object_get(state, "bundle")) && (!bundles || state_is_created(dir)))
+	remains.known = state_read_init(lock, &remains.init);
+	r = read_remains(dir, id, &remains, &why);
+	if (r < 0 && err && !err_is_set(err))
+		*err = why;
+	if (r > 0) /* what it needs of them end_cgroup() looks at */
+		r = 0;
+	if (r == 0 && json_is_object(json_object_get(remains.state, "bundle")) && (!bundles || state_is_created(dir)))
 		return 0;
 	if (r == 0)
-		r = end_processes(state, lock, id, timeout_ms, err);
+		r = end_processes(&remains, id, timeout_ms, err);
 	if (r == 0)
-		r = end_rdt(state, err);
+		r = end_rdt(remains.state, err);
 	if (r < 0)
 		return r;
-	if (json_is_true(json_object_get(state, "keep"))) {
-		r = state_record_lost(dir, state, err);
+	if (json_is_true(json_object_get(remains.state, "keep"))) {
+		r = state_record_lost(dir, remains.state, err);
 		if (r < 0)
 			return r;
 		remove_marker(root_fd, remap, id);
@@ -328,12 +332,21 @@ int state_recover_any(int root_fd, const char *remap, const char *id, unsigned t
 	return recover(root_fd, remap, id, true, timeout_ms, err);
 }
 
-int state_end_bundle(int dir_fd, int lock_fd, const char *id, unsigned timeout_ms, struct err *err)
+int state_end_bundle(int dir_fd, int lock_fd, const char *id, bool lost, unsigned timeout_ms, struct err *err)
 {
-	_cleanup_(json_done) json_t *state = NULL;
+	_cleanup_(remains_done) struct remains remains = { .known = STATE_INIT_LOST };
+	int r = 0;
 
-	int r = read_state(dir_fd, id, &state, err);
+	if (!lost)
+		remains.known = state_read_init(lock_fd, &remains.init);
+	const int read = read_remains(dir_fd, id, &remains, NULL);
+	if (read > 0) {
+		json_decref(remains.state);
+		remains.state = NULL;
+	}
+	if (!remains.state && (read || remains.known != STATE_INIT_NONE))
+		r = assume(id, &remains.state, err);
 	if (r == 0)
-		r = end_processes(state, lock_fd, id, timeout_ms, err);
-	return r < 0 ? r : end_rdt(state, err);
+		r = end_processes(&remains, id, timeout_ms, err);
+	return r < 0 ? r : end_rdt(remains.state, err);
 }

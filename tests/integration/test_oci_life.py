@@ -15,6 +15,16 @@ import time
 from harness import *
 
 CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
+GROUP = "/nsrun-life-%d" % os.getpid()
+
+
+def own_groups():
+    return sorted(group for group in cgroups() if GROUP in group)
+
+
+def tidy_groups():
+    for group in sorted(own_groups(), reverse=True):
+        os.rmdir(group)
 
 
 class Bundle:
@@ -378,7 +388,7 @@ def test_kill_all():
         b.config["linux"]["namespaces"] = [{"type": "mount"}]
         b.config["root"]["path"] = rootfs(private=True, fresh=True)
         open(os.path.join(b.config["root"]["path"], "dev/null"), "a").close()  # of a shell's background jobs
-        b.config["linux"]["cgroupsPath"] = "/nsrun-test-%d/all" % os.getpid()
+        b.config["linux"]["cgroupsPath"] = GROUP + "/all"
         b.write()
         b.made()
         b("start", "c").check(0)
@@ -391,9 +401,7 @@ def test_kill_all():
         wait_for(lambda: not [reap()] or not any(alive(pid) for pid in left), "the end of all")
         b("kill", "-a", "c", "KILL").check(0)
         b("delete", "c").check(0)
-    for path in cgroups():
-        if path.endswith("/nsrun-test-%d" % os.getpid()):
-            os.rmdir(path)
+    tidy_groups()
 
 
 @test(root=True)
@@ -411,7 +419,7 @@ def test_a_word_that_is_no_signal_kills_nobody():
 def test_delete_leaves_others_of_the_same_group():
     """An engine may name one group for two containers, one after the other."""
     with Bundle("/bin/sleep", "60") as b:
-        b.config["linux"]["cgroupsPath"] = "/nsrun-test-%d/shared" % os.getpid()
+        b.config["linux"]["cgroupsPath"] = GROUP + "/shared"
         b.write()
         b.made("first")
         b("start", "first").check(0)
@@ -422,9 +430,7 @@ def test_delete_leaves_others_of_the_same_group():
         b("delete", "first").check(0)
         equal(b.state("second")["status"], "running", "status of the other one")
         b("delete", "--force", "second").check(0)
-    for path in cgroups():
-        if path.endswith("/nsrun-test-%d" % os.getpid()):
-            os.rmdir(path)
+    tidy_groups()
 
 
 @test(root=True)
@@ -583,6 +589,81 @@ def test_timeout_of_a_hook():
         contains(b.errors, "timeout of 1 seconds", "stderr")
 
 
+def pids_in(path):
+    wait_for(lambda: os.path.exists(path), path)
+    with open(path) as file:
+        return [int(word) for word in file.read().split()]
+
+
+@generate(root=True)
+def hooks_of_a_create_that_is_killed():
+    for kind in ("prestart", "createRuntime", "createContainer"):
+        for pid in ("private", "host"):
+            for sent in ("KILL", "the group"):
+                if sent == "KILL" or (kind, pid) == ("createRuntime", "private"):
+                    yield "%s, %s pid namespace, %s" % (kind, pid, sent), lambda kind=kind, pid=pid, sent=sent: killed_hook(kind, pid, sent)
+
+
+def killed_hook(kind, pid, sent):
+    """With create end the hook and all that it has started; what made itself a session of its own stays, by its own will."""
+    before = leftovers()
+    with Bundle() as b:
+        mark = os.path.join(b.dir, "pids")
+        b.hook(kind, "sleep 61 & echo $$ $! > %s.tmp\nsetsid sleep 71 </dev/null >/dev/null 2>&1 & echo $! >> %s.tmp\nmv %s.tmp %s; sleep 62; touch %s.on\n"
+               % ((mark,) * 5), **({"timeout": 50} if sent == "KILL" else {}))
+        if pid == "host":
+            b.config["linux"]["namespaces"] = [{"type": "mount"}]
+        b.write()
+        with open(os.path.join(b.dir, "errors"), "wb") as errors:
+            process = subprocess.Popen([binary(), "--root", b.root, "create", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                                       env=environment(None), start_new_session=True)
+            if kind == "createContainer" and pid == "private":  # its numbers are the namespace's
+                wait_for(lambda: os.path.exists(mark), mark)
+                seen = [one for one in descendants() if one != process.pid]
+                hooks, daemon = seen, None
+            else:
+                shell, child, daemon = pids_in(mark)
+                hooks = [shell, child]
+            check(all(alive(one) for one in hooks), "the hook does not run")
+            if sent == "the group":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.send_signal(getattr(signal, "SIG" + sent))
+            process.wait(20 * SLOW)
+        wait_for(lambda: not [reap()] or not any(alive(one) for one in hooks), "the end of the hook and its children")
+        check(not os.path.exists(mark + ".on"), "the hook went on")
+        if daemon:
+            if pid == "private" or kind != "createContainer":
+                check(alive(daemon), "what made itself a daemon has been ended, too")
+                os.kill(daemon, signal.SIGKILL)
+                wait_for(lambda: not [reap()] or not alive(daemon), "the end of the daemon")
+        b("delete", "--force", "c").check(0)
+    assert_clean(before)
+
+
+@test(root=True)
+def test_timeout_ends_what_the_hook_started():
+    with Bundle() as b:
+        mark = os.path.join(b.dir, "pids")
+        b.hook("prestart", "sleep 61 &\necho $$ $! > %s\nsleep 61\n" % mark, timeout=1)
+        equal(b.create(), 1, "status")
+        contains(b.errors, "timeout of 1 seconds", "stderr")
+        wait_for(lambda: not [reap()] or not any(alive(one) for one in pids_in(mark)), "the end of the hook and its children")
+
+
+@test(root=True)
+def test_what_a_hook_leaves_behind_stays():
+    """As with every runtime: a helper that a hook starts in the background serves the container."""
+    with Bundle() as b:
+        mark = os.path.join(b.dir, "pids")
+        b.hook("prestart", "sleep 61 </dev/null >/dev/null 2>&1 &\necho $! > %s\n" % mark)
+        b.made()
+        [helper] = pids_in(mark)
+        check(alive(helper), "the helper")
+        os.kill(helper, signal.SIGKILL)
+        wait_for(lambda: not [reap()] or not alive(helper), "the end of the helper")
+
+
 @test(root=True)
 def test_missing_hook():
     with Bundle() as b:
@@ -717,9 +798,7 @@ def test_state_after_the_record_is_older_or_broken():
         contains(b("delete", "--force", "c").check(0).stderr, "state.json", "stderr")
         wait_for(lambda: not [reap()] or not alive(pid), "the end of its init")
         equal(b.ids(), [], "names")
-        for group in sorted(cgroups(), reverse=True):  # its path was in the record
-            if any(one != "/" and group.endswith(one) for one in groups):
-                os.rmdir(group)
+        equal([group for group in cgroups() if any(one != "/" and group.endswith(one) for one in groups)], [], "groups")
 
 
 @test(root=True)
@@ -732,6 +811,284 @@ def test_state_during_create():
             state = json.load(file)
         equal((state["status"], state["pid"]), ("creating", b.state()["pid"]), "state while creating")
 
+
+# ---- the end of what is damaged, and of groups that others made -------------------------------------------------------
+
+
+def damage_record(b, how):
+    place = b.place()
+    path = os.path.join(place, "state.json")
+    with open(path) as file:
+        record = file.read()
+    if how == "truncated":
+        text = record[:len(record) // 2]
+    elif how == "empty":
+        text = ""
+    elif how == "wrong types":
+        text = json.dumps(dict(json.loads(record), bundle=5, cgroup={}))
+    elif how == "newer":
+        text = json.dumps(dict(json.loads(record), version=99))
+    elif how == "of another":
+        text = json.dumps(dict(json.loads(record), id="0123456789ab"))
+    if how == "missing":
+        os.unlink(path)
+    elif how == "undo too":
+        for name in ("state.json", "undo.json"):
+            with open(os.path.join(place, name), "w") as file:
+                file.write("{")
+    elif how == "both missing":
+        os.unlink(path)
+        os.unlink(os.path.join(place, "undo.json"))
+    else:
+        with open(path, "w") as file:
+            file.write(text)
+
+
+def sleepers(b):
+    """Processes of its group, by the files of the group."""
+    found = set()
+    for group in own_groups() if "cgroupsPath" in b.config["linux"] else [one for one in cgroups() if b.inner in one]:
+        with open(group + "/cgroup.procs") as file:
+            found |= {int(line) for line in file}
+    return found
+
+
+@generate(root=True)
+def damaged_records():
+    for how in ("truncated", "empty", "wrong types", "newer", "of another", "missing"):
+        for pid in ("private", "host"):
+            yield "%s, %s pid namespace" % (how, pid), lambda how=how, pid=pid: damaged_record(how, pid, GROUP + "/damaged")
+    for how in ("undo too", "both missing"):
+        yield how, lambda how=how: damaged_record(how, "private", None)
+        yield how + ", host pid namespace", lambda how=how: damaged_record(how, "host", None)
+
+
+def damaged_record(how, pid, path):
+    """Engines and people can end and remove it, whatever has become of its record: every process, every group, every file."""
+    before = leftovers()
+    with Bundle("/bin/sh", "-c", "sleep 61 & sleep 61 & exec sleep 61") as b:
+        if pid == "host":
+            b.config["linux"]["namespaces"] = [{"type": "mount"}]
+            b.config["root"]["path"] = rootfs(private=True, fresh=True)
+            open(os.path.join(b.config["root"]["path"], "dev/null"), "a").close()
+        if path:
+            b.config["linux"]["cgroupsPath"] = path
+        b.write()
+        b.made()
+        b("start", "c").check(0)
+        b.inner = os.path.basename(b.place())
+        wait_for(lambda: len(sleepers(b)) == 3, "the processes")
+        left = sleepers(b)
+        damage_record(b, how)
+        for words in (["state", "c"], ["ps", "c"], ["exec", "c", "/bin/true"], ["pause", "c"], ["start", "c"]):
+            result = b(*words)
+            check(result.status in (1, 125, 255), "%s: %r" % (words, result))
+            contains(result.stderr, "state.json", "stderr of %s" % words)
+        failing(b("delete", "c"), "state.json")
+        contains(b("delete", "c").stderr, "delete --force", "remedy")
+        equal(b.create("c"), 1, "create of the same id")
+        contains(b.errors, "already exists")
+        listed = b("list", "-q")
+        contains(listed.stderr, "state.json", "stderr of list")
+        if "undo" not in how and "both" not in how:
+            equal(listed.stdout, "c\n", "list")
+        b("gc")
+        equal(sleepers(b), left, "processes before it is deleted")
+        b("kill", "c", "CONT").check(0)
+        result = b("delete", "--force", "c").check(0)
+        contains(result.stderr, "state.json", "stderr of delete")
+        equal(b.ids(), [], "names")
+        wait_for(lambda: not [reap()] or not any(alive(one) for one in left), "the end of its processes")
+        equal([group for group in own_groups() if group.endswith("/damaged")], [], "groups")
+    tidy_groups()
+    assert_clean(before)
+
+
+@test(root=True)
+def test_a_lock_that_is_lost_or_damaged():
+    for text in (None, "", "no numbers\n", "12"):
+        before = leftovers()
+        with Bundle() as b:
+            b.config["linux"]["cgroupsPath"] = GROUP + "/lost"
+            b.write()
+            b.made()
+            b("start", "c").check(0)
+            pid, lock = b.state()["pid"], os.path.join(b.place(), "lock")
+            if text is None:
+                os.unlink(lock)
+            else:
+                with open(lock, "w") as file:
+                    file.write(text)
+            if text != "":  # as a create leaves it that was killed before init was made
+                failing(b("delete", "c"), "delete --force")
+                check(alive(pid), "delete without --force has ended it")
+                b("delete", "--force", "c").check(0)
+                wait_for(lambda: not [reap()] or not alive(pid), "the end of its process")
+                equal([group for group in own_groups() if group.endswith("/lost")], [], "groups")
+            else:
+                b("delete", "--force", "c").check(0)
+                os.kill(pid, signal.SIGKILL)
+                wait_for(lambda: not [reap()] or not alive(pid), "the end of its process")
+            equal(b.ids(), [], "names")
+        tidy_groups()
+        assert_clean(before)
+
+
+@test(root=True)
+def test_directories_and_names_without_the_rest():
+    with Bundle() as b:
+        b.made()
+        b("delete", "--force", "c").check(0)  # makes the state root
+        os.makedirs(b.root + "/0.0/0123456789ab")
+        os.symlink("../0.0/0123456789ab", b.root + "/names/c")
+        failing(b("state", "c"), "does not exist")
+        equal(b("list", "-q").check(0).stdout, "", "list of an empty directory")
+        b("delete", "--force", "c").check(0)
+        equal((b.ids(), os.path.exists(b.root + "/0.0")), ([], False), "after delete of an empty directory")
+        os.symlink("../0.0/0123456789ab", b.root + "/names/c")
+        b("delete", "--force", "c").check(0)
+        equal(b.ids(), [], "a name that leads nowhere")
+        os.makedirs(b.root + "/0.0/0123456789ab")
+        os.symlink("../0.0/0123456789ab", b.root + "/names/c")
+        b.made()  # takes the name over
+        pid = b.state()["pid"]
+        os.unlink(b.root + "/names/c")
+        failing(b("state", "c"), "does not exist")
+        b("delete", "--force", "c").check(0)
+        wait_for(lambda: not [reap()] or not alive(pid), "the end of one whose name was lost")
+        wait_for(lambda: not any(entry[0].isdigit() for entry in os.listdir(b.root) if not b("gc").check(0)), "gc")
+
+
+def hierarchies():
+    return [mount for mount in cgroup_mounts() if os.access(mount, os.W_OK)]
+
+
+@generate(root=True)
+def groups_that_stood_before():
+    for pid in ("private", "host"):
+        for way in ("delete", "force", "failing create", "run", "damaged"):
+            yield "%s, %s pid namespace" % (way, pid), lambda pid=pid, way=way: group_that_stood(pid, way)
+
+
+def group_that_stood(pid, way):
+    """An empty group at cgroupsPath is somebody's: it is used, and is there afterwards, empty; so are groups below it. What is made beside it goes."""
+    mounts = hierarchies()
+    some = [mount for i, mount in enumerate(mounts) if i % 2 == 0 or len(mounts) == 1]
+    before = leftovers()
+    for mount in some:
+        os.makedirs(mount + GROUP + "/stood")
+        for name in ("cpuset.cpus", "cpuset.mems"):  # cpuset(7): of a group that is made by hand
+            for at in (GROUP, GROUP + "/stood"):
+                if os.path.exists(mount + at + "/" + name) and not open(mount + at + "/" + name).read().strip():
+                    with open(mount + "/" + name) as source, open(mount + at + "/" + name, "w") as file:
+                        file.write(source.read())
+    os.mkdir(some[0] + GROUP + "/stood/below")
+    inodes = {mount: os.stat(mount + GROUP + "/stood").st_ino for mount in some}
+    with Bundle("/bin/sh", "-c", "sleep 61 & exec sleep 61" if way != "run" else "true") as b:
+        b.config["linux"]["cgroupsPath"] = GROUP + "/stood"
+        if pid == "host":
+            b.config["linux"]["namespaces"] = [{"type": "mount"}]
+            b.config["root"]["path"] = rootfs(private=True, fresh=True)
+            open(os.path.join(b.config["root"]["path"], "dev/null"), "a").close()
+        b.write()
+        if way == "run":
+            b("run", "-b", b.dir, "c").check(0)
+        elif way == "failing create":
+            b.hook("createRuntime", "exit 3\n")
+            equal(b.create(), 1, "status of create")
+        else:
+            b.made()
+            b("start", "c").check(0)
+            wait_for(lambda: len(sleepers(b)) == 2, "the processes")
+            check(all(os.path.isdir(mount + GROUP + "/stood") for mount in mounts), "groups of the container")
+            if way == "delete":
+                b("kill", "--all", "c", "KILL").check(0)
+                b.stopped()
+            if way == "damaged":
+                damage_record(b, "truncated")
+            b("delete", *["--force"][way == "delete":], "c").check(0)
+        equal(b.ids(), [], "names")
+        equal({mount: os.stat(mount + GROUP + "/stood").st_ino for mount in mounts if os.path.exists(mount + GROUP + "/stood")}, inodes, "groups that stay")
+        check(os.path.isdir(some[0] + GROUP + "/stood/below"), "the group below one that stood before")
+        wait_for(lambda: not sleepers(b), "the groups are empty")
+    tidy_groups()
+    assert_clean(before)
+
+
+@test(root=True)
+def test_a_group_of_two_containers_goes_with_the_last():
+    """The first has made it, the second found it: it is nsrun's, and is not left."""
+    with Bundle("/bin/sleep", "60") as b:
+        b.config["linux"]["cgroupsPath"] = GROUP + "/shared"
+        b.write()
+        b.made("first")
+        b("kill", "first", "KILL").check(0)
+        b.stopped("first")
+        b.made("second")
+        b("delete", "first").check(0)
+        check([group for group in own_groups() if group.endswith("/shared")], "the group of the second")
+        b("delete", "--force", "second").check(0)
+        equal([group for group in own_groups() if group.endswith("/shared")], [], "groups that are left")
+    tidy_groups()
+
+
+def older_record(b, version):
+    """As nsrun wrote it before: without undo.json, and without what hierarchies say of groups that stood before."""
+    place = b.place()
+    if os.path.exists(place + "/undo.json"):
+        os.unlink(place + "/undo.json")
+    with open(place + "/state.json") as file:
+        record = json.load(file)
+    record["version"] = version
+    for entry in record["hierarchies"]:
+        entry.pop("stood", None)
+    for key in ("resources", "devices"):
+        record.pop(key, None)
+    with open(place + "/state.json", "w") as file:
+        json.dump(record, file)
+
+
+@test(root=True, needs=["strace"])
+def test_a_delete_that_is_killed_while_it_removes_files():
+    """Whichever file was the last: what is left has no owner and no name, and is gc's, or the next delete's."""
+    with Bundle("/bin/sleep", "60") as b:
+        trace = os.path.join(b.dir, "strace")
+        b.made()
+        run(["strace", "-qq", "-o", trace, "-e", "trace=unlinkat", binary(), "--root", b.root, "delete", "--force", "c"]).check(0)
+        with open(trace) as file:
+            calls = sum("unlinkat" in line for line in file)
+        check(calls >= 6, "calls: %d" % calls)
+        for n in range(1, calls + 1):
+            b.made()
+            run(["strace", "-qq", "-o", trace, "-e", "trace=unlinkat", "-e", "inject=unlinkat:signal=SIGKILL:when=%d" % n, binary(), "--root", b.root,
+                 "delete", "--force", "c"])
+            if n % 2:
+                b("delete", "--force", "c").check(0)
+            b("gc").check(0)
+            equal((b.ids(), [entry for entry in os.listdir(b.root) if entry not in ("names", "ranges")]), ([], []), "left after SIGKILL at the %d. file" % n)
+
+
+@test(root=True)
+def test_records_of_an_older_nsrun():
+    before = leftovers()
+    with Bundle() as b:
+        b.config["linux"]["cgroupsPath"] = GROUP + "/older"
+        b.write()
+        for version in (1, 2, 3):
+            b.made()
+            older_record(b, version)
+            equal(b.status(), "created", "state")
+            b("start", "c").check(0)
+            equal(b.status(), "running", "state")
+            contains(b("ps", "c").check(0).stdout, "sleep", "ps")
+            b("exec", "c", "/bin/true").check(0)
+            equal(b("list", "-q").check(0).stdout, "c\n", "list")
+            b("kill", "c", "KILL").check(0)
+            b.stopped()
+            b("delete", "c").check(0)
+            equal([group for group in own_groups() if group.endswith("/older")], [], "groups")
+    tidy_groups()
+    assert_clean(before)
 
 if __name__ == "__main__":
     main()

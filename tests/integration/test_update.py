@@ -278,5 +278,34 @@ def test_lists_stand_anywhere():
         equal(held(c, "hugetlb.1GB.max", "hugetlb.1GB.limit_in_bytes"), str(2 << 30), "1 GB")
 
 
+@test(root=True, needs=["strace"], timeout=240)
+def test_an_update_that_is_killed_anywhere():
+    """SIGKILL at each call by which update writes or renames: the record never tells other limits than the kernel has, and the next update works."""
+    with script(IDLE, options=ALL) as c:
+        options = ["-m", "96m", "--pids-limit", "61", "--cpus", "0.5"]
+        trace = os.path.join(tmp(), "strace")
+        run(["strace", "-qq", "-o", trace, "-e", "trace=write,renameat,unlinkat", binary(), "update", *options, c.name]).check(0)
+        with open(trace) as file:
+            calls = [line.split("(")[0] for line in file if "(" in line]
+        check(calls.count("write") >= 4 and calls.count("renameat") == 2, "calls of an update: %r" % calls)
+        seen = set()
+        for n in range(1, len(calls) + 1):
+            c.nsrun("update", *ALL).check(0)
+            call, when = calls[n - 1], calls[:n].count(calls[n - 1])
+            for moment in ("signal=SIGKILL", "signal=SIGKILL:delay_enter=1"):
+                run(["strace", "-qq", "-o", trace, "-e", "trace=" + call, "-e", "inject=%s:%s:when=%d" % (call, moment, when), binary(),
+                     "update", *options, c.name])
+                told = recorded(c)
+                have = (memory(c), int(pids(c)), cpus(c))
+                seen.add(have)
+                quota = told["cpu"].get("quota") / told["cpu"].get("period", 100000)
+                equal((told["memory"]["limit"], told["pids"]["limit"], quota), have, "what the record tells after SIGKILL at %s %d" % (call, when))
+            c.nsrun("update", "--pids-limit", "62").check(0)
+            told = recorded(c)
+            equal((told["memory"]["limit"], told["pids"]["limit"]), (memory(c), 62), "record after the next update")
+            equal(pids(c), "62", "limit after the next update")
+        check(len(seen) > 2, "every run had the same end: %r" % seen)
+
+
 if __name__ == "__main__":
     main()

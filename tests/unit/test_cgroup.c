@@ -467,7 +467,7 @@ static void test_destroy_forking_processes(void **state)
 	group_name(group, "bomb");
 	must_apply(group, limits);
 	if (host.v2_mount[0]) {
-		assert_int_equal(cgroup_make_v2(&host, group, &fd, &err), 0);
+		assert_int_equal(cgroup_make_v2(&host, group, &fd, NULL, &err), 0);
 		close(fd);
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -534,14 +534,14 @@ static void test_v2_group(void **state)
 		print_message("skipped: no cgroup2 here\n");
 		skip();
 	}
-	assert_true(cgroup_make_v2(&host, "/nsrun-test/../x", &fd, &err) < 0);
+	assert_true(cgroup_make_v2(&host, "/nsrun-test/../x", &fd, NULL, &err) < 0);
 	assert_int_equal(err.kind, ERR_BUG);
 	assert_int_equal(fd, FD_NONE);
 	snprintf(sub, sizeof(sub), "%s/nsrun-test", host.v2_mount);
 	(void)rmdir(sub);
 	err = ERR_INIT;
 	group_name(group, "v2");
-	assert_int_equal(cgroup_make_v2(&host, group, &fd, &err), 0);
+	assert_int_equal(cgroup_make_v2(&host, group, &fd, NULL, &err), 0);
 	assert_int_equal(mkdirat(fd, "inner", 0755), 0);
 	assert_int_equal(mkdirat(fd, "inner/most", 0755), 0);
 	close(fd);
@@ -568,7 +568,7 @@ static void test_v2_group(void **state)
 
 	/* Gone already is success, and the common case costs no waiting. */
 	must_destroy(group);
-	assert_int_equal(cgroup_make_v2(&host, group, &fd, &err), 0);
+	assert_int_equal(cgroup_make_v2(&host, group, &fd, NULL, &err), 0);
 	close(fd);
 	begin = now_us();
 	must_destroy(group);
@@ -609,7 +609,7 @@ static int delegated_user(const char *own, const char *expected)
 	if (cgroup_choose_parent(mine, chosen, sizeof(chosen), &err) < 0 || !streq(chosen, expected))
 		return __LINE__ % 250;
 	snprintf(path, sizeof(path), "%s/c1", chosen);
-	if (cgroup_make_v2(mine, path, &fd, &err) < 0 || cgroup_destroy(mine, path, 1000, &err) < 0)
+	if (cgroup_make_v2(mine, path, &fd, NULL, &err) < 0 || cgroup_destroy(mine, path, 1000, &err) < 0)
 		return __LINE__ % 250;
 	return cgroup_destroy(mine, chosen, 1000, &err) < 0 ? __LINE__ % 250 : 0;
 }
@@ -645,7 +645,7 @@ static void test_delegation(void **state)
 	}
 	group_name(slice, "slice");
 	snprintf(scope, sizeof(scope), "%s/scope", slice);
-	assert_int_equal(cgroup_make_v2(&host, scope, &fd, &err), 0);
+	assert_int_equal(cgroup_make_v2(&host, scope, &fd, NULL, &err), 0);
 	close(fd);
 	run_delegated(scope, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {

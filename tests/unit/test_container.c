@@ -335,7 +335,7 @@ static void damaged(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		make(ID, "", cases[i].text);
-		find_fails(ID, -EINVAL, ERR_ID_NONE, cases[i].part);
+		find_fails(ID, -EINVAL, ERR_ID_RECORD_DAMAGED, cases[i].part);
 	}
 }
 

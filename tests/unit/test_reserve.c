@@ -681,7 +681,7 @@ static int end_with_cgroup(void)
 		plan->cgroup_path = parent;
 		plan->cgroup_host = &host;
 		if (plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
-		    cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0)
+		    cgroup_make_v2(&host, plan->cgroup_path, &fd, NULL, &err) < 0)
 			_exit(77);
 		if (fork() == 0) {
 			struct reservation copy = reservation;
@@ -734,7 +734,7 @@ static int keep_hidden_group(void)
 		plan->cgroup_path = parent;
 		plan->cgroup_host = &host;
 		_exit(plan_reserve(plan, &reservation, &err) < 0 || state_record(plan, &reservation, &err) < 0 ||
-				      cgroup_make_v2(&host, plan->cgroup_path, &fd, &err) < 0
+				      cgroup_make_v2(&host, plan->cgroup_path, &fd, NULL, &err) < 0
 			      ? 77
 			      : 0);
 	}

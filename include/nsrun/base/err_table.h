@@ -328,3 +328,5 @@ ERR_ID(WITHOUT, "without",
        "rows that can be left out: nsrun help without lists them; nsrun --dry-run shows the rows of a launch")
 ERR_ID(WITHOUT_HOST, "without-host",
        "what a row keeps from the container would be taken from the host itself: leave --userns=host away")
+ERR_ID(RECORD_DAMAGED, "record-damaged",
+       "nsrun delete --force ID ends and removes all that is left of a bundle's container without its record; of another one end what is left by hand, then remove the directory")

@@ -85,8 +85,9 @@ int cgroup_choose_parent(const struct cgroup_host *host, char *ret_parent, size_
  * ERR_ID_CGROUP_PARENT_OUTSIDE with the tree that is theirs. For callers for whom cgroup_choose_parent() succeeds. */
 int cgroup_check_parent(const struct cgroup_host *host, const char *parent, struct err *err);
 
-/* Only where host->v2_mount is set. Makes the v2 group `path` (relative to the mount, parents too; it may exist already) and returns an O_PATH|O_DIRECTORY fd for CLONE_INTO_CGROUP. */
-int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, struct err *err);
+/* Only where host->v2_mount is set. Makes the v2 group `path` (relative to the mount, parents too; it may exist already: *ret_made, which may be NULL)
+ * and returns an O_PATH|O_DIRECTORY fd for CLONE_INTO_CGROUP. */
+int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, bool *ret_made, struct err *err);
 /* No process is in the group `path` or below it, in v2 and in the v1 hierarchies of these controllers (1 << enum cgroup_ctl), or there is no such
  * group. */
 int cgroup_check_unused(const struct cgroup_host *host, const char *path, unsigned controllers, struct err *err);
@@ -144,6 +145,21 @@ int cgroup_places(const struct cgroup_host *host, unsigned controllers, struct c
 		  size_t *ret_n, struct err *err);
 /* -ENODEV when this hierarchy is not mounted here, is covered by another mount, or shows another part of its tree. */
 int cgroup_check_place(const struct cgroup_host *host, const struct cgroup_place *place, struct err *err);
+/*
+ * A path that others name may be that of a group which stood there before. Those that nsrun makes get a mark, an extended attribute of the group, which so
+ * lasts as long as the group itself: the last container that leaves a marked group removes it, whichever made it. Where the kernel keeps no such attribute
+ * for this caller, cgroup_stood alone tells.
+ */
+void cgroup_mark(const char *mount, const char *path, const char *id);
+bool cgroup_is_marked(const char *mount, const char *path);
+/* 1 << enum cgroup_ctl of v1 hierarchies, and CGROUP_STOOD_V2: where a group without a mark stood, and where there were others below it. */
+struct cgroup_stood {
+	unsigned groups, below;
+};
+#define CGROUP_STOOD_V2 (1U << CGROUP_CONTROLLER_COUNT)
+void cgroup_look_stood(const struct cgroup_host *host, const char *path, unsigned controllers,
+		       struct cgroup_stood *ret);
+
 /* Kills all that is left in it (cgroup.kill, or a loop of SIGKILL where 5.14's file is missing), removes sub-groups and the group, in
  * v2 and in every v1 hierarchy of enum cgroup_ctl. A group that does not exist is success, and so is one in a hierarchy that is not visible
  * here: see cgroup_check_place(). At most `timeout_ms`. */
@@ -157,6 +173,8 @@ struct cgroup_end {
 	const struct idmap *uids, *gids;
 	/* Nobody is killed: processes that are left when the time is over are somebody else's, and their group stays, without an error. */
 	bool empty_only;
+	/* These stay: what is in them is ended, and removed are the groups below that were not there before. */
+	struct cgroup_stood stood;
 };
 int cgroup_destroy_by(const struct cgroup_host *host, const char *path, const struct cgroup_end *how, struct err *err);
 /* Runs `work` in a child that has all rights in a new user namespace with these maps; its -errno, as far as an exit status carries it. */

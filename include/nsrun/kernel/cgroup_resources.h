@@ -168,6 +168,10 @@ struct cgroup_undo {
 };
 int cgroup_update_limits(const struct cgroup_host *host, const char *path, const struct cgroup_resources *before,
 			 const struct cgroup_resources *changes, struct cgroup_undo *ret_undo, struct err *err);
+/* Of a change whose end nobody saw: `before` with those values of `after` that the group holds. */
+int cgroup_which_held(const struct cgroup_host *host, const char *path, const struct cgroup_resources *before,
+		      const struct cgroup_resources *after, struct arena *arena, struct cgroup_resources *ret,
+		      struct err *err);
 /* Writes them. `err`, which says already why, is told in addition what could not be put back. */
 void cgroup_undo_update(const struct cgroup_host *host, const char *path, const struct cgroup_undo *undo,
 			struct err *err);

@@ -20,6 +20,7 @@
  *     exit         null while it lives, then {"status": N, "signal": N or 0, "oom_kills": N, "memory_limit": BYTES of the limit that was met or 0, "forks_refused": N,
  *                  "pids_limit": N, "time": "...", "log_error": only when output is missing from the log}; of a container whose nsrun was killed {"lost": true, "time": ...}
  *   resources.json  the same as state.json's "resources", in whose place it is read, once `nsrun update` has changed a limit
+ *   resources.new   the same while an update is at work: one that was killed leaves it, and what the kernel holds of it counts (container_update.h)
  *   name         symbolic link whose text is the name; only with one
  *   filter.bpf   the filter in use, when it is none of nsrun's own: struct sock_filter as the kernel takes them
  *   control      unix(7) socket of the owner: launch/control.h
@@ -33,7 +34,12 @@
  *                  "no_new_keyring": bool}
  * The text of its lock becomes "PID START created\n" when create has done all. Before that it is `creating` while its lock is held, and what is left
  * of a create that was killed when it is not: nsrun gc removes that. Afterwards nobody owns it: its status is told by init alone, which
- * waits for start (it was forked and never executed anything), runs, or has ended. Nothing but `nsrun delete` removes it.
+ * waits for start (it was forked and never executed anything), runs, or has ended. Nothing but `nsrun delete` removes it,
+ * which says "deleted" in the place of "created" before it removes the files.
+ *
+ * undo.json has what delete must know when state.json is damaged, lost, or of a newer nsrun: version id boot_id cgroup hierarchies uid_map gid_map namespaces,
+ * and of bundle the key "rdt". An entry of "hierarchies" has {"stood": true} where a group stood there before, which then stays, and {"below": true} where
+ * that had groups below it. Older records have no such keys.
  *
  * STATE_ROOT/names/NAME   symbolic link to ../UID.GID/ID: making it reserves the name
  *
@@ -69,6 +75,7 @@ struct container {
 	char *dir;	  /* absolute state directory; malloc'd */
 	const char *name; /* NULL: none; in `state`, as are all following strings */
 	enum container_status status;
+	bool init_lost; /* a bundle's whose lock is gone or damaged: it may have processes that nobody knows */
 	bool paused; /* one that runs is frozen: container_look_paused() alone tells */
 	pid_t owner;
 	pid_t init; /* 0: none (yet, or any more) */
@@ -79,12 +86,13 @@ struct container {
 int container_find(const char *word, struct container *ret, struct err *err);
 /* The bundle's container of that id, which is a name here: no other word is taken. -ENOENT with ERR_ID_NO_CONTAINER in runc's words. */
 int container_find_bundle(const char *id, struct container *ret, struct err *err);
-/* The same where its record cannot be read: for delete --force alone. */
+/* The same where its record cannot be read, is lost, or its name is: for delete --force and kill. -ENOENT: nothing is left of it, its name neither. */
 int container_find_damaged(const char *id, struct container *ret, struct err *err);
 bool container_is_bundle(const struct container *container);
 /* "creating", "created", "running", "paused", "stopped": the runtime specification's words. */
 const char *container_oci_status(const struct container *container);
-/* Every container of this caller's state root, oldest first. Unreadable records are passed on to `on_bad` (may be NULL) and left out. */
+/* Every container of this caller's state root, oldest first. Unreadable records are passed on to `on_bad` (may be NULL) and left out; of
+ * a bundle's container is listed what can be known without. */
 int container_list(struct container **ret, size_t *ret_n,
 		   void (*on_bad)(const char *dir, const struct err *why, void *data), void *data, struct err *err);
 void container_done(struct container *container);

@@ -8,6 +8,7 @@
  *     UID.GID/                  one directory a remap (host ids of the container's root), 0700
  *       ID/lock                 flock(2)ed by the owning runtime for as long as it lives; its text is init
  *       ID/state.json           what was made and must be undone; written before it is made
+ *       ID/undo.json            a bundle's: the part of it that delete needs, for a delete that cannot read the other file
  *       ID/name                 symbolic link whose text is the container's name, if it has one
  *     names/NAME                symbolic link to ../UID.GID/ID: making it reserves the name
  *
@@ -32,6 +33,7 @@ struct reservation {
 	char *dir;    /* the container's state directory; malloc'd, as the next */
 	char *marker; /* ranges/FIRST; NULL unless auto */
 	struct timespec created;
+	struct cgroup_stood stood; /* of a bundle's, whose group's path others name */
 };
 #define RESERVATION_NONE ((struct reservation){ .lock_fd = FD_NONE, .range_fd = FD_NONE })
 

@@ -8,8 +8,13 @@
 #include <nsrun/kernel/idmap.h>
 
 #include <jansson.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include <time.h>
+
+struct reservation;
+struct plan;
+struct plan_bundle;
 
 /* Opens a directory of ours, without following a symbolic link, and makes it first unless `mode` is 0. Refuses one that belongs to somebody else or
  * that others can write to. `what` names it in messages. */
@@ -30,8 +35,11 @@ int state_recover(int root_fd, const char *remap, const char *id, unsigned timeo
 int state_recover_any(int root_fd, const char *remap, const char *id, unsigned timeout_ms, struct err *err);
 /* Is it a bundle's container whose create has done all? Its lock's text says so. */
 bool state_is_created(int dir_fd);
-/* Ends the processes and groups of a bundle's container; its lock is held by this process. */
-int state_end_bundle(int dir_fd, int lock_fd, const char *id, unsigned timeout_ms, struct err *err);
+/*
+ * Ends the processes and groups of a bundle's container; its lock is held by this process. Where state.json cannot be read, undo.json says what is to be
+ * undone, and where that is lost, too, the place that a group has by its id alone. `lost`: there was no lock.
+ */
+int state_end_bundle(int dir_fd, int lock_fd, const char *id, bool lost, unsigned timeout_ms, struct err *err);
 /* How long nsrun gc, or the launch that needs these ids, waits for the end of one container. */
 #define STATE_RECOVER_MS 5000
 
@@ -45,6 +53,8 @@ int state_name_take(int root_fd, const char *remap, const char *id, const char *
 /* Removes names/NAME if it is this container's; `dir_fd` is its directory, which tells the name. */
 void state_name_release(int root_fd, int dir_fd, const char *remap, const char *id);
 
+/* Removes names/NAME if its container's directory is gone. */
+void state_name_forget(int root_fd, const char *name);
 /* Removes names whose container's directory is gone. */
 void state_names_tidy(int root_fd);
 
@@ -53,8 +63,6 @@ void state_names_tidy(int root_fd);
 void state_format_time(const struct timespec *time, char ret[STATE_TIME_SIZE]);
 /* The record with its end, NULL: which is not known. */
 struct state_exit;
-struct reservation;
-struct plan;
 int state_record_end(int dir_fd, const struct plan *plan, const struct reservation *reservation,
 		     const struct state_exit *end, struct err *err);
 /* Into the record of a container whose nsrun was killed; `state` is what it says. */
@@ -78,10 +86,37 @@ bool state_is_id(const char *name);
 bool state_is_cgroup(const char *path, const char *id);
 /* The same of a bundle's, whose engine has named it: absolute, no "." and no "..", and not the root. */
 bool state_is_cgroup_path(const char *path);
+/* Of a record: "cgroup" and "hierarchies", the place that the groups will have. Without a controller of it and without v2 there is none. */
+int state_put_places(FILE *f, const struct plan *plan, const struct cgroup_stood *stood, struct err *err);
 /* "hierarchies" of a record that names a group: each must be mounted here as it was when the group was made, since in another mount or cgroup namespace
- * the same path may be another group. At least one is wanted. *ret_controllers (may be NULL): 1 << enum cgroup_ctl of those of v1. */
-int state_check_places(const json_t *record, const char *dir, const struct cgroup_host *host, unsigned *ret_controllers,
+ * the same path may be another group. At least one is wanted. ret->controllers and ret->stood (`ret` may be NULL) are what the record says. */
+int state_check_places(const json_t *record, const char *dir, const struct cgroup_host *host, struct cgroup_end *ret,
 		       struct err *err);
+/* Of a record: the key "bundle", and of that "rdt". */
+void state_put_bundle(FILE *f, const struct plan_bundle *bundle, const char *name);
+void state_put_rdt(FILE *f, const struct plan_bundle *bundle, const char *name);
+
+/* An object in a file of the state directory; -ENOENT, without filling `err`: there is no such file. `where` serves messages. */
+int state_load(int dirfd, const char *file, const char *where, json_t **ret, struct err *err);
+/* The record is of another boot: nothing that it names is there any more. */
+bool state_before_boot(const json_t *state);
+
+/* Init, as the lock's text tells it. */
+struct state_init {
+	pid_t pid; /* 0: not known */
+	uint64_t start;
+	bool created; /* a bundle's: create has done all */
+};
+enum state_init_known {
+	STATE_INIT_NONE, /* none was made yet */
+	STATE_INIT_KNOWN,
+	STATE_INIT_LOST, /* the text is none that nsrun writes */
+};
+#define STATE_LOCK_TEXT_MAX 64
+enum state_init_known state_read_init(int lock_fd, struct state_init *ret);
+/* Of a bundle's container all is ended and undone: what a delete that is killed now leaves of its files is gc's. */
+void state_write_deleted(int lock_fd);
+
 /* "uid_map" or "gid_map" of a record, added to `ret`. False: it has more extents than a map can have. */
 bool state_read_map(const json_t *record, const char *key, struct idmap *ret);
 
