@@ -20,6 +20,7 @@ const char *cgroup_controller_name(enum cgroup_ctl controller)
 		[CGROUP_RDMA] = "rdma",	      [CGROUP_MISC] = "misc",	      [CGROUP_DMEM] = "dmem",
 		[CGROUP_NET_CLS] = "net_cls", [CGROUP_NET_PRIO] = "net_prio", [CGROUP_DEVICES] = "devices",
 		[CGROUP_CPUACCT] = "cpuacct", [CGROUP_FREEZER] = "freezer",   [CGROUP_PERF_EVENT] = "perf_event",
+		[CGROUP_NAMED_SYSTEMD] = "name=systemd",
 	};
 
 	return controller < CGROUP_CONTROLLER_COUNT ? names[controller] : "?";

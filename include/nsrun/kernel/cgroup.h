@@ -27,6 +27,7 @@ enum cgroup_ctl {
 	CGROUP_CPUACCT,
 	CGROUP_FREEZER,
 	CGROUP_PERF_EVENT,
+	CGROUP_NAMED_SYSTEMD, /* no controller: the hierarchy in which systemd tracks units on v1 */
 	CGROUP_CONTROLLER_COUNT
 };
 
