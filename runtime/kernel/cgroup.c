@@ -20,6 +20,7 @@ const char *cgroup_controller_name(enum cgroup_ctl controller)
 		[CGROUP_RDMA] = "rdma",	      [CGROUP_MISC] = "misc",	      [CGROUP_DMEM] = "dmem",
 		[CGROUP_NET_CLS] = "net_cls", [CGROUP_NET_PRIO] = "net_prio", [CGROUP_DEVICES] = "devices",
 		[CGROUP_CPUACCT] = "cpuacct", [CGROUP_FREEZER] = "freezer",   [CGROUP_PERF_EVENT] = "perf_event",
+		[CGROUP_NAMED_SYSTEMD] = "systemd",
 	};
 
 	return controller < CGROUP_CONTROLLER_COUNT ? names[controller] : "?";
@@ -27,7 +28,14 @@ const char *cgroup_controller_name(enum cgroup_ctl controller)
 
 const char *cgroup_v1_name(enum cgroup_ctl controller)
 {
-	return controller == CGROUP_IO ? "blkio" : cgroup_controller_name(controller);
+	switch (controller) {
+	case CGROUP_IO:
+		return "blkio";
+	case CGROUP_NAMED_SYSTEMD:
+		return "name=systemd";
+	default:
+		return cgroup_controller_name(controller);
+	}
 }
 
 /* ---- probe ---- */

@@ -142,7 +142,8 @@ static int choose_scope(struct plan *plan, const struct bundle_cgroup *said, str
 	return plan->cgroup_path ? 0 : err_oom(err);
 }
 
-/* Where engines read their statistics: every hierarchy has the group. */
+/* Where engines read their statistics: every hierarchy has the group. systemd's own as well: left in the caller's group there, the container would end with
+ * its session or unit, and would be shown the host's tree. */
 static void use_all_hierarchies(struct plan *plan)
 {
 	plan->controllers = cgroup_resources_controllers(&plan->resources);

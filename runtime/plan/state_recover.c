@@ -96,7 +96,7 @@ static int end_init(const struct remains *remains, struct err *err)
 	if (pid <= 1 || pid > INT_MAX)
 		return 0;
 	if (pidref_open((pid_t)pid, &init, NULL) < 0 || state_start_time((pid_t)pid, &started, NULL) < 0 ||
-	    started != (uint64_t)start || !state_may_be_init(state, (pid_t)pid))
+	    started != (uint64_t)start || !state_may_be_init(remains->state, (pid_t)pid))
 		return 0;
 	return pidref_kill(&init, SIGKILL, err);
 }

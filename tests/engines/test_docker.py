@@ -149,6 +149,8 @@ def test_top_and_stats():
         told = json.loads(docker().out("stats", "--no-stream", "--format", "{{json .}}", one.name))
         equal(told["PIDs"], setting(one.pid, "pids", "pids.current", "pids.current"), "processes by stats")
         check(not told["MemUsage"].startswith("0B"), "memory by stats: %r" % told)
+        docker().out("update", "-m", "64m", "--memory-swap", "64m", one.name)
+        contains(docker().out("stats", "--no-stream", "--format", "{{.MemUsage}}", one.name), " / 64MiB", "the limit by stats")
 
 
 def test_pause():
@@ -272,6 +274,11 @@ def test_limits():
         check(one.pid in cgroup_pids(path), "its init is not in the group that was looked at")
         parent = "/system.slice/docker-" if by_systemd() else "/%s/" % cgroup_parent()
         check(parent in path, "the group is not below the parent that the engine was told: %s" % path)
+        # Each hierarchy has the group, also systemd's own, which would otherwise count the container among the engine's processes.
+        with open("/proc/%d/cgroup" % one.pid) as file:
+            groups = file.read()
+        check(all(one.inspect("Id") in line for line in groups.splitlines()), "groups of its init:\n" + groups)
+        equal(one.shell("cat /proc/self/cgroup").stdout.count(one.inspect("Id")), 0 if pure_v2() else groups.count(one.inspect("Id")), "groups of exec")
         # A process of exec is bound by the same groups.
         check(one.shell("for i in $(seq 60); do sleep 5 & done").status != 0, "60 processes of exec under a limit of 50")
 

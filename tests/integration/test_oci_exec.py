@@ -339,7 +339,7 @@ def test_groups_below():
             return dict(line.rstrip("\n").split(":", 2)[1:] for line in file)
     with running() as b:
         own = groups(b.state()["pid"])
-        mounts = {"": "/sys/fs/cgroup/unified", **{name: "/sys/fs/cgroup/" + name for name in own if name}}
+        mounts = {"": "/sys/fs/cgroup/unified", **{name: "/sys/fs/cgroup/" + name.replace("name=", "") for name in own if name}}
         made = []
         for name, path in own.items():
             top = mounts[name] if os.path.isdir(mounts[name]) else "/sys/fs/cgroup" if not name else None

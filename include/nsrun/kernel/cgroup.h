@@ -27,6 +27,7 @@ enum cgroup_ctl {
 	CGROUP_CPUACCT,
 	CGROUP_FREEZER,
 	CGROUP_PERF_EVENT,
+	CGROUP_NAMED_SYSTEMD, /* no controller: the hierarchy in which systemd tracks units on v1 */
 	CGROUP_CONTROLLER_COUNT
 };
 
@@ -68,7 +69,7 @@ int cgroup_parse_self(struct arena *arena, char *text, struct cgroup_host *host,
 		      struct err *err);
 /* "cpu", "io", ...: as v2 spells it. */
 const char *cgroup_controller_name(enum cgroup_ctl controller);
-/* The same, but "blkio": the option of a v1 mount. */
+/* The same, but "blkio" and "name=systemd": the option of a v1 mount. */
 const char *cgroup_v1_name(enum cgroup_ctl controller);
 /* Does a v1 hierarchy of this host have it? Then v2 has not. */
 static inline bool cgroup_on_v1(const struct cgroup_host *host, enum cgroup_ctl controller)
