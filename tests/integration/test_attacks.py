@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks that once worked, or worked against others, each replayed step by step."""
 import hashlib
+import contextlib
 import os
 import shutil
 import subprocess
@@ -223,8 +224,13 @@ def test_rm_where_the_disk_is_full():
     os.makedirs("/run/nsrun", exist_ok=True)
     mount("tmpfs", "/run/nsrun", "tmpfs", 0, "size=160k,mode=711")
     try:
-        loop = "i=0; while [ $i -lt 6000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done; exit 7"
+        loop = "i=0; while [ $i -lt 6000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done; sleep 2; exit 7"
         nsrun(["-d", "--name", "full", "--userns-remap", dummy().name, rootfs(owner=dummy()), "/bin/sh", "-c", loop]).check(0)
+        wait_for(lambda: os.statvfs("/run/nsrun").f_bavail <= 16, "the output has filled it")
+        # The log ends at a write that was cut short, which may leave some pages.
+        with contextlib.suppress(OSError), open("/run/nsrun/filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
         equal(nsrun(["wait", "full"]).stdout, "7\n", "status while its nsrun can tell it")
         wait_for(lambda: nsrun(["ls", "-a"]).stdout.count("dead"), "its nsrun has ended")
         nsrun(["rm", "full"]).check(0)
