@@ -290,6 +290,12 @@ static int check_joined_root(struct oci_reader *r, struct err *err)
 	};
 	struct json_at at;
 
+	if (r->plan->ns[NS_MNT].use == NS_JOIN && r->bundle->notify)
+		return err_input(
+			err,
+			"NOTIFY_SOCKET=%s: %s joins a mount namespace, from which nothing leads to the state of "
+			"the container, where the workload's socket is",
+			r->bundle->notify, r->plan->ns[NS_MNT].word);
 	if (!r->bundle->root_joined)
 		return oci_check_joined_mounts(r, err);
 	json_at_key(&r->config, "root", &root);
@@ -300,11 +306,6 @@ static int check_joined_root(struct oci_reader *r, struct err *err)
 				"root.path is the root of the mount namespace that %s joins: for all who are in it "
 				"this would hold",
 				r->plan->ns[NS_MNT].word);
-	if (r->bundle->notify)
-		return err_input(err,
-				 "NOTIFY_SOCKET=%s: %s joins a mount namespace, whose files stay as they are, and the "
-				 "workload would have no way to that socket",
-				 r->bundle->notify, r->plan->ns[NS_MNT].word);
 	return 0;
 }
 
