@@ -211,6 +211,41 @@ static void put_files(void)
 	}
 }
 
+/* What an OCI bundle's launch takes from elsewhere, and what of config.json is no matter of course. */
+static void put_bundles(void)
+{
+	static const struct {
+		const char *name, *meaning;
+	} variables[] = {
+		{ "LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES",
+		  "Of create and run: sockets that a service is activated by (sd_listen_fds(3)). When LISTEN_PID is nsrun's own, "
+		  "that many descriptors from 3 on are open in the workload, before those of --preserve-fds, and the three "
+		  "variables are set there, LISTEN_PID to its pid. exec passes none on" },
+		{ "NOTIFY_SOCKET",
+		  "Of create, run and start: who waits for READY=1 (sd_notify(3)), a path or @ and an abstract name. The workload "
+		  "gets a socket of nsrun's own, /run/notify/notify.sock, and this variable; of what it says READY=1 alone "
+		  "is passed on, with MAINPID= and a barrier from start and run --detach, which return then or when the "
+		  "workload has ended. Nothing happens where config.json has a NOTIFY_SOCKET of the engine's own, or where "
+		  "create had none" },
+	};
+
+	fputs(".SH BUNDLES\n", stdout);
+	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+		roff_tag(variables[i].name);
+		roff_put(variables[i].meaning);
+		fputs(".\n", stdout);
+	}
+	roff_tag("linux.namespaces with path");
+	roff_put("Namespaces that exist are entered in the order that user namespaces allow: what the joined user namespace does not "
+		 "own, that one, what it owns. In a mount namespace root.path and the sources of binds are of its tree. It pivots "
+		 "there: who is in it with its root has the container's root from then on. With root.path / it is taken as it is: "
+		 "nothing is mounted or pivots, and mounts, masked paths, devices and their like are errors. It must belong to "
+		 "the user namespace of the container, if that has one.\n");
+	roff_tag("process.oomScoreAdj");
+	roff_put("A score that the kernel refuses to the caller, lower than the lowest that was set with CAP_SYS_RESOURCE, is an "
+		 "error: rootless engines ask for none below their own.\n");
+}
+
 int main(void)
 {
 	/* No date: two builds of the same source give the same page. */
@@ -234,6 +269,7 @@ int main(void)
 	put_options();
 	put_mount_words();
 	put_commands();
+	put_bundles();
 	put_exit_status();
 	put_errors();
 	put_steps();

@@ -12,11 +12,8 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define WARNINGS_MAX 64
@@ -67,37 +64,6 @@ static int read_version(struct oci_reader *r, struct err *err)
 	return 0;
 }
 
-int oci_open_source(const struct oci_reader *r, const char *path)
-{
-	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
-	const int fd = r->mount_root < 0 ? open(path, O_PATH | O_CLOEXEC)
-					 : (int)syscall(SYS_openat2, r->mount_root, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* In the mount namespace that is joined, which whoever made it has prepared. Its own root is taken as it is: nothing is mounted, and nothing moves. */
-static int find_joined_root(struct oci_reader *r, const struct json_at *at, const char *path, struct err *err)
-{
-	struct plan *plan = r->plan;
-	_cleanup_close_ int fd = oci_open_source(r, path);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return json_at_err(at, err, "%s: %s (in the mount namespace that %s joins)", path,
-				   strerrordesc_np(errno), plan->ns[NS_MNT].word);
-	if (!S_ISDIR(st.st_mode))
-		return json_at_err(at, err, "%s: is no directory", path);
-	const char *clean = oci_clean_path(plan->arena, path);
-	if (!clean)
-		return err_oom(err);
-	r->bundle->root_joined = streq(clean, "/");
-	plan->rootfs = (struct plan_tree){
-		.source = clean, .path = clean, .is_directory = true, .device = st.st_dev, .inode = st.st_ino
-	};
-	return 0;
-}
-
 static int read_root(struct oci_reader *r, struct err *err)
 {
 	struct plan *plan = r->plan;
@@ -122,7 +88,7 @@ static int read_root(struct oci_reader *r, struct err *err)
 		path = arena_printf(plan->arena, "%s/%s", r->bundle->dir, path);
 	if (!path)
 		return err_oom(err);
-	done = r->mount_root >= 0 ? find_joined_root(r, &at, path, err)
+	done = r->mount_root >= 0 ? oci_find_joined_root(r, &at, path, err)
 				  : plan_find_tree(plan->arena, path, TREE_ROOTFS, &plan->rootfs, NULL, &why);
 	if (done < 0 && !err_is_set(&why))
 		return done;
@@ -270,50 +236,12 @@ int oci_read_names(struct oci_reader *r, struct err *err)
 	return done;
 }
 
-/* ---- the root of a joined mount namespace ---- */
-
-static bool says_something(const json_t *value)
-{
-	return json_is_true(value) || json_array_size(value) || (json_is_string(value) && *json_string_value(value));
-}
-
-/* What would change the files of all who are in it. */
-static int check_joined_root(struct oci_reader *r, struct err *err)
-{
-	struct json_at root = { 0 };
-	const struct {
-		const struct json_at *object;
-		const char *key;
-	} others[] = {
-		{ &r->config, "mounts" },      { &root, "readonly" },		{ &r->linux_, "devices" },
-		{ &r->linux_, "maskedPaths" }, { &r->linux_, "readonlyPaths" }, { &r->linux_, "rootfsPropagation" },
-	};
-	struct json_at at;
-
-	if (!r->bundle->root_joined)
-		return oci_check_joined_mounts(r, err);
-	json_at_key(&r->config, "root", &root);
-	for (size_t i = 0; i < ARRAY_LEN(others); i++)
-		if (json_at_key(others[i].object, others[i].key, &at) && says_something(at.value))
-			return json_at_err(
-				&at, err,
-				"root.path is the root of the mount namespace that %s joins: for all who are in it "
-				"this would hold",
-				r->plan->ns[NS_MNT].word);
-	if (r->bundle->notify)
-		return err_input(err,
-				 "NOTIFY_SOCKET=%s: %s joins a mount namespace, whose files stay as they are, and the "
-				 "workload would have no way to that socket",
-				 r->bundle->notify, r->plan->ns[NS_MNT].word);
-	return 0;
-}
-
 /* ---- the whole ---- */
 
 /* In this order: who the container's root is decides about mounts, what can be mounted about devices. */
 static int (*const parts[])(struct oci_reader *r, struct err *err) = {
 	read_version,	  oci_read_ids,	  oci_read_process,   oci_read_names,	oci_read_hooks,	   oci_read_mounts,
-	oci_read_devices, oci_read_linux, oci_read_resources, oci_read_seccomp, oci_keep_settings, check_joined_root,
+	oci_read_devices, oci_read_linux, oci_read_resources, oci_read_seccomp, oci_keep_settings, oci_check_joined,
 };
 
 static int read_parts(struct oci_reader *r, struct err *err)

@@ -172,43 +172,6 @@ static int join_namespaces(struct oci_reader *r, struct err *err)
 	return done;
 }
 
-/* Its tree is where config.json's files are, and init, which is in it, opens them. */
-static int join_mounts(struct oci_reader *r, struct err *err)
-{
-	struct plan *plan = r->plan;
-	const struct plan_namespace *ns = &plan->ns[NS_MNT];
-	const char *what = arena_printf(plan->arena, "%s: %s.path", r->config.key, ns->word);
-
-	if (!what)
-		return err_oom(err);
-	if (ns->use == NS_HOST && ns->path)
-		return err_input(err,
-				 "%s: %s is the caller's own mount namespace, whose root could not be changed for this "
-				 "container alone",
-				 what, ns->path);
-	if (ns->use != NS_JOIN)
-		return 0;
-	if (r->bundle->no_pivot)
-		return err_input(err, "%s: --no-pivot would cover what others in that mount namespace have there",
-				 what);
-	plan->performer[WORK_SOURCES] = BY_INIT;
-	return plan_open_joined_root(plan, what, &r->mount_root, err);
-}
-
-/* mount_namespaces(7): mounting takes CAP_SYS_ADMIN over the user namespace that owns the mount namespace. */
-int oci_check_joined_mounts(const struct oci_reader *r, struct err *err)
-{
-	const struct plan *plan = r->plan;
-	const struct plan_namespace *ns = &plan->ns[NS_MNT];
-
-	if (ns->use != NS_JOIN || r->bundle->root_joined || plan->ns[NS_USER].use == NS_HOST || ns->inside)
-		return 0;
-	return err_refused(
-		err, ERR_ID_NAMESPACE_FOREIGN,
-		"%s: %s.path: it does not belong to the user namespace of %s: root of that may mount nothing there",
-		r->config.key, ns->word, plan->ns[NS_USER].word);
-}
-
 /* ---- clocks ---- */
 
 static int read_offset(const struct json_at *at, bool boottime, struct time_offset *ret, struct err *err)
@@ -270,7 +233,7 @@ int oci_read_ids(struct oci_reader *r, struct err *err)
 	if (done == 0)
 		done = join_namespaces(r, err);
 	if (done == 0)
-		done = join_mounts(r, err);
+		done = oci_join_mounts(r, err);
 	if (done == 0)
 		done = read_offsets(r, err);
 	return done;

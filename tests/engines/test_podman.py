@@ -3,6 +3,7 @@
 """Podman as root, with nsrun as its runtime."""
 import json
 import os
+import socket
 import urllib.request
 
 from engine import *
@@ -321,6 +322,46 @@ def test_no_cgroups():
         skip("the stand-in has no --cgroup-manager disabled")
     p = podman()
     p("run", "--rm", "--cgroups=disabled", IMAGE, "echo", "without").check(0, "without")
+    p.nothing_left()
+
+
+def test_sdnotify():
+    """--sdnotify=container: conmon makes the socket that config.json binds at /run/notify, and nsrun, which has NOTIFY_SOCKET from Podman, too, adds none of its own:
+    what the workload says arrives, once."""
+    p = podman()
+    address = os.path.join(base(), "supervisor")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as up:
+        up.bind(address)
+        up.settimeout(60)
+        p("run", "-d", "--name", "ready", "--sdnotify", "container", *p.parent, IMAGE, "/bin/sh", "-c", "echo $NOTIFY_SOCKET; grep -c /run/notify /proc/mounts; exec sleep 1000",
+          env={"NOTIFY_SOCKET": address}).check(0)
+        pid = p.proves("ready")
+        contains(up.recv(4096).decode(), "MAINPID=", "what the supervisor hears of Podman")
+        wait_for(lambda: p("logs", "ready").stdout.count("\n") == 2, "the workload")
+        equal(p("logs", "ready").stdout, "/run/notify/notify.sock\n1\n", "NOTIFY_SOCKET inside, and mounts for it")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as workload:
+            workload.sendto(b"READY=1", "/proc/%d/root/run/notify/notify.sock" % pid)
+        contains(up.recv(4096).decode(), "READY=1", "what it hears of the workload")
+    p.remove("ready")
+    p.nothing_left()
+
+
+def test_socket_activation():
+    """podman run as systemd starts it: the socket, handed on by conmon, is descriptor 3 of the workload."""
+    p = podman()
+    path = os.path.join(base(), "web")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        inode = "socket:[%d]" % os.fstat(listener.fileno()).st_ino
+        os.dup2(listener.fileno(), 40, inheritable=True)
+        script = 'exec 3<&40 40<&-; export LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=web; exec "$@"'
+        try:
+            result = run(["bash", "-c", script, "systemd", "podman", "run", "--rm", *p.parent, IMAGE, "/bin/sh", "-c",
+                          "readlink /proc/self/fd/3; echo $LISTEN_FDS $LISTEN_PID $$"], env=p.environment, cwd=p.top, popen={"pass_fds": [40]})
+        finally:
+            os.close(40)
+        equal(result.check(0).stdout.split(), [inode, "1", "1", "1"], "what the workload has")
     p.nothing_left()
 
 

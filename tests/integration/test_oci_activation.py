@@ -10,7 +10,7 @@ import subprocess
 import threading
 
 from harness import *
-from test_oci_config import open_to
+from test_oci_config import open_to, sleeper
 from test_oci_life import Bundle, failing
 
 PROC = {"destination": "/proc", "type": "proc", "source": "proc"}
@@ -262,6 +262,17 @@ def test_supervisor_that_is_not_there():
             failing(result, words)
             equal(result.stdout, "", "what the workload printed")
             equal(b.ids(), [], "what is left")
+
+
+@test(root=True)
+def test_ready_and_a_joined_mount_namespace():
+    """The state directory, in which the socket is, need not be in its tree: an error, and no directory of the same name there."""
+    with Supervisor() as up, sleeper("--mount", "--propagation", "private") as pid, bundle("echo no") as b:
+        b.config["linux"]["namespaces"] = [{"type": "pid"}, {"type": "mount", "path": "/proc/%d/ns/mnt" % pid}]
+        for path in (rootfs(), "/"):
+            b.config.update(root={"path": path}, mounts=[])
+            b.write()
+            failing(b("run", "-b", b.dir, "c", env=up.env()), "NOTIFY_SOCKET=%s: linux.namespaces[1] joins a mount namespace" % up.address)
 
 
 @test(root=True)

@@ -61,8 +61,12 @@ int oci_read_map(const struct json_at *at, struct idmap *ret, struct err *err);
 
 /* A path of the container as a process there means it: without ".", ".." and doubled slashes; a relative one begins at "/" (config.md, "Mounts"). NULL: no memory. */
 const char *oci_clean_path(struct arena *arena, const char *path);
-/* Once root.path is known: may mounts be made in the mount namespace that is joined? */
-int oci_check_joined_mounts(const struct oci_reader *r, struct err *err);
+/* config_joined.c. After the namespaces are read and joined: r->mount_root. */
+int oci_join_mounts(struct oci_reader *r, struct err *err);
+/* root.path, in that namespace. */
+int oci_find_joined_root(struct oci_reader *r, const struct json_at *at, const char *path, struct err *err);
+/* Last: what would change the files of all who are in it, or that nobody may mount there. */
+int oci_check_joined(struct oci_reader *r, struct err *err);
 int oci_read_ids(struct oci_reader *r,
 		 struct err *err); /* config_ids.c: linux.namespaces, uidMappings, gidMappings, timeOffsets */
 int oci_read_process(struct oci_reader *r, struct err *err); /* config_process.c: process */
