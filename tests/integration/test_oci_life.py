@@ -1016,6 +1016,34 @@ def group_that_stood(pid, way):
 
 
 @test(root=True)
+def test_a_group_that_stays_is_not_left_frozen():
+    """And one that is frozen is refused: init would stand still in it, and create wait for ever."""
+    top = next(entry[0] for entry in mountinfo() if entry[4] == "cgroup2")
+    before = leftovers()
+    os.makedirs(top + GROUP + "/stood")
+    with Bundle("/bin/sleep", "60") as b:
+        b.config["linux"]["cgroupsPath"] = GROUP + "/stood"
+        b.write()
+        for _ in range(2):
+            b.made()
+            b("start", "c").check(0)
+            b("pause", "c").check(0)
+            b("delete", "--force", "c").check(0)
+            with open(top + GROUP + "/stood/cgroup.freeze") as file:
+                equal(file.read(), "0\n", "cgroup.freeze of the group that stays")
+        for path in ("/stood", ""):
+            with open(top + GROUP + path + "/cgroup.freeze", "w") as file:
+                file.write("1")
+            equal(b.create(), 1, "create in a frozen group")
+            contains(b.errors, "frozen")
+            equal(b.ids(), [], "names")
+            with open(top + GROUP + path + "/cgroup.freeze", "w") as file:
+                file.write("0")
+    tidy_groups()
+    assert_clean(before)
+
+
+@test(root=True)
 def test_a_group_of_two_containers_goes_with_the_last():
     """The first has made it, the second found it: it is nsrun's, and is not left."""
     with Bundle("/bin/sleep", "60") as b:
