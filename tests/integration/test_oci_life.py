@@ -979,7 +979,7 @@ def group_that_stood(pid, way):
         os.makedirs(mount + GROUP + "/stood")
         for name in ("cpuset.cpus", "cpuset.mems"):  # cpuset(7): of a group that is made by hand
             for at in (GROUP, GROUP + "/stood"):
-                if os.path.exists(mount + at + "/" + name) and not open(mount + at + "/" + name).read().strip():
+                if os.path.exists(mount + "/" + name) and not open(mount + at + "/" + name).read().strip():
                     with open(mount + "/" + name) as source, open(mount + at + "/" + name, "w") as file:
                         file.write(source.read())
     os.mkdir(some[0] + GROUP + "/stood/below")
