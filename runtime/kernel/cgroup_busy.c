@@ -65,9 +65,39 @@ static int check_one(const char *mount, const char *path, bool v2, struct err *e
 		full);
 }
 
+/*
+ * Whatever enters a frozen group stands still, so would init be made and never say a word. `file` has `word` where the group is frozen, or one around it. The
+ * group may have to be made yet: then the nearest one around it tells.
+ */
+static int check_thawed(const char *mount, const char *path, const char *file, const char *word, struct err *err)
+{
+	char group[2 * CGROUP_PATH_MAX], full[2 * CGROUP_PATH_MAX + 32];
+
+	snprintf(group, sizeof(group), "%s%s", mount, path);
+	while (strlen(group) > strlen(mount)) {
+		_cleanup_free_ char *text = NULL;
+
+		snprintf(full, sizeof(full), "%s/%s", group, file);
+		if (file_read_virtual_at(AT_FDCWD, full, EVENTS_MAX, &text, NULL, NULL) < 0) {
+			*strrchr(group, '/') = '\0';
+			continue;
+		}
+		if (!strstr(text, word))
+			return 0;
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EBUSY,
+			       "%s: container's cgroup is unexpectedly frozen: no process would run in it", group);
+	}
+	return 0;
+}
+
 int cgroup_check_unused(const struct cgroup_host *host, const char *path, unsigned controllers, struct err *err)
 {
 	int r = *host->v2_mount ? check_one(host->v2_mount, path, true, err) : 0;
+
+	if (r == 0 && *host->v2_mount)
+		r = check_thawed(host->v2_mount, path, "cgroup.events", "frozen 1", err);
+	if (r == 0 && (controllers & 1U << CGROUP_FREEZER) && cgroup_on_v1(host, CGROUP_FREEZER))
+		r = check_thawed(host->v1_mount[CGROUP_FREEZER], path, "freezer.state", "FR", err);
 
 	for (enum cgroup_ctl c = 0; r == 0 && c < CGROUP_CONTROLLER_COUNT; c++)
 		if ((controllers & 1U << c) && cgroup_on_v1(host, c))

@@ -266,8 +266,12 @@ static int empty_group(const char *full, bool v2, bool below, const struct cgrou
 			r = prune_below(dir, !v2 && !how->empty_only, deadline);
 		if (r < 0)
 			return r == -ETIMEDOUT ? -EBUSY : r;
-		if (how->empty_only || file_read_virtual_at(dir, "cgroup.procs", PROCS_MAX, &procs, NULL, NULL) < 0 ||
-		    !procs[0])
+		const bool empty =
+			file_read_virtual_at(dir, "cgroup.procs", PROCS_MAX, &procs, NULL, NULL) < 0 || !procs[0];
+		/* Of a container that was paused: whatever entered it next would stand still. */
+		if (empty && v2)
+			(void)file_write_at(dir, "cgroup.freeze", "0", NULL);
+		if (how->empty_only || empty)
 			return 0;
 		if (now_ms() >= deadline)
 			return -EBUSY;

@@ -120,6 +120,7 @@ static _Noreturn void guard(enum hook_kind kind, const struct plan_hook *hook, c
 	_cleanup_(pidref_close) struct pidref process = PIDREF_NONE;
 	const pid_t self = getpid();
 	struct outcome outcome = { 0 };
+	bool ended = true;
 
 	setsid();
 	for (int i = 0; i < GUARD_FDS; i++)
@@ -138,9 +139,10 @@ static _Noreturn void guard(enum hook_kind kind, const struct plan_hook *hook, c
 		close(i);
 	if (!watch(process.fd, hook->timeout, &outcome.late)) {
 		kill(-pid, SIGKILL); /* its group; itself, should it not have one yet */
-		(void)pidref_kill(&process, SIGKILL, NULL);
+		/* A filter that denies it cannot deny the kernel's own signal at this process' end. */
+		ended = pidref_kill(&process, SIGKILL, NULL) == 0;
 	}
-	if (pidref_wait(&process, &outcome.info, WEXITED, NULL) == 0)
+	if (!ended || pidref_wait(&process, &outcome.info, WEXITED, NULL) == 0)
 		(void)!write(GUARD_RESULT, &outcome, sizeof(outcome));
 	_exit(0);
 }

@@ -90,7 +90,7 @@ int cgroup_check_parent(const struct cgroup_host *host, const char *parent, stru
  * and returns an O_PATH|O_DIRECTORY fd for CLONE_INTO_CGROUP. */
 int cgroup_make_v2(const struct cgroup_host *host, const char *path, int *ret_fd, bool *ret_made, struct err *err);
 /* No process is in the group `path` or below it, in v2 and in the v1 hierarchies of these controllers (1 << enum cgroup_ctl), or there is no such
- * group. */
+ * group; and neither it nor one around it is frozen. */
 int cgroup_check_unused(const struct cgroup_host *host, const char *path, unsigned controllers, struct err *err);
 /* Gives the group away as cgroups(7) has it (delegation): the directory, and of its files those that /sys/kernel/cgroup/delegate lists (cgroup.procs,
  * cgroup.threads, cgroup.subtree_control and a few of controllers). Its limits stay. */
