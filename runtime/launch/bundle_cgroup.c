@@ -215,7 +215,10 @@ static int fill(const struct launch *launch, const struct hierarchies *all, uint
 
 int mount_cgroup_at(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd, struct err *err)
 {
-	static const struct mount_option options[] = { { "mode", "755" }, { NULL, NULL } };
+	const char *context = launch->plan->labels.mount;
+	const struct mount_option options[] = { { "mode", "755" },
+						{ context ? "context" : NULL, context },
+						{ NULL, NULL } };
 	_cleanup_(hierarchies_done) struct hierarchies all = { 0 };
 	_cleanup_close_ int fd = FD_NONE;
 

@@ -282,16 +282,17 @@ int init_paths_readonly(struct launch *launch, struct err *err)
 
 int init_paths_mask(struct launch *launch, struct err *err)
 {
+	const char *context = launch->plan->labels.mount;
 	const struct bases bases = bases_of(launch);
 	_cleanup_close_ int null = FD_NONE;
 
 	int r = dev_find_node(&dev_default_nodes[0], &null, err);
 	if (r == 0)
-		r = root_mask_paths(bases.base, launch->plan->masked_paths, false, null, err);
+		r = root_mask_paths(bases.base, launch->plan->masked_paths, false, null, context, err);
 	/* What the caller named is looked for in the whole container, volumes and rootfs, after everything is mounted. */
 	const struct root_base whole[] = { bases.base[0], bases.base[1], { "", launch->root_fd }, { NULL, FD_NONE } };
 	if (r == 0 && launch->plan->asked_masks)
-		r = root_mask_paths(whole, launch->plan->asked_masks, true, null, err);
+		r = root_mask_paths(whole, launch->plan->asked_masks, true, null, context, err);
 	return r;
 }
 
