@@ -139,6 +139,11 @@ static int set_attribute(enum lsm lsm, unsigned number, const char *name, const 
 
 	if (n < 0 || (size_t)n >= sizeof(attribute.value) - offsetof(struct attribute, value))
 		return err_input(err, "%s: a label has fewer than %d bytes", said, LABEL_MAX - 64);
+	/* SELinux takes the empty text and one that begins with a newline for "none" (selinux_setprocattr), and says nothing. */
+	if (!*label || strchr(label, '\n')) {
+		errno = EINVAL;
+		return refuse(lsm, label, said, err);
+	}
 	attribute.value_len = (uint64_t)n + 1;
 	attribute.len = offsetof(struct attribute, value) + attribute.value_len;
 	if (syscall(SYS_lsm_set_self_attr, number, &attribute, (uint32_t)attribute.len, 0) == 0)

@@ -11,6 +11,7 @@
 #include <nsrun/kernel/root.h>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -80,14 +81,39 @@ static bool takes_context(const struct bundle_mount *mount)
 	return true;
 }
 
-/* The root of a new namespace's queues, which the kernel made with the namespace. */
-static int label_queues(const char *label, int mount_fd, struct err *err)
+/*
+ * The root of a namespace's queues is made with the namespace, and is of the user who called clone(2). A user namespace that was made with it does not
+ * have that id, and only its owner labels a file (selinux_inode_setxattr): nothing is in the IPC namespace yet, so another is taken.
+ */
+static int own_queues(const struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	if (plan->ns[NS_IPC].use != NS_NEW || plan->ns[NS_USER].use != NS_NEW || unshare(CLONE_NEWIPC) == 0)
+		return 0;
+	return err_system(err, "linux.mountLabel: mqueue: a new IPC namespace");
+}
+
+static int label_queues(const char *label, int mount_fd, const char *where, struct err *err)
 {
 	_cleanup_close_ int dir = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err why = ERR_INIT;
 
 	if (dir < 0)
-		return err_system(err, "linux.mountLabel: mqueue");
-	return lsm_label_file(dir, label, "linux.mountLabel: mqueue", err);
+		return err_system(err, "%s: mqueue", where);
+	if (lsm_label_file(dir, label, "mqueue", &why) == 0)
+		return 0;
+	return err_set(err, why.kind, why.id, why.errnum, "linux.mountLabel: %s: %s: mqueue", label, where);
+}
+
+int mount_say_why(const struct launch *launch, const char *where, const struct err *why, struct err *err)
+{
+	const char *label = launch->plan->labels.mount;
+
+	if (label && strstr(why->message, label))
+		return err_set(err, why->kind, ERR_ID_SELINUX_CONTEXT, why->errnum, "linux.mountLabel: %s: %s: %s",
+			       label, where, why->message);
+	return err_set(err, why->kind, why->id, why->errnum, "%s: %s", where, why->message);
 }
 
 static int make_data(struct launch *launch, const struct bundle_mount *mount, const struct place *place, char *data,
@@ -159,11 +185,14 @@ int mount_new_at(struct launch *launch, const struct bundle_mount *mount, const 
 	char data[DATA_MAX];
 	struct err why = ERR_INIT;
 
+	const char *label = launch->plan->labels.mount;
+	const bool queues = label && streq(mount->type, "mqueue");
 	int r = make_data(launch, mount, place, data, sizeof(data), err);
+	if (r == 0 && queues)
+		r = own_queues(launch, err);
 	if (r < 0)
 		return r;
 	const struct mount_fs fs = fs_of(mount, data);
-	const char *label = launch->plan->labels.mount;
 	if (mount_fs_needs_old_call(&fs)) {
 		r = mount_fs_at(&fs, place->fd, mount->where, err);
 		if (r == 0)
@@ -172,16 +201,13 @@ int mount_new_at(struct launch *launch, const struct bundle_mount *mount, const 
 		r = mount_new_fs_of(&fs, &fd, &why);
 		if (r == -EPERM && streq(fs.type, "proc") && probe_proc_overmounted())
 			why.id = ERR_ID_PROC_OVERMOUNTED;
-		if (r < 0 && label && takes_context(mount) && strstr(why.message, label))
-			err_set(err, why.kind, ERR_ID_SELINUX_CONTEXT, why.errnum, "linux.mountLabel: %s: %s: %s", label,
-				mount->where, why.message);
-		else if (r < 0)
-			err_set(err, why.kind, why.id, why.errnum, "%s: %s", mount->where, why.message);
+		if (r < 0)
+			r = mount_say_why(launch, mount->where, &why, err);
 		else
 			r = mount_attach(fd, place->fd, mount->where, err);
 	}
-	if (r == 0 && label && streq(mount->type, "mqueue"))
-		r = label_queues(label, fd, err);
+	if (r == 0 && queues)
+		r = label_queues(label, fd, mount->where, err);
 	if (r == 0 && mount->copy_up)
 		r = copy_tree(place->fd, fd, mount->where, err);
 	if (r == 0)
