@@ -124,7 +124,7 @@ def test_gate_and_exec():
     with bundle("sleep 600 & wait") as b:
         b.made()
         pid = b.state()["pid"]
-        equal((label(pid), label(pid, "exec")), (HOST, ""), "label of a container that was not started")
+        equal((label(pid), label(pid, "exec")), (HOST, LABEL), "label of a container that was not started, and the one that it will have")
         b("start", "c").check(0)
         wait_for(lambda: label(pid) == LABEL, "the label of the workload, from outside")
         wait_for(lambda: [label(child) for child in descendants(pid)] == [LABEL], "the label of its child")
