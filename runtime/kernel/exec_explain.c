@@ -271,6 +271,9 @@ void exec_add_words(struct err *err)
 	case EACCES:
 		words = "permission denied";
 		break;
+	case EPERM:
+		words = "operation not permitted";
+		break;
 	case ENOEXEC:
 		words = "exec format error";
 		break;

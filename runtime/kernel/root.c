@@ -265,11 +265,13 @@ static int open_if_exists(const struct root_base *bases, const char *path, int *
 
 /* What covers a directory; the first one is a new file system, the others are clones of it once it is attached (a detached mount
  * can be cloned since Linux 6.15 only). */
-static int empty_directory(int attached, int *ret_fd, struct err *err)
+static int empty_directory(int attached, const char *context, int *ret_fd, struct err *err)
 {
-	static const struct mount_option options[] = {
-		{ "size", "0" }, { "nr_inodes", "1" }, { "mode", "0555" }, { NULL, NULL }
-	};
+	const struct mount_option options[] = { { "size", "0" },
+						{ "nr_inodes", "1" },
+						{ "mode", "0555" },
+						{ context ? "context" : NULL, context },
+						{ NULL, NULL } };
 
 	if (attached >= 0)
 		return mount_clone_tree(attached, "", false, ret_fd, err);
@@ -278,7 +280,7 @@ static int empty_directory(int attached, int *ret_fd, struct err *err)
 }
 
 int root_mask_paths(const struct root_base *bases, const char *const *paths, bool must_exist, int null_fd,
-		    struct err *err)
+		    const char *context, struct err *err)
 {
 	_cleanup_close_ int empty = FD_NONE;
 
@@ -296,7 +298,7 @@ int root_mask_paths(const struct root_base *bases, const char *const *paths, boo
 			continue;
 		if (fstat(target, &st) < 0)
 			return err_system(err, "%s in the container", *paths);
-		r = S_ISDIR(st.st_mode) ? empty_directory(empty, &cover, err)
+		r = S_ISDIR(st.st_mode) ? empty_directory(empty, context, &cover, err)
 					: mount_clone_tree(null_fd, "", false, &cover, err);
 		if (r < 0)
 			return r;

@@ -215,7 +215,10 @@ static int fill(const struct launch *launch, const struct hierarchies *all, uint
 
 int mount_cgroup_at(struct launch *launch, const struct bundle_mount *mount, int target, int *ret_fd, struct err *err)
 {
-	static const struct mount_option options[] = { { "mode", "755" }, { NULL, NULL } };
+	const char *context = launch->plan->labels.mount;
+	const struct mount_option options[] = { { "mode", "755" },
+						{ context ? "context" : NULL, context },
+						{ NULL, NULL } };
 	_cleanup_(hierarchies_done) struct hierarchies all = { 0 };
 	_cleanup_close_ int fd = FD_NONE;
 
@@ -235,8 +238,12 @@ int mount_cgroup_at(struct launch *launch, const struct bundle_mount *mount, int
 		if (r == 0)
 			r = mount_attach(fd, target, mount->where, err);
 	} else {
-		r = mount_new_fs("tmpfs", "cgroup", options, mount->attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY, &fd, err);
-		if (r == 0)
+		struct err why = ERR_INIT;
+
+		r = mount_new_fs("tmpfs", "cgroup", options, mount->attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY, &fd, &why);
+		if (r < 0)
+			r = mount_say_why(launch, mount->where, &why, err);
+		else
 			r = mount_attach(fd, target, mount->where, err);
 		if (r == 0)
 			r = fill(launch, &all, mount->attr_set, fd, err);

@@ -4,11 +4,14 @@
 
 #include <nsrun/base/strings.h>
 #include <nsrun/kernel/copy_tree.h>
+#include <nsrun/kernel/lsm.h>
 #include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/mount_data.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/kernel/root.h>
 
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -57,6 +60,62 @@ static bool is_unmapped(const struct plan *plan, const char *option)
 	       (gid && parse_u32(gid, &id) == 0 && !idmap_to_outside(&plan->gids, id, &outside));
 }
 
+/*
+ * SELinux' label for what cannot keep one in the files themselves, or would take nsrun's own. What has one superblock for all its mounts has its label
+ * already: another would be refused (selinux_cmp_sb_context). Words of the mount's own win.
+ */
+static bool takes_context(const struct bundle_mount *mount)
+{
+	static const char *const types[] = { "proc", "sysfs", "mqueue", "cgroup", "cgroup2" };
+	static const char *const said[] = { "context=", "fscontext=", "defcontext=", "rootcontext=" };
+	const char *rest = mount->data ? mount->data : "";
+	char option[DATA_MAX / 2];
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (streq(mount->type, types[i]))
+			return false;
+	while (mount_data_next(&rest, option, sizeof(option)) > 0)
+		for (size_t i = 0; i < ARRAY_LEN(said); i++)
+			if (str_after(option, said[i]))
+				return false;
+	return true;
+}
+
+/*
+ * The root of a namespace's queues is made with the namespace, and is of the user who called clone(2). A user namespace that was made with it does not
+ * have that id, and only its owner labels a file (selinux_inode_setxattr): nothing is in the IPC namespace yet, so another is taken.
+ */
+static int own_queues(const struct launch *launch, struct err *err)
+{
+	const struct plan *plan = launch->plan;
+
+	if (plan->ns[NS_IPC].use != NS_NEW || plan->ns[NS_USER].use != NS_NEW || unshare(CLONE_NEWIPC) == 0)
+		return 0;
+	return err_system(err, "linux.mountLabel: mqueue: a new IPC namespace");
+}
+
+static int label_queues(const char *label, int mount_fd, const char *where, struct err *err)
+{
+	_cleanup_close_ int dir = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err why = ERR_INIT;
+
+	if (dir < 0)
+		return err_system(err, "%s: mqueue", where);
+	if (lsm_label_file(dir, label, "mqueue", &why) == 0)
+		return 0;
+	return err_set(err, why.kind, why.id, why.errnum, "linux.mountLabel: %s: %s: mqueue", label, where);
+}
+
+int mount_say_why(const struct launch *launch, const char *where, const struct err *why, struct err *err)
+{
+	const char *label = launch->plan->labels.mount;
+
+	if (label && strstr(why->message, label))
+		return err_set(err, why->kind, ERR_ID_SELINUX_CONTEXT, why->errnum, "linux.mountLabel: %s: %s: %s",
+			       label, where, why->message);
+	return err_set(err, why->kind, why->id, why->errnum, "%s: %s", where, why->message);
+}
+
 static int make_data(struct launch *launch, const struct bundle_mount *mount, const struct place *place, char *data,
 		     size_t size, struct err *err)
 {
@@ -81,8 +140,7 @@ static int make_data(struct launch *launch, const struct bundle_mount *mount, co
 		data[used++] = ',';
 		data[used] = '\0';
 	}
-	/* SELinux' label for what it cannot keep in the files themselves. */
-	if (label && *label && (streq(mount->type, "tmpfs") || streq(mount->type, "devpts")) &&
+	if (label && takes_context(mount) &&
 	    (size_t)snprintf(data + used, size - used, "context=\"%s\"", label) >= size - used)
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, E2BIG, "%s: options", mount->where);
 	return 0;
@@ -127,7 +185,11 @@ int mount_new_at(struct launch *launch, const struct bundle_mount *mount, const 
 	char data[DATA_MAX];
 	struct err why = ERR_INIT;
 
+	const char *label = launch->plan->labels.mount;
+	const bool queues = label && streq(mount->type, "mqueue");
 	int r = make_data(launch, mount, place, data, sizeof(data), err);
+	if (r == 0 && queues)
+		r = own_queues(launch, err);
 	if (r < 0)
 		return r;
 	const struct mount_fs fs = fs_of(mount, data);
@@ -140,10 +202,12 @@ int mount_new_at(struct launch *launch, const struct bundle_mount *mount, const 
 		if (r == -EPERM && streq(fs.type, "proc") && probe_proc_overmounted())
 			why.id = ERR_ID_PROC_OVERMOUNTED;
 		if (r < 0)
-			err_set(err, why.kind, why.id, why.errnum, "%s: %s", mount->where, why.message);
+			r = mount_say_why(launch, mount->where, &why, err);
 		else
 			r = mount_attach(fd, place->fd, mount->where, err);
 	}
+	if (r == 0 && queues)
+		r = label_queues(label, fd, mount->where, err);
 	if (r == 0 && mount->copy_up)
 		r = copy_tree(place->fd, fd, mount->where, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <nsrun/kernel/overlay.h>
 #include <nsrun/kernel/probe.h>
 #include <nsrun/kernel/root.h>
+#include <nsrun/launch/bundle_mounts.h>
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -282,16 +283,19 @@ int init_paths_readonly(struct launch *launch, struct err *err)
 
 int init_paths_mask(struct launch *launch, struct err *err)
 {
+	const char *context = launch->plan->labels.mount;
 	const struct bases bases = bases_of(launch);
 	_cleanup_close_ int null = FD_NONE;
+	struct err why = ERR_INIT;
 
 	int r = dev_find_node(&dev_default_nodes[0], &null, err);
-	if (r == 0)
-		r = root_mask_paths(bases.base, launch->plan->masked_paths, false, null, err);
+	if (r == 0 && root_mask_paths(bases.base, launch->plan->masked_paths, false, null, context, &why) < 0)
+		r = context ? mount_say_why(launch, "linux.maskedPaths", &why, err)
+			    : err_set(err, why.kind, why.id, why.errnum, "%s", why.message);
 	/* What the caller named is looked for in the whole container, volumes and rootfs, after everything is mounted. */
 	const struct root_base whole[] = { bases.base[0], bases.base[1], { "", launch->root_fd }, { NULL, FD_NONE } };
 	if (r == 0 && launch->plan->asked_masks)
-		r = root_mask_paths(whole, launch->plan->asked_masks, true, null, err);
+		r = root_mask_paths(whole, launch->plan->asked_masks, true, null, context, err);
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include <nsrun/kernel/creds.h>
 #include <nsrun/kernel/notify.h>
 #include <nsrun/kernel/exec.h>
+#include <nsrun/kernel/lsm.h>
 #include <nsrun/kernel/sysctl.h>
 #include <nsrun/kernel/title.h>
 
@@ -46,8 +47,13 @@ int init_parent_rebind(struct launch *launch, struct err *err)
 
 int init_keyring_new(struct launch *launch, struct err *err)
 {
-	(void)launch;
-	return creds_new_session_keyring(err);
+	const char *label = launch->plan->labels.selinux;
+	int r = 0;
+
+	/* The kernel forgets it at execve(2). */
+	if (label)
+		r = lsm_label_keys(label, launch->host_proc, "process.selinuxLabel", err);
+	return r < 0 ? r : creds_new_session_keyring(err);
 }
 
 int init_cgroup_attach(struct launch *launch, struct err *err)

@@ -163,8 +163,24 @@ int workload_caps_final(struct launch *launch, struct err *err)
 	return caps_lower(&caps, err);
 }
 
+/* Where nothing of the file says why, a label does. */
+static int blame_label(const struct lsm_labels *labels, const struct err *why, struct err *err)
+{
+	const char *field = labels->selinux ? "process.selinuxLabel" : "process.apparmorProfile";
+
+	return err_set(err, why->kind, ERR_ID_LABEL_EXEC, why->errnum, "%s: %.200s: %s", field,
+		       labels->selinux ?: labels->apparmor, why->message);
+}
+
 int workload_exec(struct launch *launch, struct err *err)
 {
 	execve(launch->executable, (char *const *)launch->argv, (char *const *)launch->env);
-	return exec_explain_failure(launch->executable, errno, err);
+
+	const int errnum = errno;
+	struct err why = ERR_INIT;
+
+	exec_explain_failure(launch->executable, errnum, &why);
+	if ((errnum == EACCES || errnum == EPERM) && why.id == ERR_ID_NONE && wants_labels(launch->plan))
+		return blame_label(&launch->plan->labels, &why, err);
+	return err_set(err, why.kind, why.id, why.errnum, "%s", why.message);
 }

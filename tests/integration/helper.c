@@ -456,6 +456,18 @@ static int spy(const char *name, int seconds, bool touch)
 	return 0;
 }
 
+/* keyctl(2): the label of the session keyring. */
+static int keyring(void)
+{
+	char label[256] = "";
+
+	if (syscall(SYS_keyctl, KEYCTL_GET_SECURITY, KEY_SPEC_SESSION_KEYRING, label, sizeof(label) - 1) < 0)
+		printf("errno %d\n", errno);
+	else
+		printf("%s\n", label);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "euid";
@@ -493,6 +505,8 @@ int main(int argc, char **argv)
 		return spy(arg, atoi(argv[3]), false);
 	if (strcmp(word, "create") == 0)
 		return create(arg);
+	if (strcmp(word, "keyring") == 0)
+		return keyring();
 	if (strcmp(word, "euid") == 0)
 		return euid();
 	return 64;

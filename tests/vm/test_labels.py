@@ -70,6 +70,22 @@ def test_exec_has_the_profile():
 
 
 @test(root=True, timeout=300)
+def test_start_hooks_have_the_profile():
+    # Their programs are the image's.
+    with bundle("true") as b:
+        path = os.path.join(b.config["root"]["path"], "start")
+        with open(path, "w") as file:
+            file.write("#!/bin/sh\n(cat /proc/self/attr/apparmor/current; cat /secret) >/told 2>&1\nexit 0\n")
+        os.chmod(path, 0o755)
+        b.config["hooks"] = {"startContainer": [{"path": "/start"}]}
+        b.write()
+        b("run", "-b", b.dir, "c").check(0)
+        told = read(os.path.join(os.path.dirname(path), "told"))
+        equal(told.splitlines()[0], "nsrun-test (enforce)", "label of the hook")
+        contains(told, "Permission denied", "what it is denied")
+
+
+@test(root=True, timeout=300)
 def test_a_faked_proc_takes_no_label():
     # Without a procfs: what lies on /proc is the rootfs' own.
     with bundle("exec sleep 600", mounts=()) as b:

@@ -293,13 +293,16 @@ ERR_ID(MEMORY_POLICY, "memory-policy",
        "together (set_mempolicy(2)); MPOL_WEIGHTED_INTERLEAVE is of Linux 6.9")
 ERR_ID(LSM_ABSENT, "lsm-absent",
        "the security module is not active here: /sys/kernel/security/lsm lists those that are; the kernel's parameter lsm= (AppArmor also apparmor=1 security=apparmor, SELinux "
-       "security=selinux selinux=1) switches it on. Or leave the field away")
+       "security=selinux selinux=1) switches it on, and it takes a loaded policy. Or leave the field away")
 ERR_ID(LSM_DENIED, "lsm-denied",
        "the policy that holds for nsrun itself does not let it change to that label: its log (dmesg, journalctl -k, ausearch -m avc) names the rule")
 ERR_ID(APPARMOR_PROFILE, "apparmor-profile",
        "the profile is not loaded: apparmor_parser -r FILE loads one, /sys/kernel/security/apparmor/profiles lists those that are")
 ERR_ID(SELINUX_CONTEXT, "selinux-context",
        "the loaded policy has no such context: seinfo -t and -u list its types and users; the form is USER:ROLE:TYPE:LEVEL")
+ERR_ID(LABEL_EXEC, "label-exec",
+       "the security policy refuses what this label or the change to it takes; its log (dmesg, journalctl -k, ausearch -m avc) has the rule. SELinux: the file is an entrypoint "
+       "of the type, and with noNewPrivileges or on a mount with nosuid also process2 nnp_transition, nosuid_transition.")
 ERR_ID(RESCTRL, "resctrl",
        "it takes a processor with Intel RDT or AMD QoS (rdt_a, cat_l3, mba in /proc/cpuinfo) and the file system: as root, mount -t resctrl resctrl /sys/fs/resctrl")
 ERR_ID(RESCTRL_GROUP, "resctrl-group",

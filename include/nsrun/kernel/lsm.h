@@ -13,7 +13,7 @@
 
 enum lsm { LSM_APPARMOR, LSM_SELINUX };
 
-/* Does it decide on this host? */
+/* Does it decide on this host? SELinux: with a policy. */
 bool lsm_enabled(enum lsm lsm);
 
 /* The root of the procfs on /proc, as O_PATH: statfs(2) and its inode say that it is one. */
@@ -24,5 +24,9 @@ pid_t procfs_self(int proc_fd);
 /* `label` holds from this thread's next execve(2) on: no change of ids or capabilities takes it away again, and a fork inherits it. `proc_fd` is from
  * procfs_open(). `said` begins the message. */
 int lsm_label_exec(enum lsm lsm, const char *label, int proc_fd, const char *said, struct err *err);
+/* SELinux' label of the keys and keyrings that this thread makes until it executes. */
+int lsm_label_keys(const char *label, int proc_fd, const char *said, struct err *err);
+/* SELinux' label of an open file. */
+int lsm_label_file(int fd, const char *label, const char *said, struct err *err);
 
 #endif

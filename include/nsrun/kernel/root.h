@@ -68,9 +68,9 @@ struct root_base {
 	int fd;
 };
 /* Covers a directory by an empty read-only tmpfs (one, shared), a file by the verified null device `null_fd` (character device 1:3).
- * must_exist: what does not exist is an error instead. */
+ * must_exist: what does not exist is an error instead. `context`: SELinux' of the tmpfs; NULL: none. */
 int root_mask_paths(const struct root_base *bases, const char *const *paths, bool must_exist, int null_fd,
-		    struct err *err);
+		    const char *context, struct err *err);
 /* Clones each path onto itself, read-only, recursively. */
 int root_readonly_paths(const struct root_base *bases, const char *const *paths, struct err *err);
 

@@ -23,6 +23,8 @@ bool mount_is_readonly_later(const struct bundle_mount *mount);
 /* MOUNT_ATTR_* of it until then. */
 uint64_t mount_attr_now(const struct bundle_mount *mount);
 
+/* Why something was not mounted at `where`: linux.mountLabel, should it be about that. */
+int mount_say_why(const struct launch *launch, const char *where, const struct err *why, struct err *err);
 /* A new file system of mount->type at `place`, with what it copies up; *ret_fd is its mount. */
 int mount_new_at(struct launch *launch, const struct bundle_mount *mount, const struct place *place, int *ret_fd,
 		 struct err *err);

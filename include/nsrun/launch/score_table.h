@@ -156,10 +156,10 @@ STEP(SCOPE_ENTER, "scope.enter", ROLE_RUNTIME, 0, STEP_ACTION, wants_scope_enter
 STEP(PARENT_BIND, "parent.bind", ROLE_INIT, 0, STEP_ACTION, NULL, init_parent_bind, NULL, NEEDS(STEP_INIT_CLONE),
      "prctl", "prctl(2)",
      "First of all: when the runtime dies, init dies (PR_SET_PDEATHSIG), also when it died before this row.")
-STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, wants_keyring, init_keyring_new, NULL, NEEDS(STEP_INIT_CLONE),
+STEP(KEYRING_NEW, "keyring.new", ROLE_INIT, 0, STEP_ACTION, wants_keyring, init_keyring_new, NULL, NEEDS(STEP_INIT_CLONE, STEP_PROC_KEEP),
      "keyctl", "session-keyring(7)",
      "The caller's session keyring is inherited across clone and would be readable inside. Before ids change: the keyring counts to the caller's quota, which for root has no end in practice, "
-     "and other containers of the same ids, which would own it, cannot look into it (keyrings(7)).")
+     "and other containers of the same ids, which would own it, cannot look into it (keyrings(7)). SELinux: with the workload's label, which could not use one of nsrun's.")
 STEP(CGROUP_ATTACH, "cgroup.attach", ROLE_INIT, 0, STEP_ACTION, wants_v1_groups, init_cgroup_attach, NULL,
      NEEDS(STEP_CGROUP_OPEN, STEP_INIT_CLONE), "write", "cgroups(7)",
      "A v1 hierarchy cannot be cloned into. Init enters by itself: a move by pid waits for an RCU grace period, some 15 ms, a thread that moves itself does not. While its ids are the caller's: who is not root moves no others.")
