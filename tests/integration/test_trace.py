@@ -163,7 +163,7 @@ def every_field(rows):
         check(row["step"] in table, "a row that the table lacks: %r" % row)
         equal(row["role"], table[row["step"]], "role of " + row["step"])
         check(row["interface"] and re.search(r"\(\d\w*\)$", row["manual"]), "interface or manual is missing: %r" % row)
-        check(row["duration_us"] >= 0 and row["begin_us"] >= 0, "time before the beginning: %r" % row)
+        check(row["duration_us"] is not None and row["duration_us"] >= 0 and row["begin_us"] >= 0, "time before the beginning: %r" % row)
         equal(row["result"], "ok", "result of " + row["step"])
     begins = [row["begin_us"] for row in rows]
     equal(begins, sorted(begins), "the order of begin_us")
