@@ -214,8 +214,8 @@ const char *const oci_memory_modes[] = { "MPOL_DEFAULT",    "MPOL_BIND",
 					 "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE",
 					 "MPOL_PREFERRED",  "MPOL_PREFERRED_MANY",
 					 "MPOL_LOCAL",	    NULL };
-const int oci_memory_mode_values[] = { MPOL_DEFAULT,   MPOL_BIND,		MPOL_INTERLEAVE, 6 /* since Linux 6.9 */,
-				   MPOL_PREFERRED, MPOL_PREFERRED_MANY, MPOL_LOCAL };
+const int oci_memory_mode_values[] = { MPOL_DEFAULT,   MPOL_BIND,	    MPOL_INTERLEAVE, 6 /* since Linux 6.9 */,
+				       MPOL_PREFERRED, MPOL_PREFERRED_MANY, MPOL_LOCAL };
 
 const char *const oci_memory_flags[] = { "MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES",
 					 NULL };
