@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The runtime specification 1.3 where it says MUST, sentence by sentence, as far as no other test shows it; tests/conformance/requirements.tsv says which one
 shows what."""
+import importlib.machinery
 import json
 import os
 import re
 import resource
 import stat
 import sys
+import types
 
 from harness import *
 from test_oci_config import bundle, groups_of, namespaces, output, refused, sleeper, v1_mounts, v2_mount
@@ -33,6 +35,19 @@ def test_results_are_of_a_run():
     equal(sorted(results), sorted({word for row in named.requirements() for word in row[3]}), "tests of results.tsv (tests/conformance/run --save)")
     equal({word: result for word, result in results.items() if result not in ("pass", "not run") or result == "not run" and not word.startswith("vm:")}, {},
           "tests that did not pass")
+
+
+def test_the_table_of_results_can_fail():
+    """One case that fails makes its test fail, and that its sentence; what did not run has not passed."""
+    loader = importlib.machinery.SourceFileLoader("conformance_run", os.path.join(TOP, "tests/conformance/run"))
+    module = types.ModuleType(loader.name)
+    module.__file__ = loader.path
+    exec(compile(loader.get_data(loader.path), loader.path, "exec"), module.__dict__)
+    got = module.of_text("ok a.b  # 1.2 s\nok a.c[one]\nFAIL a.c[two]: why\nok a.c[three]\nskip a.d: none here\nFAIL a.e: once\nunsteady: a.e (failed once)\n")
+    equal(got, {"a.b": "pass", "a.c": "FAIL", "a.d": "skipped", "a.e": "pass (unsteady)"}, "results")
+    equal(module.of_tap("x", "ok 1 - test_y\nnot ok 2 - z\n"), {"unit:x.y": "pass", "unit:x.z": "FAIL"}, "results of cmocka")
+    for tests, wanted in ((["a.b"], "pass"), (["a.b", "a.c"], "FAIL"), (["a.d"], "skipped"), (["a.x"], "not run"), (["a.b", "a.x"], "pass"), ([], "no test")):
+        equal(named.result_of(tests, got, ""), wanted, "result of %s" % tests)
 
 
 def test_table_has_every_page():
