@@ -22,6 +22,8 @@ struct create_line {
 	enum tristate keep, detach, no_subreaper; /* run */
 };
 
+#define GATE_IS_NEAR_MS 1000
+
 #define LINE(field, ...) COMMAND_OPTION(struct create_line, field, __VA_ARGS__)
 #define CREATE_ROWS                                                                                                    \
 	OPTION_HELP_ROW,                                                                                               \
@@ -143,6 +145,9 @@ static int launch(const struct create_line *line, const char *id, bool gated)
 	const struct launch_observer observer = { .begun = print_trace, .data = &job };
 	if (r == 0) {
 		r = container_run(plan, tape, NULL, &observer, &end, &err);
+		/* What it has told of may not be on the tape yet. */
+		if (r == 0 && gated && format != TRACE_NONE)
+			tape_await(tape, STEP_GATE_WAIT, GATE_IS_NEAR_MS);
 		print_trace(NULL, &job);
 	}
 	if (r < 0 && err.id == ERR_ID_NAME_IN_USE)

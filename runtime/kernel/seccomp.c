@@ -227,6 +227,16 @@ bool seccomp_action_is_known(uint32_t action)
 	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &bare) == 0;
 }
 
+bool seccomp_arch_is_possible(uint32_t arch)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	const int r = ctx ? seccomp_arch_add(ctx, arch) : 0;
+
+	if (ctx)
+		seccomp_release(ctx);
+	return r == 0 || r == -EEXIST;
+}
+
 uint32_t seccomp_native_arch(void)
 {
 	return seccomp_arch_native();

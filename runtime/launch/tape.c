@@ -28,6 +28,14 @@ int64_t tape_now(const struct tape *tape)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+void tape_await(const struct tape *tape, enum step_id step, unsigned ms)
+{
+	static const struct timespec instant = { .tv_nsec = 1000000 };
+
+	while (ms-- > 0 && atomic_load_explicit(&tape->records[step].state, memory_order_acquire) == TAPE_NOT_RUN)
+		nanosleep(&instant, NULL);
+}
+
 void tape_free(struct tape *tape)
 {
 	if (tape)

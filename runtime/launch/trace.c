@@ -41,7 +41,7 @@ static size_t collect_events(const struct tape *tape, struct event events[STEP_C
 	return n;
 }
 
-/* "unfinished": the process ended, or was ended, inside the row. */
+/* "unfinished": the process ended, or was ended, inside the row; or it waits there. */
 static const char *result_of(const struct event *event, char *buf, size_t size)
 {
 	const char *name;

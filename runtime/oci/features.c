@@ -94,11 +94,11 @@ static json_t *linux_features(void)
 json_t *oci_features(const char *version, const char *commit, const char *libseccomp)
 {
 	/* No annotation of config.json changes what this runtime does: the list of unsafe ones is empty. */
-	json_t *features = json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:s, s:s, s:s}, s:[]}", "ociVersionMin", "1.0.0",
-				     "ociVersionMax", OCI_VERSION, "hooks", hooks(), "mountOptions", mount_options(),
-				     "linux", linux_features(), "annotations", "io.github.seccomp.libseccomp.version",
-				     libseccomp, "nsrun.commit", commit, "nsrun.version", version,
-				     "potentiallyUnsafeConfigAnnotations");
+	json_t *features =
+		json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:s, s:s, s:s}, s:[]}", "ociVersionMin", "1.0.0",
+			  "ociVersionMax", OCI_VERSION, "hooks", hooks(), "mountOptions", mount_options(), "linux",
+			  linux_features(), "annotations", "io.github.seccomp.libseccomp.version", libseccomp,
+			  "nsrun.commit", commit, "nsrun.version", version, "potentiallyUnsafeConfigAnnotations");
 
 	if (features)
 		oci_features_of_host(json_object_get(features, "annotations"));

@@ -222,6 +222,10 @@ static int read_arch_list(const struct profile_reader *r, const json_t *value, c
 
 		if (rc < 0)
 			return rc;
+		if (r->oci && !seccomp_arch_is_possible(archs[*n]))
+			return err_input(r->err,
+					 "%s: %s: a filter of this machine cannot hold it, too: another byte order",
+					 r->name, wi.text);
 		++*n;
 	}
 	return 0;

@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 from harness import *
-from bundles import bundle_rows
+from bundles import rows_of_bundles
 from launches import *
 
 # Says so if it is ever run, and then stays, so that one that was not ended is found.
@@ -25,7 +25,7 @@ def rows_of():
 @test(root=True)
 def test_every_row_is_covered():
     """Covered rows = rows, on this host; the hierarchies of another one have the rest."""
-    covered = {row.name for _, rows in rows_of() for row in rows} | {row.name for row in bundle_rows() + bundle_rows(joined=True)}  # the latter by test_bundle.py
+    covered = {row.name for _, rows in rows_of() for row in rows} | {row.name for row in rows_of_bundles()}  # the latter by test_bundle.py
     equal(uncovered(covered), [], "rows of the table that no launch here runs")
 
 

@@ -5,10 +5,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 from harness import *
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests/lib"))
+import named
 
 
 def build():
@@ -46,11 +49,13 @@ def test_score_table_names_every_row():
 
 def coverage():
     """{field: [test]} of docs/oci-coverage.tsv."""
-    rows = [line.split("\t") for line in read("docs/oci-coverage.tsv").splitlines() if not line.startswith("#")]
-    for row in rows:
-        check(len(row) in (2, 3) and row[0] and row[1], "docs/oci-coverage.tsv: a field, its tests and what is missing are wanted, apart by tabs: %r" % row)
+    rows = named.coverage()
+    for field, kernel, others, missing in rows:
+        check(field and kernel + others, "docs/oci-coverage.tsv: a field, its tests and what is missing are wanted, apart by tabs: %r" % field)
+        check(kernel or missing, "docs/oci-coverage.tsv: %s: no test looks at the kernel, and no reason is said" % field)
+        equal([word for word in kernel if word.startswith("unit:") or word.endswith("_refused")], [], "%s: tests that are said to look at the kernel" % field)
     equal(len({row[0] for row in rows}), len(rows), "fields that are there once")
-    return {row[0]: row[1].split() for row in rows}
+    return {row[0]: row[1] + row[2] for row in rows}
 
 
 @test()
@@ -63,17 +68,17 @@ def test_coverage_names_every_field():
 
 @test()
 def test_coverage_names_tests():
-    texts, unknown = {}, []
-    for field, tests in coverage().items():
-        for word in tests:
-            where, _, name = word.partition(":")[2].partition(".") if word.startswith("unit:") else word.partition(".")
-            path = ("tests/unit/test_%s.c" if word.startswith("unit:") else "tests/integration/test_%s.py") % where
-            if path not in texts:
-                texts[path] = read(path) if os.path.exists(os.path.join(TOP, path)) else ""
-            pattern = r"^static void (test_)?%s\(" if path.endswith(".c") else r"^def (test_)?%s\("
-            if not re.search(pattern % re.escape(name), texts[path], re.M):
-                unknown.append("%s: %s" % (field, word))
-    equal(unknown, [], "tests that do not exist")
+    equal(["%s: %s" % (field, word) for field, tests in coverage().items() for word in tests if not named.exists(word)], [], "tests that do not exist")
+
+
+@test()
+def test_names_of_tests_are_checked():
+    """The check above can fail: a test of each directory is found, and none of another name, nor a helper."""
+    for word in ("oci_config.root", "oci_linux.schedulers", "unit:oci_linux.rdt", "vm:labels.the_profile_holds", "engines:docker.%s" % next(
+            iter(re.findall(r"^def test_(\w+)\(\):", read("tests/engines/test_docker.py"), re.M))), "fault:bundle.create_works"):
+        check(named.exists(word), "%s is not found" % word)
+    for word in ("oci_config.bundle", "oci_config.nope", "nope.root", "unit:oci_linux.read_end", "vm:oci_config.root", "lab:x.y", "root"):
+        check(not named.exists(word), "%s is found" % word)
 
 
 @test()

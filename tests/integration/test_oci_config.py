@@ -587,6 +587,8 @@ def test_resources():
             "cpu/cpu.shares": 512, "cpu/cpu.cfs_quota_us": 50000, "cpu/cpu.cfs_period_us": 200000, "cpu/cpu.cfs_burst_us": 1000, "cpuset/cpuset.cpus": 0, "cpuset/cpuset.mems": 0,
             "pids/pids.max": 33, "blkio/blkio.throttle.read_bps_device": number + " 1048576", "blkio/blkio.throttle.write_bps_device": number + " 2097152",
             "blkio/blkio.throttle.read_iops_device": number + " 100", "blkio/blkio.throttle.write_iops_device": number + " 200"})
+        if os.path.exists(v1_mounts()["memory"] + "/memory.memsw.limit_in_bytes"):
+            limit_files(b.state()["pid"], {"memory/memory.memsw.limit_in_bytes": 128 << 20})
         with open(v1_mounts()["memory"] + groups_of(b.state()["pid"])["memory"] + "/memory.oom_control") as file:
             contains(file.read(), "oom_kill_disable 1", "memory.oom_control")
 

@@ -1,52 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
 """The runtime specification 1.3 where it says MUST, sentence by sentence, as far as no other test shows it; tests/conformance/requirements.tsv says which one
 shows what."""
+import importlib.machinery
 import json
 import os
 import re
+import resource
 import stat
+import sys
+import types
 
 from harness import *
-from test_oci_config import bundle, groups_of, namespaces, output, refused, sleeper, v1_mounts
+from test_oci_config import bundle, groups_of, namespaces, output, refused, sleeper, v1_mounts, v2_mount
 from test_oci_life import Bundle, failing
 
-TABLE = os.path.join(TOP, "tests/conformance/requirements.tsv")
+sys.path.insert(0, os.path.join(TOP, "tests/lib"))
+import named
+
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 
 
 # ---- the table ----------------------------------------------------------------------------------------------------
 
-def requirements():
-    with open(TABLE) as file:
-        rows = [line.rstrip("\n").split("\t") for line in file if not line.startswith("#")]
-    for row in rows:
-        check(len(row) in (4, 5) and all(row[:3]) and (row[3] or len(row) == 5 and row[4]),
-              "requirements.tsv: file, section, sentence, and tests or why there is none are wanted: %r" % row)
-    return rows
-
-
 def test_table_names_tests():
-    texts, unknown = {}, []
-    for row in requirements():
-        for word in row[3].split():
-            where, _, name = word.partition(":")[2].partition(".") if word.startswith("unit:") else word.partition(".")
-            path = os.path.join(TOP, ("tests/unit/test_%s.c" if word.startswith("unit:") else "tests/integration/test_%s.py") % where)
-            if path not in texts:
-                texts[path] = ""
-                if os.path.exists(path):
-                    with open(path) as file:
-                        texts[path] = file.read()
-            pattern = r"^static void (test_)?%s\(" if path.endswith(".c") else r"^def (test_)?%s\("
-            if not re.search(pattern % re.escape(name), texts[path], re.M):
-                unknown.append(word)
-    equal(unknown, [], "tests that do not exist")
+    rows = named.requirements()
+    for row in rows:
+        check(all(row[:3]) and (row[3] or row[4]), "requirements.tsv: page, section, sentence, and tests or why there is none are wanted: %r" % (row,))
+    equal([word for row in rows for word in row[3] if not named.exists(word)], [], "tests that do not exist")
+
+
+def test_results_are_of_a_run():
+    """results.tsv is what `tests/conformance/run --save` wrote of just these tests; no sentence fails in it."""
+    results = dict(named.rows(named.RESULTS, 2))
+    equal(sorted(results), sorted({word for row in named.requirements() for word in row[3]}), "tests of results.tsv (tests/conformance/run --save)")
+    equal({word: result for word, result in results.items() if result not in ("pass", "not run") or result == "not run" and not word.startswith("vm:")}, {},
+          "tests that did not pass")
+
+
+def test_the_table_of_results_can_fail():
+    """One case that fails makes its test fail, and that its sentence; what did not run has not passed."""
+    loader = importlib.machinery.SourceFileLoader("conformance_run", os.path.join(TOP, "tests/conformance/run"))
+    module = types.ModuleType(loader.name)
+    module.__file__ = loader.path
+    exec(compile(loader.get_data(loader.path), loader.path, "exec"), module.__dict__)
+    got = module.of_text("ok a.b  # 1.2 s\nok a.c[one]\nFAIL a.c[two]: why\nok a.c[three]\nskip a.d: none here\nFAIL a.e: once\nunsteady: a.e (failed once)\n")
+    equal(got, {"a.b": "pass", "a.c": "FAIL", "a.d": "skipped", "a.e": "pass (unsteady)"}, "results")
+    equal(module.of_tap("x", "ok 1 - test_y\nnot ok 2 - z\n"), {"unit:x.y": "pass", "unit:x.z": "FAIL"}, "results of cmocka")
+    for tests, wanted in ((["a.b"], "pass"), (["a.b", "a.c"], "FAIL"), (["a.d"], "skipped"), (["a.x"], "not run"), (["a.b", "a.x"], "pass"), ([], "no test")):
+        equal(named.result_of(tests, got, ""), wanted, "result of %s" % tests)
 
 
 def test_table_has_every_page():
-    rows = requirements()
+    rows = named.requirements()
     equal(sorted({row[0] for row in rows}), ["bundle.md", "config-linux.md", "config.md", "features-linux.md", "features.md", "runtime-linux.md", "runtime.md"], "pages")
     check(len(rows) >= 120, "only %d sentences" % len(rows))
-    equal(len({tuple(row[:3]) for row in rows}), len(rows), "sentences that are there once")
+    equal(len({row[:3] for row in rows}), len(rows), "sentences that are there once")
 
 
 # ---- operations ---------------------------------------------------------------------------------------------------
@@ -236,6 +244,55 @@ def test_poststop_hooks_come_after_the_container():
             equal(file.read(), "gone\n", "the process, when the hook runs")
 
 
+@test(root=True)
+def test_hooks_of_create_come_before_the_root_is_changed():
+    """The container's namespaces are there, and the root of its process is still the host's: a file of the host is below it, and none of the rootfs."""
+    with Bundle() as b:
+        mark = os.path.join(b.dir, "config.json")
+        for kind in ("prestart", "createRuntime"):
+            b.hook(kind, "pid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/' | head -n1)\n{ readlink /proc/$pid/ns/mnt /proc/$pid/ns/net; "
+                         "test -e /proc/$pid/root%s && echo host; } > %s/%s\n" % (mark, b.dir, kind))
+        b.made()
+        pid = b.state()["pid"]
+        check(not os.path.exists("/proc/%d/root%s" % (pid, mark)), "the root is not changed after create")
+        for kind in ("prestart", "createRuntime"):
+            with open(os.path.join(b.dir, kind)) as file:
+                equal(file.read().split(), [os.readlink("/proc/%d/ns/%s" % (pid, name)) for name in ("mnt", "net")] + ["host"], kind)
+
+
+@test(root=True)
+def test_poststart_hooks_come_after_the_command():
+    with Bundle("/bin/sleep", "60") as b:
+        b.hook("poststart", "pid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/' | head -n1)\ntr '\\0' ' ' < /proc/$pid/cmdline > %s/seen\n" % b.dir)
+        b.made()
+        b("start", "c").check(0)
+        with open(b.dir + "/seen") as file:  # written when start returns
+            equal(file.read(), "/bin/sleep 60 ", "what ran when the hook was called")
+
+
+@test(root=True)
+def test_poststop_hooks_of_a_start_that_failed():
+    """The container is stopped; what create made goes, and the poststop hooks run, with the delete that follows, as engines do it."""
+    for kind in ("startContainer", "poststart"):
+        with Bundle() as b:
+            if kind == "poststart":
+                b.hook(kind, "exit 5\n")
+            else:
+                b.config["hooks"] = {kind: [{"path": "/bin/false"}]}
+            b.hook("poststop", "echo ran >> %s/poststop\n" % b.dir)
+            b.made()
+            init, groups = b.state()["pid"], {n: g for n, g in groups_of(b.state()["pid"]).items() if n in v1_mounts()}
+            own = groups_of("self")
+            failing(b("start", "c"), "exit status")
+            b.stopped()
+            b("delete", "c").check(0)
+            check(not alive(init), "the process")
+            equal([n for n, g in groups.items() if g != own[n] and os.path.exists(v1_mounts()[n] + g)], [], "groups that are left")
+            with open(b.dir + "/poststop") as file:
+                equal(file.read(), "ran\n", "poststop hooks after %s" % kind)
+            os.unlink(b.dir + "/poststop")
+
+
 # ---- config.json --------------------------------------------------------------------------------------------------
 
 @test(root=True)
@@ -281,13 +338,31 @@ def test_values_that_must_be_refused():
             ({"linux": {"maskedPaths": ["proc/kcore"]}}, "linux.maskedPaths[0]"), ({"linux": {"readonlyPaths": ["proc/sys"]}}, "linux.readonlyPaths[0]"),
             ({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [], "action": "SCMP_ACT_ERRNO"}]}}}, "linux.seccomp.syscalls[0].names"),
             ({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_KILL", "errnoRet": 1}]}}}, "linux.seccomp.syscalls[0]"),
+            ({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 5}}}, "linux.seccomp.defaultErrnoRet"),
             ({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}}}, "linux.seccomp.listenerMetadata"),
+            ({"mounts": [{"destination": "/mnt", "type": "bind", "source": "/tmp", "options": ["bind", "ridmap"]}]}, "mounts[0]: options: idmap"),
             ({"linux": {"rootfsPropagation": "sideways"}}, "linux.rootfsPropagation"),
             ({"linux": {"namespaces": [{"type": "mount"}, {"type": "network", "path": "proc/self/ns/net"}]}}, "linux.namespaces[1].path"),
             ({"linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "pid"}]}}, "linux.namespaces"),
             ({"process": {"rlimits": [{"type": "RLIMIT_NOPE", "soft": 1, "hard": 1}]}}, "process.rlimits[0]"),
             ({"hooks": {"poststart": [{"path": "relative"}]}}, "hooks.poststart[0].path"), ({"hooks": {"poststop": [{"path": "/x", "timeout": 0}]}}, "hooks.poststop[0].timeout")):
         refused(change, words)
+
+
+@test(root=True)
+def test_every_resource_of_the_kernel():
+    """Each type that Python and this kernel know, as getrlimit(2) has it in the container's process."""
+    names = sorted(name for name in vars(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE")
+    check(len(names) >= 15, "only %s" % names)
+    wanted = {}
+    for name in names:
+        soft, hard = resource.getrlimit(getattr(resource, name))
+        hard = hard if hard != resource.RLIM_INFINITY else 1 << 62
+        wanted[name] = (max(0, min(soft if soft != resource.RLIM_INFINITY else hard, hard) - 1), hard)
+    with bundle("sleep 60", {"process": {"rlimits": [{"type": name, "soft": soft, "hard": hard} for name, (soft, hard) in wanted.items()]}}) as b:
+        b.made()
+        pid = b.state()["pid"]
+        equal({name: resource.prlimit(pid, getattr(resource, name)) for name in names}, wanted, "limits")
 
 
 # ---- Linux --------------------------------------------------------------------------------------------------------
@@ -320,6 +395,65 @@ def test_links_and_file_systems():
         equal(lines[:4], ["/proc/self/fd", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2"], "links")
         for wanted in ("/proc proc", "/sys sysfs", "/dev/pts devpts", "/dev/shm tmpfs"):
             check(wanted in lines, "%r is missing in %r" % (wanted, lines))
+
+
+@test(root=True, timeout=60)
+def test_a_limit_below_use_is_rejected():
+    """checkBeforeUpdate: on v1 by the kernel itself; v2 is tests/vm's."""
+    if "memory" not in v1_mounts():
+        skip("no v1 hierarchy of memory")
+    with bundle("head -c 40m /dev/zero > /dev/shm/x; echo up; exec sleep 60", {
+            "linux": {"resources": {"memory": {"limit": 96 << 20, "checkBeforeUpdate": True}}},
+            "mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/dev/shm", "type": "tmpfs"}]}) as b:
+        b.made()
+        group = v1_mounts()["memory"] + groups_of(b.state()["pid"])["memory"]
+        b("start", "c").check(0)
+        wait_for(lambda: "up" in b.output(), "it uses the memory", timeout=20)
+        path = os.path.join(b.dir, "less")
+        with open(path, "w") as file:
+            json.dump({"memory": {"limit": 16 << 20, "checkBeforeUpdate": True}}, file)
+        failing(b("update", "--resources", path, "c"), "limit-below-use")
+        with open(group + "/memory.limit_in_bytes") as file:
+            equal((file.read(), b.status()), ("%d\n" % (96 << 20), "running"), "limit and status")
+
+
+@test(root=True)
+def test_unified_writes_what_it_does_not_know():
+    """A file that no table of nsrun names, and that no controller owns."""
+    unified = v2_mount()
+    if not unified:
+        skip("no cgroup2 is mounted")
+    with bundle("sleep 60", {"linux": {"resources": {"unified": {"cgroup.max.descendants": "7"}}}}) as b:
+        b.made()
+        with open(unified + groups_of(b.state()["pid"])[""] + "/cgroup.max.descendants") as file:
+            equal(file.read(), "7\n", "cgroup.max.descendants")
+
+
+@test(root=True)
+def test_what_cannot_be_converted_is_refused():
+    """net_cls is of v1 alone: where it is not mounted, no file of v2 says the same. tests/vm has what else v2 lacks."""
+    if "net_cls" in v1_mounts():
+        skip("net_cls is mounted here")
+    refused({"linux": {"resources": {"network": {"classID": 5}}}}, "linux.resources.network.classID")
+
+
+@test(root=True)
+def test_without_intel_rdt_nothing_of_it_is_touched():
+    """A directory stands for resctrl: not even looked into."""
+    tree = tmp("resctrl")
+    os.mkdir(tree + "/c")
+    for path in (tree + "/schemata", tree + "/tasks", tree + "/c/schemata", tree + "/c/tasks"):
+        with open(path, "w") as file:
+            file.write("as it was\n")
+    os.utime(tree, (1000, 1000))
+
+    def looked_at():
+        return {path: (os.stat(path).st_mtime_ns, os.stat(path).st_ctime_ns, os.stat(path).st_atime_ns if os.path.isdir(path) else 0)
+                for path in (tree, tree + "/c", tree + "/schemata", tree + "/tasks", tree + "/c/schemata", tree + "/c/tasks")}
+    before = looked_at()
+    with bundle("true") as b:
+        b("run", "-b", b.dir, "c", env={"NSRUN_TEST_RESCTRL": tree}, sanitizer=True).check(0)
+    equal(looked_at(), before, "the tree")
 
 
 if __name__ == "__main__":

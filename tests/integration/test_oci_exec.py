@@ -220,6 +220,24 @@ def test_settings_of_a_process_object():
             contains(subprocess.run(["ionice", "-p", str(pid)], stdout=subprocess.PIPE, text=True).stdout, "idle")
 
 
+@test(root=True, needs=["strace"])
+def test_initial_affinity():
+    """execCPUAffinity.initial: of nsrun itself, before the process is made, which begins with it; final is set by that process alone."""
+    with running() as b:
+        log = os.path.join(b.dir, "strace")
+        process = {**PROCESS, "args": ["/bin/true"], "execCPUAffinity": {"initial": "1", "final": "0"}}
+        run(["strace", "-f", "-e", "trace=sched_setaffinity,clone3,clone,vfork,fork", "-o", log, binary(), "--root", b.root, "exec", "--process",
+             process_file(b, process), "c"], timeout=40).check(0)
+        with open(log) as file:
+            lines = file.read().splitlines()
+        calls = [(line.split()[0], re.search(r"(\w+)\(", line).group(1), line) for line in lines if re.search(r" (sched_setaffinity|clone3?|v?fork)\(", line)]
+        set_ = [(pid, line) for pid, name, line in calls if name == "sched_setaffinity"]
+        check(set_ and set_[0][0] == calls[0][0] and re.search(r"\[1\b", set_[0][1]), "nsrun does not begin on processor 1: %s" % lines)
+        entering = [n for n, (pid, name, line) in enumerate(calls) if name != "sched_setaffinity"]
+        check(entering and entering[0] > calls.index((set_[0][0], "sched_setaffinity", set_[0][1])), "the process was made before: %s" % lines)
+        check(any(re.search(r"\[0( \.\.\.)?\]", line) and pid != set_[0][0] for pid, line in set_), "no other process sets processor 0: %s" % lines)
+
+
 @test(root=True)
 def test_what_config_json_says_holds():
     """Settings that the kernel does not hand from init to a process that enters."""

@@ -100,6 +100,26 @@ def test_realtime_group_without_time():
     refused("linux.resources.cpu.realtimeRuntime", {"scheduler": {"policy": "SCHED_FIFO", "priority": 7}})
 
 
+@test(root=True)
+def test_realtime_groups():
+    """linux.resources.cpu.realtimeRuntime and realtimePeriod, in the group's files; and with them a realtime policy is to be had."""
+    mount = next((entry[0] for entry in mountinfo() if "cpu" in entry[6].split(",") and entry[4] == "cgroup"), None)
+    if not mount or not os.path.exists(mount + "/cpu.rt_runtime_us"):
+        skip("no cpu groups of cgroup v1 that have real-time budgets")
+    path = "/nsrun-rt-%d" % os.getpid()
+    with bundle(SLEEP, {"scheduler": {"policy": "SCHED_FIFO", "priority": 7}},
+                {"cgroupsPath": path, "resources": {"cpu": {"realtimeRuntime": 2000, "realtimePeriod": 500000}}}) as b:
+        b("run", "-d", "-b", b.dir, "c").check(0)
+        for name, wanted in (("cpu.rt_runtime_us", "2000\n"), ("cpu.rt_period_us", "500000\n")):
+            with open(mount + path + "/" + name) as file:
+                equal(file.read(), wanted, name)
+        pid = b.state()["pid"]
+        equal(os.sched_getscheduler(pid), os.SCHED_FIFO, "policy of the workload")
+        with open("/proc/%d/cgroup" % pid) as file:
+            contains(file.read(), ":cpu:%s\n" % path, "its group")
+    refused("linux.resources.cpu.realtimeRuntime", linux={"cgroupsPath": path, "resources": {"cpu": {"realtimeRuntime": 900000, "realtimePeriod": 500000}}})
+
+
 @generate(root=True)
 def io_priorities():
     for word, number in (("RT", 1), ("BE", 2), ("IDLE", 3)):

@@ -2,13 +2,16 @@
 """--trace tells what happened: its rows are those of --dry-run, and strace(1) of the same run shows the system call of
 each, in the process that the row names, in the same order, at the same time."""
 import collections
+import contextlib
 import json
 import os
 import re
+import subprocess
 
 from harness import *
-from bundles import bundle_rows
+from bundles import VARIANTS, bundle, given, rows_in
 from launches import *
+from test_oci_config import sleeper
 
 # What one word of an interface may look like in strace, where the C library or the architecture chooses.
 SPELLINGS = {
@@ -160,7 +163,7 @@ def every_field(rows):
         check(row["step"] in table, "a row that the table lacks: %r" % row)
         equal(row["role"], table[row["step"]], "role of " + row["step"])
         check(row["interface"] and re.search(r"\(\d\w*\)$", row["manual"]), "interface or manual is missing: %r" % row)
-        check(row["duration_us"] >= 0 and row["begin_us"] >= 0, "time before the beginning: %r" % row)
+        check(row["duration_us"] is not None and row["duration_us"] >= 0 and row["begin_us"] >= 0, "time before the beginning: %r" % row)
         equal(row["result"], "ok", "result of " + row["step"])
     begins = [row["begin_us"] for row in rows]
     equal(begins, sorted(begins), "the order of begin_us")
@@ -188,12 +191,98 @@ def rows_are_in_strace():
         yield launch.name, lambda launch=launch: against_strace(launch)
 
 
+# ---- bundles: hooks, a listener, network devices, a terminal for an engine, joined namespaces ---------------------------
+
+@contextlib.contextmanager
+def joined_namespaces():
+    """The same with namespaces that others made: a helper enters those of pid and time."""
+    with contextlib.ExitStack() as stack:
+        path = os.path.join(tmp(), "joined")
+        os.makedirs(path, exist_ok=True)
+        with open(os.path.join(bundle(), "config.json")) as file:
+            config = json.load(file)
+        spaces = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid", "time": "time"}
+        config["linux"]["namespaces"] = [{"type": "mount"}]
+        for kind, name in spaces.items():
+            pid = stack.enter_context(sleeper("--" + name, *(["--fork"] if name in ("pid", "time") else [])))
+            config["linux"]["namespaces"].append({"type": kind, "path": "/proc/%d/ns/%s" % (pid, name)})
+        config.pop("domainname"), config.pop("hostname")
+        config["linux"].pop("sysctl")
+        with open(os.path.join(path, "config.json"), "w") as file:
+            json.dump(config, file)
+        yield path
+
+
+def traced_bundle(command, variant=None, path=None):
+    """(rows of its trace, [Row] that its dry run tells of). run goes on in the background, as create does."""
+    root, said = os.path.join(tmp(), "root"), os.path.join(tmp(), "said")
+    words = [command, *(["-d"] if command == "run" else [])]
+    with given(variant) if variant else contextlib.nullcontext(([], {})) as (options, env):
+        options = [*options, "-b", path or bundle(variant)]
+        wanted = rows_in(nsrun(["--root", root, *words, "--dry-run", *options, "c"], env=env, sanitizer=True).check(0).stdout)
+        with open(said, "w") as errors:
+            status = subprocess.call([binary(True), "--root", root, *words, "--trace=json", *options, "c"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                     stderr=errors, env=environment(None, env))
+        try:
+            with open(said) as file:
+                equal(status, 0, "status of %s: %s" % (words, file.read()))
+            return read_trace(said), wanted
+        finally:
+            nsrun(["--root", root, "delete", "--force", "c"], sanitizer=True).check(0)
+            for name in cgroups():
+                if name.endswith("/nsrun-fault-%d" % os.getpid()):
+                    os.rmdir(name)
+
+
+def bundle_against_dry_run(command, variant=None, path=None):
+    rows, wanted = traced_bundle(command, variant, path)
+    if command == "create":  # the last row of the process that waits there; what comes behind runs when start was said, and is in no trace
+        gate = [row.name for row in wanted].index("gate.wait")
+        wanted = [row for at, row in enumerate(wanted) if row.role == "runtime" or at <= gate]
+        waits = next(row for row in rows if row["step"] == "gate.wait")
+        equal((waits["result"], waits["duration_us"]), ("unfinished", None), "the row in which it waits")
+        waits.update(result="ok", duration_us=0)
+    every_field(rows)
+    in_table_order(rows)
+    wanted = sorted((row.role, row.name, row.interface) for row in wanted)
+    got = sorted((row["role"], row["step"], row["interface"]) for row in rows)
+    equal([row for row in wanted if row not in got], [], "rows of --dry-run that were not traced")
+    equal([row for row in got if row not in wanted], [], "rows traced that --dry-run does not tell of")
+
+
+def joined_against_dry_run(command):
+    with joined_namespaces() as path:
+        bundle_against_dry_run(command, path=path)
+        check("namespaces.open" in [row.name for row in traced_bundle(command, path=path)[1]], "no namespace is joined")
+
+
+@generate(root=True, needs=["ip"])
+def bundles_equal_dry_run():
+    for command in ("create", "run"):
+        for variant in VARIANTS:
+            yield "%s %s" % (command, variant), lambda command=command, variant=variant: bundle_against_dry_run(command, variant)
+        yield "%s joined namespaces" % command, lambda command=command: joined_against_dry_run(command)
+
+
+@test(root=True)
+def test_dry_run_of_a_bundle_does_nothing():
+    for variant in VARIANTS:
+        with given(variant) as (options, env):
+            before = leftovers()
+            root = os.path.join(tmp(), "root")
+            for command in (["create"], ["run", "-d"]):
+                nsrun(["--root", root, *command, "--dry-run", *options, "-b", bundle(variant), "c"], env=env, sanitizer=True).check(0)
+            equal(os.path.exists(root) and os.listdir(os.path.join(root, "names")), False, "names")
+            assert_clean(before, grace=0.2)
+
+
 @test(root=True)
 def test_every_row_is_traced_somewhere():
     got = set()
     for launch in launches():
         got |= {row["step"] for row in traced(launch)[0]}
-    got |= {row.name for row in bundle_rows() + bundle_rows(joined=True)}  # a bundle's launch has no trace
+    for variant in VARIANTS:
+        got |= {row["step"] for row in traced_bundle("run", variant)[0]} | {row["step"] for row in traced_bundle("create", variant)[0]}
     equal(uncovered(got), [], "rows of the table that no launch here traced")
 
 

@@ -54,6 +54,8 @@ uint32_t seccomp_evaluate_data(const struct seccomp_program *program, const stru
 bool seccomp_flag_is_known(unsigned flag);
 /* And this action (SCMP_ACT_*, its number left out)? */
 bool seccomp_action_is_known(uint32_t action);
+/* libseccomp makes one filter for several architectures of one byte order alone. */
+bool seccomp_arch_is_possible(uint32_t arch);
 /* The SCMP_ARCH_* of this program. */
 uint32_t seccomp_native_arch(void);
 /* "2.5.4": of the library that compiles filters. Returns buf. */

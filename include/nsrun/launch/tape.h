@@ -67,6 +67,8 @@ void tape_close(const struct tape *tape);
 bool tape_failure(const struct tape *tape, struct err *ret);
 /* The row at which init, or the workload, is or was last; STEP_NONE: at none. */
 enum step_id tape_last_row(const struct tape *tape, enum role *ret_role);
+/* Waits until whoever runs this row has begun it, at most `ms` milliseconds: what that process ran before is over then, on the tape, too. */
+void tape_await(const struct tape *tape, enum step_id step, unsigned ms);
 
 /* ---- one that another process has made and watches ---- */
 
