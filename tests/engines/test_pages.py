@@ -256,7 +256,7 @@ def test_buildah():
     told.check(0)
     contains(told.stdout, "uid=0", "id in the container")
     # The runtime's own state has the container while its command runs.
-    seen = "sleep 2 & until nsrun list | grep 'buildah-.* running '; do sleep 0.05; done; wait"
+    seen = "sleep 4 & until nsrun list | grep 'buildah-.* running '; do sleep 0.05; done; wait"
     running = page.command("export BUILDAH_RUNTIME", "c=$(buildah from", "buildah run $c", env=PODMAN, instead=(
         ("buildah from", "buildah from " + group), ("buildah run", "buildah run --network none"), ("-- id", "-- " + seen)))
     contains(running.check(0).stdout, "running", "list of the runtime")
