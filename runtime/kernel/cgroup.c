@@ -15,11 +15,21 @@
 const char *cgroup_controller_name(enum cgroup_ctl controller)
 {
 	static const char *const names[] = {
-		[CGROUP_CPU] = "cpu",	      [CGROUP_CPUSET] = "cpuset",     [CGROUP_MEMORY] = "memory",
-		[CGROUP_IO] = "io",	      [CGROUP_PIDS] = "pids",	      [CGROUP_HUGETLB] = "hugetlb",
-		[CGROUP_RDMA] = "rdma",	      [CGROUP_MISC] = "misc",	      [CGROUP_DMEM] = "dmem",
-		[CGROUP_NET_CLS] = "net_cls", [CGROUP_NET_PRIO] = "net_prio", [CGROUP_DEVICES] = "devices",
-		[CGROUP_CPUACCT] = "cpuacct", [CGROUP_FREEZER] = "freezer",   [CGROUP_PERF_EVENT] = "perf_event",
+		[CGROUP_CPU] = "cpu",
+		[CGROUP_CPUSET] = "cpuset",
+		[CGROUP_MEMORY] = "memory",
+		[CGROUP_IO] = "io",
+		[CGROUP_PIDS] = "pids",
+		[CGROUP_HUGETLB] = "hugetlb",
+		[CGROUP_RDMA] = "rdma",
+		[CGROUP_MISC] = "misc",
+		[CGROUP_DMEM] = "dmem",
+		[CGROUP_NET_CLS] = "net_cls",
+		[CGROUP_NET_PRIO] = "net_prio",
+		[CGROUP_DEVICES] = "devices",
+		[CGROUP_CPUACCT] = "cpuacct",
+		[CGROUP_FREEZER] = "freezer",
+		[CGROUP_PERF_EVENT] = "perf_event",
 		[CGROUP_NAMED_SYSTEMD] = "systemd",
 	};
 

@@ -119,8 +119,12 @@ class Container:
         self.command, self.image = command or ("sleep", "1000"), image
 
     def __enter__(self):
-        self.docker("run", "-d", "--name", self.name, *self.options, self.image, *self.command).check(0)
-        self.pid = self.docker.proves(self.name)
+        try:
+            self.docker("run", "-d", "--name", self.name, *self.options, self.image, *self.command).check(0)
+            self.pid = self.docker.proves(self.name)
+        except BaseException:
+            self.__exit__(None)
+            raise
         return self
 
     def __exit__(self, kind, *_):

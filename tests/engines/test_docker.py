@@ -41,8 +41,26 @@ def test_default_runtime():
     equal(told["DefaultRuntime"], "nsrun")
     equal(told["Runtimes"]["nsrun"]["path"], runtime())
     print("# Docker %s, %s" % (told["ServerVersion"], docker().out("version", "--format", "client {{.Client.Version}}")))
+    # Docker asks the runtime who it is, and since 25 what it can do.
+    version = run([runtime(), "--version"]).check(0).stdout
+    contains(version, told["RuncCommit"]["ID"], "what the runtime says of itself")
+    if not standing_in():
+        check(told["RuncCommit"]["ID"], "no commit of the runtime")
+        names = {part["Name"]: part["Version"] for part in json.loads(docker().out("version", "--format", "{{json .Server.Components}}"))}
+        equal("nsrun version " + names["nsrun"], version.splitlines()[0], "version by Docker and by the runtime")
+        status = told["Runtimes"]["nsrun"].get("status")
+        if int(told["ServerVersion"].split(".")[0]) >= 25:
+            features = json.loads(run([runtime(), "features"]).check(0).stdout)
+            told = json.loads(status["org.opencontainers.runtime-spec.features"])
+            equal(_known(features, told), told, "features, as far as this Docker knows them")
+            contains(told["linux"]["namespaces"], "time", "namespaces")
     with container() as one:
         equal(os.path.basename(os.readlink("/proc/%d/exe" % one.pid)), "busybox")
+
+
+def _known(ours, theirs):
+    """Of ours what has a key in theirs."""
+    return {key: _known(ours[key], theirs[key]) for key in ours if key in theirs} if isinstance(ours, dict) and isinstance(theirs, dict) else ours
 
 
 def test_run():
@@ -212,7 +230,8 @@ def test_restart():
         pid = docker().proves(one.name)
         check(pid != one.pid, "the same init after a restart")
         wait_for(lambda: one.exec("wc", "-l", "/dates").stdout.split()[:1] == ["2"], "both runs in the file")
-    with container("--restart on-failure:2", "/bin/sh", "-c", "sleep 0.3; exit 1") as one:
+    with container("--restart on-failure:2", "/bin/sh", "-c", "until test -e /go; do sleep 0.05; done; exit 1") as one:
+        one.exec("touch", "/go", options=["-d"]).check(0)
         wait_for(lambda: one.inspect("RestartCount") == 2 and not one.inspect("State.Running"), "two restarts", timeout=20)
 
 

@@ -256,7 +256,7 @@ def test_buildah():
     told.check(0)
     contains(told.stdout, "uid=0", "id in the container")
     # The runtime's own state has the container while its command runs.
-    seen = "sleep 2 & until nsrun list | grep buildah-; do sleep 0.05; done; wait"
+    seen = "sleep 4 & until nsrun list | grep 'buildah-.* running '; do sleep 0.05; done; wait"
     running = page.command("export BUILDAH_RUNTIME", "c=$(buildah from", "buildah run $c", env=PODMAN, instead=(
         ("buildah from", "buildah from " + group), ("buildah run", "buildah run --network none"), ("-- id", "-- " + seen)))
     contains(running.check(0).stdout, "running", "list of the runtime")
@@ -309,7 +309,8 @@ def test_containerd():
         client = cri.Client(SOCKET, daemon.log)
         wait_for(lambda: 1 in client("ImageStatus", {1: {1: pause}}), "the image " + pause)
         # In the host's network: what gives another one is CNI's.
-        pod = cri.dig(client("RunPodSandbox", {1: {1: {1: "p", 2: "u", 3: "d", 4: 1}, 3: tmp("logs"), 8: {1: "/" + cgroup_parent() + "/pod", 2: {1: {1: 2}}}}}), 1).decode()
+        config = {1: {1: "p", 2: "u", 3: "d", 4: 1}, 3: tmp("logs"), 8: {1: "/" + cgroup_parent() + "/pod", 2: {1: {1: 2}}}}
+        pod = cri.dig(client("RunPodSandbox", {1: config}), 1).decode()
         contains(page.command("sudo nsrun --root /run/containerd/runc/k8s.io").check(0).stdout, pod, "list of the runtime")
         client("StopPodSandbox", {1: pod})
         client("RemovePodSandbox", {1: pod})

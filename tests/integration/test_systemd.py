@@ -207,9 +207,10 @@ def test_root_of_a_users_namespace():
     listen = "import socket; s = socket.socket(socket.AF_UNIX); s.bind('/run/dbus/system_bus_socket'); s.listen()"
     enter = "mount -t tmpfs none /run && mkdir /run/dbus && python3 -c \"%s\" && exec setpriv --reuid %d --regid %d --clear-groups unshare -Ur \"$@\"" % (
         listen, who.uid, who.gid)
+    options = [*SYSTEMD, "--userns=host", "--cgroup", "cgroup.max.depth=5", "--cgroupns=host"]
     with fake(who) as manager:
-        result = run(["unshare", "-m", "/bin/sh", "-c", enter, "sh", binary(), *SYSTEMD, "--userns=host", "--cgroup", "cgroup.max.depth=5", "--cgroupns=host", own(who), "/bin/cat",
-                      "/proc/self/cgroup"], env=environment(who, {"XDG_RUNTIME_DIR": runtime_dir(who)})).check(0)
+        result = run(["unshare", "-m", "/bin/sh", "-c", enter, "sh", binary(), *options, own(who), "/bin/cat", "/proc/self/cgroup"],
+                     env=environment(who, {"XDG_RUNTIME_DIR": runtime_dir(who)})).check(0)
         check(re.search(r"^0::%s/app\.slice/nsrun-[0-9a-f]{12}\.scope$" % manager.group, result.stdout, re.M), "groups: %s" % result.stdout)
         equal(len(manager.asked), 1, "scopes of the user's manager")
     assert_clean(before)
