@@ -301,6 +301,7 @@ enum lab_action lab_prompt(struct lab_play *play, enum lab_prompt where, const s
 		/* A terminal shows the line, and its end. */
 		if (!play->terminal)
 			fputc('\n', play->view.out);
+		fflush(play->view.out);
 		const int action = action_of(play, where, line);
 
 		if (action >= 0)
