@@ -150,6 +150,8 @@ static const char bash_functions[] =
 	"\t\tfi\n"
 	"\telif [[ $command == help ]]; then\n"
 	"\t\t_nsrun_reply \"$commands $groups\" \"$cur\"\n"
+	"\telif [[ $command == lab ]]; then\n"
+	"\t\t_nsrun_reply \"$lab_words $(\"$program\" lab list 2>/dev/null | sed -n 's/^\\([a-z0-9][a-z0-9-]*\\) .*/\\1/p')\" \"$cur\"\n"
 	"\telif [[ \" $of_containers \" == *\" $command \"* ]]; then\n"
 	"\t\t_nsrun_reply \"$(_nsrun_names)\" \"$cur\"\n"
 	"\tfi\n"
@@ -170,7 +172,7 @@ static void bash_lists(void)
 	for (const struct command_row *row = commands; row->name; row++)
 		if (begins_with_container(row) && !strstr(row->arguments, "NAME..."))
 			printf("%s ", row->name);
-	fputs("' capabilities='", stdout);
+	fputs("' lab_words='" LAB_WORDS "' capabilities='", stdout);
 	put_capabilities();
 	fputs("'\n", stdout);
 }

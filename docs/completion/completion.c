@@ -25,6 +25,8 @@ const char *value_sort(const struct option_row *row)
 
 	if (streq(row->name, "userns-remap"))
 		return "user";
+	if (streq(row->name, "chapters")) /* of the host */
+		return "file";
 	for (size_t i = 0; row->argument && i < ARRAY_LEN(sorts); i++)
 		if (str_after(row->argument, sorts[i].argument))
 			return sorts[i].sort;

@@ -8,6 +8,9 @@
 
 #include <stdio.h>
 
+/* What `nsrun lab` takes beside the names of chapters. */
+#define LAB_WORDS "list check solve reset"
+
 /* What a value is: "file", "source" (SRC:DST), "user", "capability", "signal", "inside", "text". */
 const char *value_sort(const struct option_row *row);
 bool takes_value(const struct option_row *row);

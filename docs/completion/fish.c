@@ -92,6 +92,10 @@ void write_fish(void)
 		fish_options(condition, row->options);
 		if (begins_with_container(row))
 			printf("complete -c nsrun -n '%s' -a '(__nsrun_names)'\n", condition);
+		if (streq(row->name, "lab"))
+			printf("complete -c nsrun -n '%s' -a '" LAB_WORDS
+			       " (nsrun lab list 2>/dev/null | string match -r \"^[a-z0-9][a-z0-9-]*\")'\n",
+			       condition);
 		if (streq(row->name, "help")) {
 			printf("complete -c nsrun -n '%s' -a '", condition);
 			put_commands();

@@ -88,6 +88,11 @@ void write_zsh(void)
 	      "\tdone)\"})\n"
 	      "\tcompadd -a names\n"
 	      "}\n"
+	      "_nsrun_lab() {\n"
+	      "\tlocal -a chapters\n"
+	      "\tchapters=(${(f)\"$(nsrun lab list 2>/dev/null | sed -n 's/^\\([a-z0-9][a-z0-9-]*\\) .*/\\1/p')\"})\n"
+	      "\tcompadd " LAB_WORDS " $chapters\n"
+	      "}\n"
 	      "_nsrun_capabilities() {\n\tcompadd ",
 	      stdout);
 	put_capabilities();
@@ -124,7 +129,10 @@ void write_zsh(void)
 								: "\t\t'1:container:_nsrun_names' '*:word:'\n",
 			      stdout);
 		else
-			fputs(streq(row->name, "help") ? "\t\t'*:word:_nsrun_words'\n" : "\t\t\n", stdout);
+			fputs(streq(row->name, "help") ? "\t\t'*:word:_nsrun_words'\n"
+			      : streq(row->name, "lab") ? "\t\t'*:chapter:_nsrun_lab'\n"
+							: "\t\t\n",
+			      stdout);
 		fputs("\t\t\treturn\n\t\t\t;;\n", stdout);
 	}
 	fputs("\t\tesac\n\tfi\n\t_arguments -s -S -A '-*' \\\n", stdout);

@@ -201,6 +201,9 @@ static void put_files(void)
 		{ "$XDG_CONFIG_HOME/nsrun/nsrun.json, ~/.config/nsrun/nsrun.json", "a user's own" },
 		{ "/run/nsrun", "state of containers that root started" },
 		{ "$XDG_RUNTIME_DIR/nsrun, /tmp/nsrun-UID", "state of containers of an ordinary user" },
+		{ "$NSRUN_LAB_DIR, $XDG_STATE_HOME/nsrun/lab, ~/.local/state/nsrun/lab",
+		  "the lab: its rootfs, its containers' state, progress.json" },
+		{ NSRUN_DATADIR ", $NSRUN_DATA_DIR", "chapters of the lab and rootfs-scripts" },
 	};
 
 	fputs(".SH FILES\n", stdout);

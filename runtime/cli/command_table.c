@@ -90,6 +90,17 @@ const struct command_row commands[] = {
 		  "bundle also: nsrun kill ID [SIGNAL], SIGTERM by default.",
 	  .arguments = "NAME...",
 	  .options = &kill_options },
+	{ .name = "lab",
+	  .run = command_lab,
+	  .help = "learn namespaces on the real runtime",
+	  .details =
+		  "Without a word: where you are, and what comes next. With a chapter's name: plays it; questions are answered before their answer is seen, tasks are "
+		  "graded by what the kernel says. list: all chapters. check [CHAPTER...]: what was solved; exit status 0 when all of it is. solve CHAPTER...: "
+		  "plays with the chapter's own solutions, which proves that it holds on this host; exit status 1 when it does not. reset [CHAPTER...]: forgets what was "
+		  "done. It takes no network. What it needs lies in $NSRUN_LAB_DIR, or nsrun/lab below $XDG_STATE_HOME or ~/.local/state; whatever ends the lab, no "
+		  "container stays. docs/labs/README.md is the format of chapters.",
+	  .arguments = "[list|check|solve|reset] [CHAPTER...]",
+	  .options = &lab_options },
 	{ .name = "list",
 	  .run = command_list,
 	  .help = "list the containers of OCI bundles",

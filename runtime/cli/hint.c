@@ -161,7 +161,7 @@ const char *option_spelling(size_t i)
 
 /* ---- the first word ---- */
 
-static const char planned_commands[] = "doctor explain features lab list seccomp secret";
+static const char planned_commands[] = "doctor explain features list seccomp secret";
 
 /* Commands of other tools that are a command here by another name. */
 static const struct foreign_word synonyms[] = {

@@ -136,6 +136,16 @@ def test_names_of_containers():
         nsrun(["rm", "-f", "webserver"]).check(0)
 
 
+def test_chapters_of_the_lab():
+    """From the binary's own tree: not of a copy that other users can reach."""
+    beside = os.path.isdir(os.path.join(os.path.dirname(os.path.dirname(binary())), "docs/labs"))
+    chapters = ["uts"] if beside else []
+    offered("nsrun lab ", "list", "check", "solve", "reset", *chapters, without=["CHAPTER", "README"])
+    offered("nsrun lab solve ut", *chapters)
+    offered("nsrun lab ", "solve", *chapters, shell=fish)
+    offered("nsrun lab ", "solve", *chapters, shell=zsh)
+
+
 def test_arguments_of_help():
     offered("nsrun help ", "gc", "files", "limits")
 

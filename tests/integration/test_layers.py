@@ -12,9 +12,9 @@ from harness import *
 # main is main.c; gen holds programs of the build
 RANK = {"base": 0, "kernel": 1, "plan": 2, "launch": 3, "oci": 4, "lab": 4, "cli": 5, "main": 6, "gen": 6}
 # What belongs to one layer, however it is reached.
-HEADERS = {r"^jansson\.h$": {"plan", "oci", "gen", "cli"}, r"^getopt\.h$": {"cli"}, r"^argp\.h$": {"cli"},
+HEADERS = {r"^jansson\.h$": {"plan", "oci", "lab", "gen", "cli"}, r"^getopt\.h$": {"cli"}, r"^argp\.h$": {"cli"},
            r"^seccomp\.h$": {"kernel", "plan"}, r"^sys/capability\.h$": {"kernel"}, r"^libcgroup\.h$": {"kernel"}}
-SYMBOLS = {r"^json(_|p_)": {"plan", "oci", "cli"}, r"^getopt": {"cli"},
+SYMBOLS = {r"^json(_|p_)": {"plan", "oci", "lab", "cli"}, r"^getopt": {"cli"},
            r"^cap_(set|get|init|free|clear|from|to)_?": {"kernel"},
            r"^seccomp_(init|load|rule_|export|arch_|attr_|merge|syscall_)": {"kernel", "plan"},
            r"^cgroup_(init|new_cgroup|add_controller|create_cgroup)$": {"kernel"}}
@@ -162,6 +162,21 @@ def test_the_test_sees_arrows():
         found = [symbol.name for name, table in everything().items() if layer_of_object(name) == relative
                  for symbol in table if symbol.kind == "U" and symbol.name.startswith(wanted)]
         check(found, "no object of %s wants %s" % (relative, wanted))
+
+
+# What makes, enters or changes a namespace, or could do so by number.
+LAUNCHES = r"^(mount|umount2?|clone3?|unshare|setns|pivot_root|chroot|syscall|open_tree|move_mount|fsopen|mount_setattr|sethostname)$"
+
+
+@test(needs=["nm"])
+def test_the_lab_has_no_launch_code():
+    """nsrun lab types commands (docs/decisions/0018): what it shows is what the program does without it."""
+    lab = {relative: table for relative, table in everything().items() if layer_of_object(relative) == "lab"}
+    check(len(lab) > 10, "only %d objects of the lab were found" % len(lab))
+    equal(["%s wants %s" % (relative, symbol.name) for relative, table in lab.items() for symbol in table
+           if symbol.kind in "Uw" and re.match(LAUNCHES, symbol.name)], [], "system calls of a launch in the lab")
+    check(any(symbol.name == "unshare" for relative, table in everything().items() for symbol in table
+              if layer_of_object(relative) in ("kernel", "launch")), "no object at all wants unshare: the test sees nothing")
 
 
 @test(needs=["nm"])

@@ -333,3 +333,13 @@ ERR_ID(WITHOUT_HOST, "without-host",
        "what a row keeps from the container would be taken from the host itself: leave --userns=host away")
 ERR_ID(RECORD_DAMAGED, "record-damaged",
        "nsrun delete --force ID ends and removes all that is left of a bundle's container without its record; of another one end what is left by hand, then remove the directory")
+
+
+ERR_ID(LAB_DATA, "lab-data",
+       "chapters and rootfs-scripts lie beside the program's source tree, or where it was installed (share/nsrun); NSRUN_DATA_DIR=DIR names another place, "
+       "--chapters DIR one for chapters alone")
+ERR_ID(LAB_ROOTFS, "lab-rootfs",
+       "the lab's rootfs is made from the host's static busybox and bash: apt-get install busybox-static bash-static (no network is needed afterwards)")
+ERR_ID(LAB_BUSY, "lab-busy",
+       "one lab at a time in one directory: end the other one, or give this one a directory of its own, NSRUN_LAB_DIR=DIR")
+ERR_ID(LAB_CHAPTER, "lab-chapter", "nsrun lab list has all chapters")

@@ -30,6 +30,7 @@ int command_gc(int argc, char *const *argv);
 int command_help(int argc, char *const *argv); /* [COMMAND|OPTION|GROUP] */
 int command_inspect(int argc, char *const *argv);
 int command_kill(int argc, char *const *argv);
+int command_lab(int argc, char *const *argv); /* [list|check|solve|reset|CHAPTER] */
 int command_list(int argc, char *const *argv);
 int command_ls(int argc, char *const *argv);
 int command_pause(int argc, char *const *argv);
@@ -57,7 +58,7 @@ const char *command_nearest(const char *word);
 extern const struct option_table checkpoint_options, events_options, features_options, list_options, ps_options,
 	restore_options, spec_options;
 extern const struct option_table create_options, delete_options, run_options, start_options, state_options,
-	exec_options, inspect_options, kill_options, ls_options, pause_options, resume_options, rm_options,
+	exec_options, inspect_options, kill_options, lab_options, ls_options, pause_options, resume_options, rm_options,
 	stats_options, stop_options, top_options, update_options, wait_options;
 
 #endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of `nsrun lab`. Each returns the exit status, and has reported what failed. */
+#ifndef NSRUN_CLI_LAB_H
+#define NSRUN_CLI_LAB_H
+
+#include <nsrun/lab/place.h>
+#include <nsrun/lab/progress.h>
+#include <nsrun/plan/request.h>
+
+struct lab_options {
+	enum tristate help, json, verify, one_column;
+	const char *chapters;
+};
+
+/* Where the learner is, and what comes next. */
+int lab_show_next(const struct lab_options *options, struct lab_place *place);
+/* Exit status 1: with --verify a chapter has mistakes. */
+int lab_show_list(const struct lab_options *options, struct lab_place *place);
+/* `ids`: of these chapters, all when there is none. Exit status 1: not all of it is solved. */
+int lab_show_check(const struct lab_options *options, struct lab_place *place, const char *const *ids, size_t n);
+int lab_reset(const struct lab_options *options, struct lab_place *place, const char *const *ids, size_t n);
+/* Reads a chapter; its mistakes, or why there is none of this name, are printed. */
+int lab_read_chapter(const struct lab_place *place, const char *id, struct lab_chapter **ret);
+/* Opens the lab's directory where there is one, and what it has of the learner's progress. */
+int lab_open_progress(struct lab_place *place, struct lab_progress *ret);
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/cli/lab.h>
+
+#include <nsrun/base/strings.h>
+#include <nsrun/cli/commands.h>
+#include <nsrun/cli/containers.h>
+#include <nsrun/cli/report.h>
+#include <nsrun/lab/needs.h>
+#include <nsrun/lab/play.h>
+
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define LOCK_MS 10000
+#define WIDTH_MIN 40
+#define WIDTH_MAX 100
+#define WIDTH 80
+
+#define LINE(field, ...) COMMAND_OPTION(struct lab_options, field, __VA_ARGS__)
+
+static const struct option_row rows[] = {
+	LINE(chapters, "chapters", 0, "DIR", STRING, "chapters of this directory, instead of those of nsrun",
+	     "--chapters ~/course"),
+	OPTION_HELP_ROW,
+	LINE(json, "json", 0, NULL, FLAG, "list, check: as JSON", "--json"),
+	LINE(one_column, "one-column", 0, NULL, FLAG, "never two sides in one line (for screen readers)",
+	     "--one-column"),
+	LINE(verify, "verify", 0, NULL, FLAG, "list: read all chapters and tell every mistake", "--verify"),
+};
+const struct option_table lab_options = { .rows = rows, .count = ARRAY_LEN(rows), .command = "lab" };
+
+/* ---- the view ---- */
+
+static unsigned width_of(const char *columns)
+{
+	struct winsize size;
+	uint32_t width = WIDTH;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		width = size.ws_col;
+	else if (columns && parse_u32(columns, &width) < 0)
+		width = WIDTH;
+	return width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width;
+}
+
+static struct lab_view make_view(const struct lab_options *options)
+{
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	const bool able = isatty(STDOUT_FILENO) && term && *term && !streq(term, "dumb");
+
+	return (struct lab_view){ .out = stdout,
+				  .width = width_of(getenv("COLUMNS")),
+				  .colour = able && !(no_color && *no_color),
+				  .columns = able && options->one_column != YES };
+}
+
+/* ---- playing ---- */
+
+static int open_session(struct lab_place *place, struct lab_session **ret, struct err *err)
+{
+	int r = lab_place_make(place, err);
+
+	if (r == 0)
+		r = lab_place_lock(place, LOCK_MS, err);
+	if (r < 0)
+		return r;
+	if (!lab_place_has_rootfs(place)) {
+		puts("Making the lab's rootfs, once.");
+		fflush(stdout);
+	}
+	r = lab_session_open(place, ret, err);
+	if (r < 0)
+		return r;
+	r = lab_can_launch(*ret, err);
+	if (r < 0) {
+		lab_session_close(*ret);
+		*ret = NULL;
+	}
+	return r;
+}
+
+static void print_begin(const struct lab_view *view, const struct lab_chapter *chapter)
+{
+	lab_strong(view, true);
+	lab_print_wrapped(view, "", "", chapter->title);
+	lab_strong(view, false);
+	lab_print_wrapped(view, "About this chapter: ", "  ", chapter->goal);
+	fprintf(view->out, "It takes about %u minutes.\n", chapter->minutes);
+}
+
+static bool is_playable(struct lab_play *play)
+{
+	_cleanup_free_ char *reason = NULL;
+
+	if (lab_needs_met(play->session, play->chapter->needs, &reason))
+		return true;
+	for (char *c = reason; c && *c; c++)
+		if (*c == '\n')
+			*c = ' ';
+	lab_say(&play->view, "skipped", "%s: %s", play->chapter->id, reason ? reason : "this host cannot");
+	if (play->progress) {
+		lab_progress_skip(play->progress, play->chapter, reason ? reason : "");
+		(void)lab_progress_save(play->progress, NULL);
+	}
+	return false;
+}
+
+static void print_outcome(const struct lab_play *play, enum lab_end end)
+{
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct lab_result r;
+
+	if (end == LAB_QUIT) {
+		lab_say(&play->view, "lab", "you are at block %zu of %zu; `nsrun lab %s` goes on there.", play->at + 1,
+			play->chapter->n_blocks, play->chapter->id);
+		return;
+	}
+	if (!arena || lab_result_make(arena, play->chapter, play->progress, &r, NULL) < 0)
+		return;
+	fputc('\n', play->view.out);
+	lab_say(&play->view, "lab",
+		"%s: the end. Predictions that were right: %u of %zu; tasks that you have solved: %u of %zu.", r.id,
+		r.right, r.n_asks, r.solved, r.n_tasks);
+}
+
+static int play(const struct lab_options *options, struct lab_place *place, const char *id)
+{
+	_cleanup_(lab_chapter_freep) struct lab_chapter *chapter = NULL;
+	_cleanup_(lab_progress_done) struct lab_progress progress = { 0 };
+	struct lab_session *session = NULL;
+	struct err err = ERR_INIT;
+	enum lab_end end = LAB_ONCE_MORE;
+
+	int status = lab_read_chapter(place, id, &chapter);
+	if (status)
+		return status;
+	int r = open_session(place, &session, &err);
+	if (r == 0)
+		r = lab_progress_load(place, &progress, &err);
+	struct lab_play state = { .view = make_view(options),
+				  .in = stdin,
+				  .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
+				  .session = session,
+				  .chapter = chapter,
+				  .progress = &progress };
+
+	if (r == 0 && is_playable(&state)) {
+		size_t from = lab_progress_block(&progress, chapter);
+
+		print_begin(&state.view, chapter);
+		while (r == 0 && end == LAB_ONCE_MORE) {
+			r = lab_play_run(&state, from, &end, &err);
+			if (r == 0 && end == LAB_ONCE_MORE) {
+				lab_session_clear(session);
+				lab_play_done(&state);
+				state.asked = NULL;
+				from = 0;
+			}
+		}
+		if (r == 0)
+			print_outcome(&state, end);
+	}
+	lab_play_done(&state);
+	fflush(stdout);
+	lab_session_close(session);
+	return r < 0 ? report_error(stderr, &err) : report_flush(stdout, "standard output");
+}
+
+/* 0: it holds, or this host cannot play it; 1: it does not. */
+static int solve_one(const struct lab_options *options, struct lab_session *session, struct lab_place *place,
+		     const char *id)
+{
+	_cleanup_(lab_chapter_freep) struct lab_chapter *chapter = NULL;
+	struct err err = ERR_INIT;
+
+	if (lab_read_chapter(place, id, &chapter))
+		return 1;
+	struct lab_play state = { .view = make_view(options), .session = session, .chapter = chapter };
+
+	print_begin(&state.view, chapter);
+	if (!is_playable(&state))
+		return 0;
+	(void)lab_play_solve(&state, &err);
+	lab_play_done(&state);
+	fputc('\n', stdout);
+	if (state.errors)
+		lab_say(&state.view, "lab", "%s: does not hold here: %u error%s", id, state.errors,
+			state.errors == 1 ? "" : "s");
+	else
+		lab_say(&state.view, "lab", "%s: holds. Answers that the kernel vouches for: %u.", id, state.vouched);
+	return state.errors ? 1 : 0;
+}
+
+static int solve(const struct lab_options *options, struct lab_place *place, const char *const *ids, size_t n)
+{
+	struct lab_session *session = NULL;
+	struct err err = ERR_INIT;
+	int status = 0;
+
+	if (n == 0) {
+		err_input(&err, "lab solve: which chapter? nsrun lab list");
+		return report_error(stderr, &err);
+	}
+	if (open_session(place, &session, &err) < 0)
+		return report_error(stderr, &err);
+	for (size_t i = 0; i < n; i++) {
+		status |= solve_one(options, session, place, ids[i]);
+		lab_session_clear(session);
+		fflush(stdout);
+	}
+	lab_session_close(session);
+	const int flushed = report_flush(stdout, "standard output");
+
+	return flushed ? flushed : status;
+}
+
+/* ---- the command ---- */
+
+static int dispatch(const struct lab_options *options, struct lab_place *place, const char *const *words, size_t n)
+{
+	struct err err = ERR_INIT;
+
+	if (n == 0)
+		return lab_show_next(options, place);
+	if (streq(words[0], "check"))
+		return lab_show_check(options, place, words + 1, n - 1);
+	if (streq(words[0], "solve"))
+		return solve(options, place, words + 1, n - 1);
+	if (streq(words[0], "reset"))
+		return lab_reset(options, place, words + 1, n - 1);
+	if (n > 1) {
+		err_input(&err, "lab: one word too many: '%s'; nsrun lab --help", words[1]);
+		return report_error(stderr, &err);
+	}
+	return streq(words[0], "list") ? lab_show_list(options, place) : play(options, place, words[0]);
+}
+
+int command_lab(int argc, char *const *argv)
+{
+	_cleanup_(lab_place_done) struct lab_place place = LAB_PLACE_INIT;
+	_cleanup_free_ const char **words = NULL;
+	struct lab_options options = { 0 };
+	struct err err = ERR_INIT;
+	int status;
+	size_t n;
+
+	if (!command_begin(&lab_options, argc, argv, &options, 0, 64, &words, &n, &status))
+		return status;
+	if (lab_place_find(options.chapters, &place, &err) < 0 || lab_place_wants_chapters(&place, &err) < 0)
+		return report_error(stderr, &err);
+	return dispatch(&options, &place, words, n);
+}

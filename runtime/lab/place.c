@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/lab/place.h>
+
+#include <nsrun/base/clock.h>
+#include <nsrun/base/strings.h>
+#include <nsrun/lab/spawn.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define ROOTFS_SECONDS 120
+
+static char *join(const char *a, const char *b)
+{
+	char *path = NULL;
+
+	return asprintf(&path, "%s/%s", a, b) < 0 ? NULL : path;
+}
+
+static bool is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The first of: below $NSRUN_DATA_DIR; in the tree that the program was built in; below the prefix that it is installed in; where this build installs. */
+static char *find_data(const char *program, const char *installed, const char *source)
+{
+	const char *const own = getenv("NSRUN_DATA_DIR");
+	char above[PATH_MAX];
+	const char *const places[][2] = {
+		{ own, installed }, { above, source }, { above, "share/nsrun" }, { NSRUN_DATADIR, installed }
+	};
+
+	snprintf(above, sizeof(above), "%s", program);
+	for (int i = 0; i < 2; i++) { /* DIR/bin/nsrun: DIR */
+		char *slash = strrchr(above, '/');
+
+		if (slash)
+			*slash = '\0';
+	}
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		char *path = places[i][0] && *places[i][0] ? join(places[i][0], places[i][1]) : NULL;
+
+		if (path && i == 2) {
+			char *whole = join(path, installed);
+
+			free(path);
+			path = whole;
+		}
+		if (path && is_dir(path))
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+static char *find_dir(void)
+{
+	const char *dir = getenv("NSRUN_LAB_DIR");
+	char here[PATH_MAX];
+
+	if (dir && *dir == '/')
+		return strdup(dir);
+	if (dir && *dir)
+		return getcwd(here, sizeof(here)) ? join(here, dir) : NULL;
+	dir = getenv("XDG_STATE_HOME");
+	if (dir && *dir == '/')
+		return join(dir, "nsrun/lab");
+	dir = getenv("HOME");
+	return dir && *dir == '/' ? join(dir, ".local/state/nsrun/lab") : NULL;
+}
+
+int lab_place_find(const char *chapters, struct lab_place *ret, struct err *err)
+{
+	_cleanup_(lab_place_done) struct lab_place place = LAB_PLACE_INIT;
+	char program[PATH_MAX];
+
+	const ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	if (n < 0)
+		return err_system(err, "/proc/self/exe");
+	program[n] = '\0';
+	place.program = strdup(program);
+	place.dir = find_dir();
+	if (!place.dir)
+		return err_input(err,
+				 "the lab's directory: neither NSRUN_LAB_DIR nor XDG_STATE_HOME nor HOME names one");
+	place.state = join(place.dir, "state");
+	place.chapters = chapters ? strdup(chapters) : find_data(program, "labs", "docs/labs");
+	place.scripts = find_data(program, "rootfs-scripts", "rootfs-scripts");
+	if (!place.program || !place.state || (chapters && !place.chapters))
+		return err_oom(err);
+	*ret = place;
+	place = LAB_PLACE_INIT;
+	return 0;
+}
+
+int lab_place_wants_chapters(const struct lab_place *place, struct err *err)
+{
+	if (place->chapters)
+		return 0;
+	return err_set(err, ERR_INPUT, ERR_ID_LAB_DATA, ENOENT, "the chapters of the lab were not found");
+}
+
+static int make_dirs(const char *path, struct err *err)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return err_oom(err);
+	for (char *slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
+		if (slash)
+			*slash = '\0';
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return err_system(err, "%s: making it", copy);
+		if (!slash)
+			return 0;
+		*slash = '/';
+	}
+}
+
+int lab_place_make(struct lab_place *place, struct err *err)
+{
+	struct stat st;
+
+	int r = make_dirs(place->dir, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_system(err, "%s", place->dir);
+	if (st.st_uid != geteuid())
+		return err_input(err, "%s: it belongs to user %u; the lab wants a directory of its own", place->dir,
+				 st.st_uid);
+	/* Other users must not reach a rootfs in which set-uid files may be made. */
+	if ((st.st_mode & 0777) != 0700 && fchmod(fd, 0700) < 0)
+		return err_system(err, "%s: mode 0700", place->dir);
+	place->dir_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int lab_place_lock(struct lab_place *place, int ms, struct err *err)
+{
+	_cleanup_close_ int fd = openat(place->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const uint64_t end = now_ms() + (uint64_t)ms;
+
+	if (fd < 0)
+		return err_system(err, "%s/lock", place->dir);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_system(err, "%s/lock", place->dir);
+		if (now_ms() > end)
+			return err_set(err, ERR_REFUSED, ERR_ID_LAB_BUSY, 0,
+				       "%s: another lab is open here, or is tidying up", place->dir);
+		usleep(20000);
+	}
+	place->lock_fd = TAKE_FD(fd);
+	return 0;
+}
+
+bool lab_place_has_rootfs(const struct lab_place *place)
+{
+	struct stat st;
+
+	return fstatat(place->dir_fd, "rootfs/bin/busybox", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The last line, without a newline: what a script says of its failure. */
+static const char *last_line(char *text)
+{
+	size_t n = strlen(text);
+
+	while (n > 0 && text[n - 1] == '\n')
+		text[--n] = '\0';
+	const char *line = strrchr(text, '\n');
+
+	return line ? line + 1 : text;
+}
+
+static int make_rootfs(struct lab_place *place, struct err *err)
+{
+	_cleanup_free_ char *script = NULL, *tree = join(place->dir, "rootfs"), *text = NULL;
+	int status;
+
+	if (!place->scripts)
+		return err_set(err, ERR_INPUT, ERR_ID_LAB_DATA, ENOENT, "rootfs-scripts was not found");
+	script = join(place->scripts, "busybox");
+	if (!script || !tree)
+		return err_oom(err);
+	const char *const argv[] = { script, tree, NULL };
+	const int r = lab_capture(argv, place->dir_fd, ROOTFS_SECONDS, &status, &text, err);
+
+	if (r < 0 || status == 0)
+		return r;
+	return err_set(err, ERR_INPUT, ERR_ID_LAB_ROOTFS, 0, "%s: %s", tree, text ? last_line(text) : "was not made");
+}
+
+int lab_place_furnish(struct lab_place *place, struct err *err)
+{
+	if (mkdirat(place->dir_fd, "bin", 0700) < 0 && errno != EEXIST)
+		return err_system(err, "%s/bin", place->dir);
+	/* The program may have been built anew elsewhere. */
+	if (unlinkat(place->dir_fd, "bin/nsrun", 0) < 0 && errno != ENOENT)
+		return err_system(err, "%s/bin/nsrun", place->dir);
+	if (symlinkat(place->program, place->dir_fd, "bin/nsrun") < 0)
+		return err_system(err, "%s/bin/nsrun", place->dir);
+	return lab_place_has_rootfs(place) ? 0 : make_rootfs(place, err);
+}
+
+int lab_place_enter(const struct lab_place *place, const char *token, struct err *err)
+{
+	const char *path = getenv("PATH");
+	_cleanup_free_ char *bin = NULL;
+
+	if (asprintf(&bin, "%s/bin:%s", place->dir,
+		     path && *path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") < 0) {
+		bin = NULL;
+		return err_oom(err);
+	}
+	if (setenv("NSRUN_ROOT", place->state, 1) < 0 || setenv("PATH", bin, 1) < 0 ||
+	    setenv("NSRUN_LAB", token, 1) < 0)
+		return err_oom(err);
+	return 0;
+}
+
+void lab_place_done(struct lab_place *place)
+{
+	free(place->dir);
+	free(place->state);
+	free(place->chapters);
+	free(place->scripts);
+	free(place->program);
+	closep(&place->dir_fd);
+	closep(&place->lock_fd);
+	*place = LAB_PLACE_INIT;
+}

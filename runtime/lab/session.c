@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nsrun/lab/session.h>
+
+#include <nsrun/base/clock.h>
+#include <nsrun/base/strings.h>
+#include <nsrun/plan/container.h>
+#include <nsrun/plan/container_group.h>
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define LOOK_MS 10
+#define START_MS 60000
+
+static int make_token(char *ret, size_t size, struct err *err)
+{
+	uint64_t random[2];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return err_system(err, "getrandom");
+	snprintf(ret, size, "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
+	return 0;
+}
+
+static void quietly(struct lab_session *session, const char *const *argv)
+{
+	_cleanup_free_ char *text = NULL;
+	int status;
+
+	(void)lab_capture(argv, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &text, NULL);
+}
+
+/* What an earlier lab left when its guardian was killed, too, and what a learner has started on his own. */
+static void tidy(struct lab_session *session)
+{
+	const char *const program = session->place->program;
+	struct container *list = NULL;
+	size_t n = 0;
+
+	if (container_list(&list, &n, NULL, NULL, NULL) == 0)
+		for (size_t i = 0; i < n; i++) {
+			if (container_is_bundle(&list[i]))
+				quietly(session, (const char *const[]){ program, "delete", "--force",
+									container_label(&list[i]), NULL });
+			else
+				quietly(session, (const char *const[]){ program, "rm", "-f", list[i].id, NULL });
+		}
+	containers_free(list, n);
+	quietly(session, (const char *const[]){ program, "gc", NULL });
+}
+
+int lab_session_open(struct lab_place *place, struct lab_session **ret, struct err *err)
+{
+	struct lab_session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return err_oom(err);
+	session->place = place;
+	session->guardian = PIDREF_NONE;
+	session->guardian_pipe = FD_NONE;
+	int r = make_token(session->token, sizeof(session->token), err);
+	if (r == 0)
+		r = lab_place_enter(place, session->token, err);
+	if (r == 0)
+		r = lab_guardian_start(place->program, session->token, place->lock_fd, &session->guardian_pipe,
+				       &session->guardian, err);
+	if (r == 0) {
+		r = lab_place_furnish(place, err);
+		if (r == 0)
+			tidy(session);
+	}
+	if (r < 0)
+		lab_session_close(session);
+	else
+		*ret = session;
+	return r;
+}
+
+static void container_free(struct lab_container *c)
+{
+	lab_process_done(&c->nsrun);
+	tape_free(c->tape);
+	free(c->name);
+	free(c);
+}
+
+void lab_session_clear(struct lab_session *session)
+{
+	while (session->n > 0)
+		(void)lab_session_end(session, session->containers[session->n - 1]->name, NULL);
+	tidy(session);
+}
+
+void lab_session_close(struct lab_session *session)
+{
+	siginfo_t info;
+
+	if (!session)
+		return;
+	while (session->n > 0)
+		(void)lab_session_end(session, session->containers[session->n - 1]->name, NULL);
+	closep(&session->guardian_pipe);
+	if (pidref_valid(&session->guardian))
+		(void)pidref_wait(&session->guardian, &info, WEXITED, NULL);
+	pidref_close(&session->guardian);
+	free(session);
+}
+
+struct lab_container *lab_session_find(struct lab_session *session, const char *name)
+{
+	for (size_t i = 0; i < session->n; i++)
+		if (streq(session->containers[i]->name, name))
+			return session->containers[i];
+	return NULL;
+}
+
+/* ---- states ---- */
+
+static void look_ended(struct lab_container *c)
+{
+	siginfo_t info;
+
+	(void)lab_process_drain(&c->nsrun);
+	if (c->state == LAB_ENDED || !pidref_valid(&c->nsrun.ref) || !pidref_ended(&c->nsrun.ref))
+		return;
+	(void)lab_process_drain(&c->nsrun);
+	if (pidref_wait(&c->nsrun.ref, &info, WEXITED, NULL) == 0)
+		c->status = exit_status_of(&info);
+	c->state = LAB_ENDED;
+	c->held = STEP_NONE;
+}
+
+static enum lab_state state_of_record(const char *name, int *ret_status, bool *ret_paused)
+{
+	_cleanup_(container_done) struct container container = { 0 };
+	struct container_exit end;
+
+	if (container_find(name, &container, NULL) < 0)
+		return LAB_NONE;
+	switch (container.status) {
+	case CONTAINER_STARTING:
+		return LAB_STARTING;
+	case CONTAINER_RUNNING:
+	case CONTAINER_CREATED:
+		if (ret_paused) {
+			container_look_paused(&container, 1);
+			*ret_paused = container.paused;
+		}
+		return container.init ? LAB_RUNNING : LAB_STARTING;
+	case CONTAINER_DEAD:
+		return LAB_NONE;
+	default:
+		if (ret_status && container_exit(&container, &end))
+			*ret_status = end.status;
+		return LAB_ENDED;
+	}
+}
+
+static enum lab_state look(struct lab_container *c, int ms)
+{
+	look_ended(c);
+	if (c->state == LAB_ENDED)
+		return LAB_ENDED;
+	c->held = c->tape ? tape_wait_held(c->tape, ms, &c->held_role) : STEP_NONE;
+	if (c->held != STEP_NONE)
+		return c->state = LAB_HELD;
+	const enum lab_state state = state_of_record(c->name, NULL, NULL);
+
+	/* Its nsrun has not ended, so neither has this. */
+	return c->state = state == LAB_RUNNING ? LAB_RUNNING : LAB_STARTING;
+}
+
+enum lab_state lab_session_state(struct lab_session *session, const char *name, int *ret_status)
+{
+	struct lab_container *c = lab_session_find(session, name);
+
+	if (!c)
+		return state_of_record(name, ret_status, NULL);
+	if (look(c, 0) == LAB_ENDED && ret_status)
+		*ret_status = c->status;
+	return c->state;
+}
+
+const char *lab_session_state_word(struct lab_session *session, const char *name)
+{
+	bool paused = false;
+
+	switch (lab_session_state(session, name, NULL)) {
+	case LAB_HELD:
+		return "held";
+	case LAB_RUNNING:
+		(void)state_of_record(name, NULL, &paused);
+		return paused ? "paused" : "running";
+	case LAB_ENDED:
+		/* One with a name is kept until somebody removes it. */
+		return state_of_record(name, NULL, NULL) == LAB_NONE ? "none" : "stopped";
+	case LAB_STARTING:
+		return "starting";
+	default:
+		return "none";
+	}
+}
+
+/* Until it runs, is held or has ended. */
+static int await(struct lab_container *c, struct err *err)
+{
+	const uint64_t end = now_ms() + START_MS;
+
+	for (;;) {
+		const enum lab_state state = look(c, LOOK_MS);
+
+		if (state == LAB_HELD || state == LAB_RUNNING || state == LAB_ENDED)
+			return 0;
+		if (now_ms() > end)
+			return err_set(err, ERR_PEER, ERR_ID_NONE, ETIMEDOUT, "%s: it neither runs nor ends", c->name);
+		if (!c->tape)
+			usleep(LOOK_MS * 1000);
+	}
+}
+
+/* ---- starting, holding, ending ---- */
+
+/* An option of the launch alone: a command of nsrun has no rows that could be shown, but those of `exec`. */
+static bool takes_tape(char *const *words)
+{
+	return words[0] && words[1] && (words[1][0] == '-' || strchr(words[1], '/') || streq(words[1], "rootfs"));
+}
+
+static int start(struct lab_session *session, char *const *words, enum step_id hold, struct lab_container *c,
+		 struct err *err)
+{
+	_cleanup_free_ const char **argv = NULL;
+	_cleanup_close_ int fd = FD_NONE;
+	char number[16];
+	size_t n = 0, at = 0;
+
+	while (words[n])
+		n++;
+	argv = calloc(n + 3, sizeof(*argv));
+	if (!argv)
+		return err_oom(err);
+	if (takes_tape(words)) {
+		const int r = tape_new_shared(&c->tape, &fd, err);
+
+		if (r < 0)
+			return r;
+		tape_hold(c->tape, hold, false);
+		snprintf(number, sizeof(number), "%d", fd);
+	}
+	argv[at++] = session->place->program;
+	if (c->tape) {
+		argv[at++] = "--tape";
+		argv[at++] = number;
+	}
+	for (size_t i = 1; i < n; i++)
+		argv[at++] = words[i];
+	const struct lab_spawn how = { .argv = argv, .dir_fd = session->place->dir_fd, .keep_fd = fd };
+
+	return lab_spawn(&how, &c->nsrun, err);
+}
+
+int lab_session_run(struct lab_session *session, char *const *words, enum step_id hold, struct lab_container **ret,
+		    struct err *err)
+{
+	const char *name = lab_name_of(words);
+	struct lab_container *c = name ? lab_session_find(session, name) : NULL;
+	int r = 0;
+
+	if (!name)
+		return err_input(err, "nsrun: wanted is a --name, by which it is called here");
+	look_ended(c ? c : &(struct lab_container){ .nsrun = LAB_PROCESS_NONE });
+	if (c && c->state != LAB_ENDED)
+		return err_input(err, "%s: it %s; `end %s` ends it", name,
+				 c->state == LAB_HELD ? "is held" : "runs already", name);
+	/* The name is kept with the record of one that has ended. */
+	if (c || state_of_record(name, NULL, NULL) == LAB_ENDED)
+		r = lab_session_end(session, name, err);
+	if (r < 0)
+		return r;
+	if (session->n == ARRAY_LEN(session->containers))
+		return err_input(err, "%s: a lab has at most %zu containers", name, session->n);
+	c = calloc(1, sizeof(*c));
+	if (!c || !(c->name = strdup(name))) {
+		free(c);
+		return err_oom(err);
+	}
+	c->nsrun = LAB_PROCESS_NONE;
+	c->state = LAB_STARTING;
+	r = start(session, words, hold, c, err);
+	if (r < 0) {
+		container_free(c);
+		return r;
+	}
+	session->containers[session->n++] = c;
+	*ret = c;
+	return await(c, err);
+}
+
+int lab_session_go(struct lab_session *session, struct lab_container *c, enum step_id step, bool every, struct err *err)
+{
+	(void)session;
+	if (look(c, 0) != LAB_HELD)
+		return err_input(err, "%s: it is not held: %s", c->name,
+				 c->state == LAB_ENDED ? "it has ended" : "it goes on by itself");
+	/* What holds next is said before that which stands is let go. */
+	tape_hold(c->tape, step, every);
+	tape_go(c->tape);
+	return await(c, err);
+}
+
+int lab_session_end(struct lab_session *session, const char *name, struct err *err)
+{
+	const char *const rm[] = { session->place->program, "rm", "-f", name, NULL };
+	const char *const gc[] = { session->place->program, "gc", NULL };
+	_cleanup_free_ char *text = NULL, *more = NULL;
+	struct lab_container *c = lab_session_find(session, name);
+	const enum lab_state state = lab_session_state(session, name, NULL);
+	siginfo_t info;
+	int status = 0, r = 0;
+
+	if (state == LAB_NONE && !c)
+		return err_input(err, "%s: no container has this name", name);
+	/* A launch that is not finished ends with its nsrun; what it had made is for gc to find. */
+	if (c && (state == LAB_HELD || state == LAB_STARTING))
+		(void)pidref_kill(&c->nsrun.ref, SIGKILL, NULL);
+	else if (state != LAB_NONE)
+		r = lab_capture(rm, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &text, err);
+	if (c && c->state != LAB_ENDED && pidref_valid(&c->nsrun.ref)) {
+		if (r < 0 || status)
+			(void)pidref_kill(&c->nsrun.ref, SIGKILL, NULL);
+		(void)pidref_wait(&c->nsrun.ref, &info, WEXITED, NULL);
+	}
+	if (state == LAB_HELD || state == LAB_STARTING || status) {
+		(void)lab_capture(gc, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &more, NULL);
+		free(TAKE_PTR(more));
+		(void)lab_capture(rm, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &more, NULL);
+	}
+	for (size_t i = 0; c && i < session->n; i++)
+		if (session->containers[i] == c) {
+			memmove(&session->containers[i], &session->containers[i + 1],
+				(session->n - i - 1) * sizeof(session->containers[0]));
+			session->n--;
+			break;
+		}
+	if (c)
+		container_free(c);
+	return r;
+}

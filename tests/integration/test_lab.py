@@ -1,0 +1,646 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nsrun lab: chapters are proved by their solutions, answers and tasks are graded by what the kernel says, progress is kept, and whatever ends the
+lab leaves nothing."""
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+from harness import *
+
+HEAD = "# A chapter\n\n```lab\nminutes: 1\ngoal: it is a test\n```\n\n"
+BOX = "```run\nnsrun --name box --hostname inside --cap-add SYS_ADMIN rootfs sleep 600\n```\n"
+USERS = [("root", lambda: None), ("ranges", ranger), ("one-id", single)]
+
+
+def data():
+    """What is installed: the binary may be a copy, without its tree beside it."""
+    path = os.path.join(base(), "data")
+    if not os.path.isdir(path):
+        shutil.copytree(os.path.join(TOP, "docs/labs"), os.path.join(path, "labs"))
+        shutil.copytree(os.path.join(TOP, "rootfs-scripts"), os.path.join(path, "rootfs-scripts"))
+        subprocess.run(["chmod", "-R", "a+rX", path], check=True)
+    return path
+
+
+def lab_dir(who):
+    """One for each user, for all tests: its rootfs is made once."""
+    path = os.path.join(base(), "lab-%d" % user(who).uid)
+    if not os.path.isdir(path):
+        os.mkdir(path, 0o700)
+        if ROOT:
+            os.chown(path, user(who).uid, user(who).gid)
+    return path
+
+
+def variables(who, **more):
+    return {"NSRUN_LAB_DIR": lab_dir(who), "NSRUN_DATA_DIR": data(), **more}
+
+
+def lab(*words, who=None, input=None, timeout=60, env=None, chapters=None):
+    args = ["lab", *words] + (["--chapters", chapters] if chapters else [])
+    return nsrun(args, user=who, input=input, timeout=timeout, env=variables(who, **(env or {})))
+
+
+def fresh(who=None):
+    """Nothing was played yet."""
+    try:
+        os.unlink(os.path.join(lab_dir(who), "progress.json"))
+    except FileNotFoundError:
+        pass
+
+
+def chapter(text, name="own", head=HEAD):
+    """A directory with this chapter."""
+    path = tmp("chapters")
+    with open(os.path.join(path, name + ".md"), "w") as file:
+        file.write(head + text)
+    return path
+
+
+def containers(who=None):
+    """Records in the lab's own state root."""
+    return [path for path in glob.glob(os.path.join(lab_dir(who), "state", "*", "*")) if re.search(r"/\d+\.\d+/[0-9a-f]{12}$", path)] + \
+        glob.glob(os.path.join(lab_dir(who), "state", "names", "*"))
+
+
+def marked():
+    """Processes that a lab has started, and guardians."""
+    found = []
+    for pid in descendants():
+        try:
+            with open("/proc/%d/environ" % pid, "rb") as file:
+                mine = b"\0NSRUN_LAB=" in b"\0" + file.read()
+        except OSError:
+            mine = False
+        if alive(pid) and (mine or comm(pid) == "nsrun-guardian"):
+            found.append(pid)
+    return found
+
+
+def assert_nothing_left(before, who=None, what=""):
+    wait_for(lambda: not marked(), "the end of what the lab started" + what, 20)
+    assert_clean(before, 5, what="the lab" + what)
+    equal(containers(who), [], "containers in the lab's state root" + what)
+
+
+def result_of(name, who=None, chapters=None):
+    found = lab("check", name, "--json", who=who, chapters=chapters)
+    document = json.loads(found.stdout)
+    equal(document["version"], 1, "version")
+    equal(found.status, 0 if document["solved"] else 1, "exit status against \"solved\"")
+    return document["chapters"][0]
+
+
+# ---- chapters -----------------------------------------------------------------------------------------------------
+
+def chapters_of_nsrun():
+    return sorted(os.path.basename(path)[:-3] for path in glob.glob(os.path.join(TOP, "docs/labs/[a-z0-9]*.md")))
+
+
+@generate(timeout=240)
+def solved_by_itself():
+    """Every chapter holds, by its own solutions, for every sort of user; what it cannot do here it says."""
+    for name in chapters_of_nsrun():
+        for kind, who in USERS:
+            if ROOT or kind == "root":
+                yield "%s-%s" % (name, kind), lambda name=name, who=who: solve(name, who())
+
+
+def solve(name, who):
+    before = leftovers()
+    found = lab("solve", name, who=who, timeout=200)
+    found.check(0)
+    skipped = re.search(r"^skipped: %s: (.*)" % name, found.stdout, re.M)
+    if not skipped:
+        contains(found.stdout, "%s: holds." % name)
+    elif name == "uts":
+        fail("uts needs nothing, and was skipped: %r" % found)
+    check("\033" not in found.stdout, "escape sequences without a terminal")
+    assert_nothing_left(before, who)
+
+
+def test_list_reads_all():
+    fresh()
+    found = lab("list", "--verify").check(0)
+    contains(found.stdout, "%d chapters, 0 with mistakes" % len(chapters_of_nsrun()))
+    listed = json.loads(lab("list", "--json").check(0).stdout)
+    equal(sorted(each["id"] for each in listed), chapters_of_nsrun(), "chapters")
+    one = [each for each in listed if each["id"] == "uts"][0]
+    for key, kind in (("minutes", int), ("goal", str), ("after", list), ("needs", list), ("status", str), ("asks", list), ("tasks", list)):
+        check(isinstance(one[key], kind), "%s: %r" % (key, one[key]))
+    seen = []
+    for each in listed:
+        equal([other for other in each["after"] if other not in seen], [], "chapters before %s" % each["id"])
+        seen.append(each["id"])
+
+
+def test_every_mistake_is_told():
+    path = chapter("```rnu\n```\n```check\nbox.uts == host.uts\n```\n")
+    with open(os.path.join(path, "other.md"), "w") as file:
+        file.write("no title\n")
+    found = lab("list", "--verify", chapters=path).check(1)
+    for part in ("own.md:8: 'rnu' is no block of a chapter: is it 'run'?", "own.md:11: box.uts: no `run` before it has made 'box'",
+                 "other.md:1: the first line is the title", "other.md:1: no block `lab`"):
+        contains(found.stderr, part)
+    contains(found.stdout, "2 chapters, 2 with mistakes")
+    played = lab("own", chapters=path)
+    equal(played.status, 125, "status of a chapter with mistakes")
+    contains(played.stderr, "own.md:8:")
+
+
+BROKEN = {
+    "answer": (BOX + "```ask a\nSame?\na) yes\nb) no\nanswer: a\nholds: box.uts == host.uts\n```\n", r"own\.md:11: ask a: .*does not hold"),
+    "check": (BOX + "```check\nbox.hostname == outside\n```\n", r"own\.md:12: box.hostname is inside; wanted: outside"),
+    "task-done-before": (BOX + "```task a\nDo.\nsolution box: true\ncheck: box.hostname == inside\n```\n", r"own\.md:11: task a: its checks hold before"),
+    "task-not-solved": (BOX + "```task a\nDo.\nsolution box: hostname more\ncheck: box.hostname == mine\n```\n",
+                        r"own\.md:11: task a: its solution does not\s+make"),
+    "starts": ("```run fails\nnsrun --name box rootfs sleep 600\n```\n", r"own\.md:9: this must fail to start"),
+    "fails": ("```run\nnsrun --name box nowhere sleep 600\n```\n", r"own\.md:9: this could not be started"),
+    "not-held": ("```run hold=root.readonly\nnsrun --name box rootfs sleep 600\n```\n", r"own\.md:9: the launch did not stand before the row root\.readonly"),
+    "term": (BOX + "```ask a\nWho?\nanswer: box/nobody.uid\n```\n", r"own\.md:11: ask a: .*no process in it"),
+}
+
+
+@generate(timeout=120)
+def broken_on_purpose():
+    for name, (text, pattern) in BROKEN.items():
+        yield name, lambda text=text, pattern=pattern: broken(text, pattern)
+
+
+def broken(text, pattern):
+    before = leftovers()
+    found = lab("solve", "own", chapters=chapter(text))
+    equal(found.status, 1, "status of %r" % found)
+    check(re.search(pattern, " ".join(found.stdout.split())), "%r lacks %s" % (found, pattern))
+    contains(found.stdout, "does not hold here")
+    assert_nothing_left(before)
+
+
+# ---- playing ------------------------------------------------------------------------------------------------------
+
+SMALL = BOX + """
+```ask name
+What does hostname print on the host?
+a) inside
+b) something else
+answer: b
+holds: host.hostname != inside
+why: another namespace
+```
+
+```sh both box
+hostname
+```
+
+So it is.
+
+```ask who
+Which user id has process 1 of box, as it sees itself?
+answer: box.uid.inner
+```
+
+```look box ids
+```
+
+That is the end of questions.
+
+```task rename
+Call it mine.
+hint: first
+hint: second
+solution box: hostname mine
+check: box.hostname == mine
+```
+
+```end box
+```
+"""
+# run, the answer, sh, the other answer, look: up to the task
+UP_TO_TASK = "\n%s\n\n%s\n\n"
+
+
+@generate(timeout=120)
+def played():
+    for kind, who in USERS:
+        if ROOT or kind == "root":
+            yield "right-%s" % kind, lambda who=who: play_right(who())
+
+
+def play_right(who):
+    before = leftovers()
+    path = chapter(SMALL)
+    fresh(who)
+    found = lab("own", who=who, chapters=path, input=UP_TO_TASK % ("b", "0") + "\nbox hostname mine\n\n\n").check(0)
+    equal(found.stdout.count("RIGHT"), 2, "answers that are right in %r" % found)
+    contains(found.stdout, "not yet: box.hostname is inside; wanted: mine")
+    contains(found.stdout, "SOLVED")
+    contains(" ".join(found.stdout.split()), "Predictions that were right: 2 of 2; tasks that you have solved: 1 of 1.")
+    result = result_of("own", who, path)
+    equal((result["status"], [ask["right"] for ask in result["asks"]], result["tasks"][0]["state"], result["tasks"][0]["tries"]),
+          ("solved", [True, True], "solved", 2), "result")
+    assert_nothing_left(before, who)
+
+
+@test(timeout=120)
+def test_wrong_is_wrong():
+    path = chapter(SMALL)
+    fresh()
+    found = lab("own", chapters=path, input=UP_TO_TASK % ("a", "1") + "hint\nhint\nhint\nbox hostname other\ncheck\nsolve\n\n").check(0)
+    equal((found.stdout.count("WRONG"), found.stdout.count("RIGHT")), (2, 0), "answers in %r" % found)
+    contains(found.stdout, "answer: b) something else")
+    contains(found.stdout, "another namespace")
+    contains(found.stdout, "Hint 2 of 2: second")
+    contains(found.stdout, "There are no more hints")
+    contains(found.stdout, "not yet: box.hostname is other; wanted: mine")
+    result = result_of("own", chapters=path)
+    equal(result["status"], "played", "status")
+    equal([ask["answer"] for ask in result["asks"]], ["a", "1"], "answers")
+    equal((result["tasks"][0]["state"], result["tasks"][0]["hints"]), ("shown", 2), "task")
+
+
+@test(timeout=120)
+def test_answer_comes_after_the_prediction():
+    """Neither the kernel's answer nor what is right is seen before the learner has said something."""
+    path = chapter(SMALL)
+    fresh()
+    found = lab("own", chapters=path, input="\n").check(0)
+    check("another namespace" not in found.stdout and "answer:" not in found.stdout, "too early: %r" % found)
+    equal(result_of("own", chapters=path)["asks"][0]["answer"], None, "answer")
+
+
+@test(timeout=180)
+def test_goes_on_another_day():
+    path = chapter(SMALL + "```sh box\nhostname\n```\n".join(["", ""]))
+    fresh()
+    before = leftovers()
+    first = lab("own", chapters=path, input="\nb\n\n").check(0)
+    contains(first.stdout, "`nsrun lab own` goes on there")
+    assert_nothing_left(before)
+    equal(result_of("own", chapters=path)["status"], "begun", "status")
+    contains(lab("list", chapters=path).stdout, "begun (")
+    contains(lab(chapters=path).check(0).stdout, "Go on with: nsrun lab own")
+    # The question that was open is asked again, the one that was answered is not.
+    second = lab("own", chapters=path, input="0\n\nhost echo $((6*7))\nbox hostname\nbox hostname mine\ncheck\n").check(0)
+    check("What does hostname" not in second.stdout, "asked again: %r" % second)
+    contains(second.stdout, "  | 42\n")
+    contains(second.stdout, "  | inside\n")
+    contains(second.stdout, "SOLVED")
+    # What a task had made is there again, too.
+    third = lab("own", chapters=path, input="host true\nbox hostname\nagain\n").check(0)
+    contains(third.stdout, "  | mine\n")
+    contains(third.stdout, "(Enter starts a container)")
+    result = result_of("own", chapters=path)
+    equal((result["plays"], result["asks"][0]["answer"]), (2, None), "`again` forgets what was answered")
+    assert_nothing_left(before)
+    # A chapter that has changed since is played from its beginning.
+    chapter(SMALL + "\nNew.\n")
+    contains(lab("own", chapters=path, input="").check(0).stdout, "(Enter starts a container)")
+    contains(lab("reset", "own", chapters=path).check(0).stdout, "own: new again")
+    equal(result_of("own", chapters=path)["status"], "new", "status after reset")
+
+
+def test_reset_of_all_and_damage():
+    fresh()
+    path = chapter(SMALL)
+    lab("own", chapters=path, input="").check(0)
+    file = os.path.join(lab_dir(None), "progress.json")
+    equal(os.stat(file).st_mode & 0o777, 0o600, "mode of progress.json")
+    for text, part in (("{", "damaged"), ('{"version": 2, "chapters": {}}', "another version")):
+        with open(file, "w") as out:
+            out.write(text)
+        found = lab("check", chapters=path)
+        equal(found.status, 125, "status")
+        contains(found.stderr, part)
+        contains(lab("reset").check(0).stdout, "All chapters are new again.")
+        equal(result_of("own", chapters=path)["status"], "new", "status")
+
+
+TYPED = """
+box id -u
+both box hostname
+host echo $PWD
+nsrun ls
+nsrun --name two --hostname second rootfs sleep 600
+two hostname
+look two ns
+tape two root.pivot
+tape two
+end two
+two hostname
+nsrun --dry-run rootfs true
+shell box
+hint
+nonsense
+look box nonsense
+"""
+
+
+@test(timeout=120)
+def test_typed_commands():
+    before = leftovers()
+    path = chapter(BOX + "```end box\n```\n")
+    fresh()
+    found = lab("own", chapters=path, input=TYPED).check(0)
+    for pattern in (r"^  \| 0$", r"^  host: .*\n  box : inside\n  They differ\.$", r"^  \| %s$" % re.escape(os.path.realpath(lab_dir(None))),
+                    r"^  \| [0-9a-f]{12} +box ", r"^two: it runs; its process 1 is process \d+", r"^  \| second$",
+                    r"^  uts: other: host \d+, two \d+$", r"^  root.pivot +init +ok +[0-9.]+ ms +pivot_root\(2\)$",
+                    r"^      After everything that needs", r"^  workload.exec +\w+ +(ok|now) ", r"^That is no command of the lab",
+                    r"workload +workload.exec", r"^A shell takes a terminal", r"^That is for tasks", r"'nonsense' is none of ns ids"):
+        check(re.search(pattern, found.stdout, re.M), "%r lacks %s" % (found, pattern))
+    assert_nothing_left(before)
+
+
+HELD = """
+```run hold=root.pivot
+nsrun --name box rootfs sleep 600
+```
+
+```check
+box.state == held
+box.mnt != host.mnt
+```
+
+```go box workload.exec
+```
+
+```check
+box.state == held
+```
+
+```go box
+```
+
+```check
+box.state == running
+box/sleep.process.inner == 1
+```
+
+```tape box root.pivot
+```
+
+```end box
+```
+
+```check
+box.state == none
+```
+
+```run
+nsrun --name box rootfs /bin/sh -c 'exit 3'
+```
+
+```check
+box.exit == 3
+box.state == stopped
+```
+
+```run fails
+nsrun --name wrong rootfs /no/such/program
+```
+"""
+
+
+@generate(timeout=120)
+def held():
+    for kind, who in USERS:
+        if ROOT or kind == "root":
+            yield kind, lambda who=who: hold(who())
+
+
+def hold(who):
+    before = leftovers()
+    path = chapter(HELD)
+    found = lab("solve", "own", who=who, chapters=path).check(0)
+    check(re.search(r"^held: box stands before the row root.pivot", found.stdout, re.M), "not told: %r" % found)
+    fresh(who)
+    # One row, and the next.
+    played = lab("own", who=who, chapters=path, input="\nstep\nstep box\ngo\n").check(0)
+    rows = re.findall(r"^held: box stands before the row (\S+)", played.stdout, re.M)
+    equal((rows[0], len(rows)), ("root.pivot", 3), "rows at which it was held: %r" % played)
+    check(len(set(rows)) == 3, "it stood still: %s" % rows)
+    contains(played.stdout, "box: its launch is finished: it runs")
+    assert_nothing_left(before, who)
+
+
+def test_needs():
+    path = chapter("Text.\n", head=HEAD.replace("minutes", "needs: ordinary\nminutes") if ROOT else HEAD.replace("minutes", "needs: root\nminutes"))
+    fresh()
+    found = lab("own", chapters=path).check(0)
+    check(re.search(r"^skipped: own: this .*What helps: ", found.stdout.replace("\n", " "), re.M), "no reason and remedy: %r" % found)
+    result = result_of("own", chapters=path)
+    equal(result["status"], "skipped", "status")
+    block = chapter("```run needs=%s\nnsrun --name box rootfs sleep 600\n```\n```sh box\ntrue\n```\nText.\n" % ("ordinary" if ROOT else "root"))
+    found = lab("solve", "own", chapters=block).check(0)
+    contains(found.stdout, "skipped: ")
+    check("box$" not in found.stdout, "a block about a container that is not there: %r" % found)
+
+
+@test(timeout=120)
+def test_needs_of_groups():
+    """Found out by a real launch: what it says is the reason."""
+    path = chapter("Text.\n", head=HEAD.replace("minutes", "needs: cgroup limits\nminutes"))
+    for who in ([None, single()] if ROOT else [None]):
+        fresh(who)
+        found = lab("own", who=who, chapters=path).check(0)
+        launch = nsrun(["--pids-limit=64", "--memory", "64m", os.path.join(lab_dir(who), "rootfs"), "true"], user=who)
+        equal("skipped: own" in found.stdout, launch.status != 0, "skipped, against %r: %r" % (launch, found))
+
+
+# ---- how it looks ---------------------------------------------------------------------------------------------------
+
+@test(timeout=120)
+def test_80_columns_and_no_colour():
+    fresh()
+    found = lab("uts", input="\nb\n\n\n\nb\n").check(0)
+    long = [line for line in found.stdout.splitlines() if len(line) > 80 and not re.match(r"  (host|box|both)?\$ ", line)]
+    equal(long, [], "lines beyond 80 columns")
+    check(found.stdout.isascii() and "\033" not in found.stdout, "more than plain text: %r" % found)
+    narrow = lab("uts", input="", env={"COLUMNS": "50"}).check(0)
+    check(all(len(line) <= 50 for line in narrow.stdout.splitlines() if "nsrun" not in line), "beyond 50 columns: %r" % narrow)
+
+
+def terminal(env, more=()):
+    return Pty([binary(), "lab", "own", "--chapters", chapter(SMALL), *more], env=variables(None, **env))
+
+
+@test(timeout=120)
+def test_terminal():
+    fresh()
+    for env, more, colour, columns in (({"TERM": "xterm"}, (), True, True), ({"TERM": "xterm", "NO_COLOR": "1"}, (), False, True),
+                                       ({"TERM": "dumb"}, (), False, False), ({"TERM": "xterm", "NO_COLOR": "1"}, ("--one-column",), False, False)):
+        fresh()
+        with terminal(env, more) as pty:
+            for at, line in ((r"1/9>", ""), (r"2/9 answer>", "b"), (r"3/9>", "")):
+                pty.expect("own " + at + " $")
+                pty.write(line + "\n")
+            pty.expect(r"5/9 answer> $")
+            equal(bool(re.search(r"\bhost {10,}     box\r\n", pty.text)), columns, "columns with %s %s: %s" % (env, more, pty.text))
+            equal("They differ." in pty.text, not columns, "differences by a word: %s" % pty.text)
+            pty.write("quit\n")
+            equal(pty.wait(30), 0, "status")
+            equal("\033[" in pty.text, colour, "colour with %s: %s" % (env, pty.text))
+
+
+@test(timeout=120)
+def test_shell_and_keys():
+    """A shell has the terminal; ^C is for what runs, the lab goes on."""
+    before = leftovers()
+    fresh()
+    with terminal({"TERM": "dumb"}) as pty:
+        pty.expect(r"own 1/\d+> $")
+        pty.write("\n")
+        pty.expect(r"answer> $")
+        pty.write("shell box\n")
+        pty.ask("echo $((40+2))-$(hostname)", r"\n42-inside\r\n")
+        pty.write("exit\n")
+        pty.expect(r"exit\r?\n(.*\n)*.*own 2/\d+ answer> $")
+        pty.output = b""
+        pty.write("host exec sleep 1000\n")
+        wait_for(lambda: any(line.endswith(": sleep 1000") for line in describe(descendants(pty.pid))), "sleep on the host")
+        pty.write("\003")
+        pty.expect(r"answer> $")
+        pty.write("\004")
+        equal(pty.wait(30), 0, "status")
+        contains(pty.text, "goes on there")
+    assert_nothing_left(before)
+
+
+# ---- whatever ends it -----------------------------------------------------------------------------------------------
+
+def begin(chapters, who=None, lines=""):
+    process = subprocess.Popen([binary(), "lab", "own", "--chapters", chapters], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               env=environment(who, variables(who)), cwd=base(), start_new_session=True, **run_as(who))
+    process.stdin.write(lines.encode())
+    process.stdin.flush()
+    return process
+
+
+def until(process, text):
+    """Reads until this comes; what was read."""
+    got = b""
+    while text.encode() not in got:
+        more = os.read(process.stdout.fileno(), 4096)
+        check(more, "%r did not come: %s" % (text, got.decode(errors="replace")))
+        got += more
+    return got.decode(errors="replace")
+
+
+def end(process, number):
+    os.kill(process.pid, number)
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(20)
+
+
+@generate(timeout=240)
+def killed():
+    for kind, who in USERS:
+        if ROOT or kind == "root":
+            yield "at-places-%s" % kind, lambda who=who: killed_at_places(who())
+    yield "at-any-time", killed_at_any_time
+    yield "other-signals", lambda: killed_at_places(None, (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+
+
+def killed_at_places(who, numbers=(signal.SIGKILL,)):
+    """While a container runs, is held before rows of several processes, while a command runs that went into the background."""
+    background = BOX + "```sh\nsetsid sleep 1000 >/dev/null 2>&1 &\n```\n```sh\nsleep 1000\n```\nEnd.\n"
+    holds = ["```run hold=%s\nnsrun --name box rootfs sleep 600\n```\nEnd.\n```end box\n```\n" % row
+             for row in ("init.clone", "root.attach", "workload.exec")]
+    lab("solve", "own", who=who, chapters=chapter("Text.\n")).check(0)  # the rootfs is there
+    for number in numbers:
+        for text, lines, sign in [(BOX + "```end box\n```\n", "\n", "it runs"), (background, "\n\n\n", "own 3/4> \n")] + \
+                [(text, "\n", "held: ") for text in holds]:
+            before = leftovers()
+            fresh(who)
+            process = begin(chapter(text), who, lines)
+            until(process, sign)
+            end(process, number)
+            assert_nothing_left(before, who, " killed by %s after %r of %r" % (number, sign, text))
+
+
+def killed_at_any_time():
+    lab("solve", "own", chapters=chapter("Text.\n")).check(0)
+    path = chapter(HELD.replace("```run hold=root.pivot", BOX.replace("box", "first") + "```run hold=root.pivot"))
+    for i in range(16):
+        before = leftovers()
+        fresh()
+        process = begin(path, lines="\n" * 40)
+        try:
+            process.wait(i * 0.12 / PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(20)
+        assert_nothing_left(before, what=" killed after %.2f s" % (i * 0.12))
+
+
+@test(timeout=120)
+def test_one_at_a_time():
+    path = chapter(SMALL)
+    fresh()
+    process = begin(path, lines="\n")
+    until(process, "answer>")
+    found = lab("own", chapters=path, timeout=60)
+    equal(found.status, 125, "status of the second")
+    contains(found.stderr, "[lab-busy]")
+    end(process, signal.SIGKILL)
+    # The next one waits until the guardian is done.
+    lab("own", chapters=path).check(0)
+
+
+# ---- the command ------------------------------------------------------------------------------------------------------
+
+def test_unknown_chapter():
+    found = lab("utz")
+    equal(found.status, 125, "status")
+    contains(found.stderr, "utz: there is no such chapter; is it uts?")
+    contains(found.stderr, "[lab-chapter]")
+    for words in (("list", "more"), ("uts", "more"), ("../x",), ("solve",)):
+        equal(lab(*words).status, 125, "status of %s" % (words,))
+
+
+def test_where_it_lives():
+    """Mode 0700, below XDG_STATE_HOME or HOME; looking makes nothing."""
+    home = tmp("home")
+    env = {"NSRUN_LAB_DIR": None, "NSRUN_DATA_DIR": data(), "HOME": home}
+    nsrun(["lab", "list"], env=env).check(0)
+    equal(os.listdir(home), [], "made by looking")
+    nsrun(["lab", "own", "--chapters", chapter("Text.\n")], env=env).check(0)
+    equal(os.stat(os.path.join(home, ".local/state/nsrun/lab")).st_mode & 0o7777, 0o700, "mode")
+    state = tmp("state")
+    nsrun(["lab", "reset"], env={**env, "XDG_STATE_HOME": state}).check(0)
+    equal(os.listdir(state), ["nsrun"], "in XDG_STATE_HOME")
+    nothing = nsrun(["lab", "list"], env={**env, "NSRUN_DATA_DIR": None}, popen={}) if not os.path.isdir(
+        os.path.join(os.path.dirname(os.path.dirname(binary())), "docs/labs")) else None
+    if nothing:
+        contains(nothing.check(125).stderr, "[lab-data]")
+
+
+def test_what_is_missing_is_told():
+    """Without a static busybox no rootfs can be made; the remedy names the packages."""
+    env = {"NSRUN_LAB_DIR": tmp("lab", 0o700), "NSRUN_DATA_DIR": data(), "PATH": tmp("bin")}
+    for name in ("bash", "readlink", "dirname", "id", "mkdir", "rm", "env", "head", "grep", "mktemp", "cat"):
+        os.symlink(shutil.which(name), os.path.join(tmp("bin"), name))
+    found = nsrun(["lab", "own", "--chapters", chapter("Text.\n")], env=env)
+    equal(found.status, 125, "status of %r" % found)
+    contains(found.stderr, "apt-get install busybox-static")
+    contains(found.stderr, "[lab-rootfs]")
+
+
+def test_data_beside_the_program():
+    """As a build tree and an installation have it, NSRUN_DATA_DIR not set."""
+    top = tmp("prefix")
+    for place, source in (("share/nsrun/labs", "docs/labs"), ("share/nsrun/rootfs-scripts", "rootfs-scripts")):
+        shutil.copytree(os.path.join(TOP, source), os.path.join(top, place))
+    os.mkdir(os.path.join(top, "bin"))
+    shutil.copy(built("NSRUN"), os.path.join(top, "bin/nsrun"))
+    contains(run([os.path.join(top, "bin/nsrun"), "lab", "list"], env={"NSRUN_LAB_DIR": tmp("lab")}).check(0).stdout, "uts")
+
+
+if __name__ == "__main__":
+    main()
