@@ -19,8 +19,7 @@ int runtime_state_record(struct launch *launch, struct err *err)
 	const struct plan *plan = launch->plan;
 
 	if (plan_is_bundle(plan) && wants_cgroup(plan))
-		cgroup_look_stood(plan->cgroup_host, plan->cgroup_path, plan->controllers,
-				  &launch->reservation->stood);
+		cgroup_look_stood(plan->cgroup_host, plan->cgroup_path, plan->controllers, &launch->reservation->stood);
 	return state_record(plan, launch->reservation, err);
 }
 

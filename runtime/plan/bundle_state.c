@@ -17,8 +17,8 @@ int bundle_process_state(const struct plan *plan, pid_t pid, char **ret, struct 
 	_cleanup_(json_done) json_t *said =
 		json_pack("{s:s, s:[s], s:i, s:s, s:o}", "ociVersion", bundle->oci_version, "fds", "seccompFd", "pid",
 			  (int)pid, "metadata", bundle->listener.metadata ? bundle->listener.metadata : "", "state",
-			  oci_state_json(bundle->oci_version, id, plan->enter ? "running" : "creating", pid, bundle->dir,
-					 annotations));
+			  oci_state_json(bundle->oci_version, id, plan->enter ? "running" : "creating", pid,
+					 bundle->dir, annotations));
 	char *text = said ? json_dumps(said, JSON_COMPACT) : NULL;
 
 	if (!text)

@@ -9,7 +9,8 @@
 
 static int bad(const char *where, const char *key, const char *what, struct err *err)
 {
-	return err_set(err, ERR_INPUT, ERR_ID_RECORD_DAMAGED, EINVAL, "%s/state.json: \"%s\" is no %s", where, key, what);
+	return err_set(err, ERR_INPUT, ERR_ID_RECORD_DAMAGED, EINVAL, "%s/state.json: \"%s\" is no %s", where, key,
+		       what);
 }
 
 static bool is_process(const json_t *value)
@@ -165,7 +166,7 @@ int container_record_check(const json_t *state, const char *id, const char *wher
 	if (json_integer_value(version) > CONTAINER_RECORD_VERSION)
 		return err_set(err, ERR_INPUT, ERR_ID_RECORD_DAMAGED, EINVAL,
 			       "%s/state.json: version %lld is of a newer nsrun: this one reads up to %d", where,
-				 (long long)json_integer_value(version), CONTAINER_RECORD_VERSION);
+			       (long long)json_integer_value(version), CONTAINER_RECORD_VERSION);
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		value = json_object_get(state, fields[i].key);
 		if ((!value || json_is_null(value)) && !fields[i].needed)
@@ -174,6 +175,7 @@ int container_record_check(const json_t *state, const char *id, const char *wher
 			return bad(where, fields[i].key, fields[i].what, err);
 	}
 	if (!streq(json_string_value(json_object_get(state, "id")), id))
-		return err_set(err, ERR_INPUT, ERR_ID_RECORD_DAMAGED, EINVAL, "%s/state.json: it is the record of another container, by its \"id\"", where);
+		return err_set(err, ERR_INPUT, ERR_ID_RECORD_DAMAGED, EINVAL,
+			       "%s/state.json: it is the record of another container, by its \"id\"", where);
 	return 0;
 }

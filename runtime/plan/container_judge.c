@@ -108,12 +108,13 @@ void container_judge_bundle(struct container *c, const struct container_lock *lo
 	struct procstat stat;
 
 	const bool known = look->init.pid > 0 && !state_before_boot(c->state);
-	if (known && is_process_now(look->init.pid, look->init.start, &stat) && stat.state != 'Z' && stat.state != 'X') {
+	if (known && is_process_now(look->init.pid, look->init.start, &stat) && stat.state != 'Z' &&
+	    stat.state != 'X') {
 		c->init = look->init.pid;
 		c->init_start = look->init.start;
-		c->status = executes(&stat) ? CONTAINER_RUNNING
+		c->status = executes(&stat)	 ? CONTAINER_RUNNING
 			    : look->init.created ? CONTAINER_CREATED
-					    : CONTAINER_STARTING;
+						 : CONTAINER_STARTING;
 		return;
 	}
 	c->status = !known && look->held ? CONTAINER_STARTING : CONTAINER_STOPPED;

@@ -48,10 +48,9 @@ int container_record_read(const char *root, int root_fd, const char *remap, cons
 	if (r == -ENOENT && !look.held && look.init.created) {
 		r = container_look_at_lock(dir, &look, err);
 		if (r == 0)
-			r = look.held || !look.init.created
-				    ? -ENOENT
-				    : err_set(err, ERR_INPUT, ERR_ID_RECORD_DAMAGED, EINVAL, "%s/state.json: it is missing",
-					      where);
+			r = look.held || !look.init.created ? -ENOENT
+							    : err_set(err, ERR_INPUT, ERR_ID_RECORD_DAMAGED, EINVAL,
+								      "%s/state.json: it is missing", where);
 	}
 	if (r == -ENOENT && look.held) {
 		c.state = json_pack("{s:i, s:s}", "version", CONTAINER_RECORD_VERSION, "id", id);
@@ -77,7 +76,8 @@ static int read_undo(int dir, const char *where, const char *id, json_t **ret, s
 {
 	json_t *state = NULL;
 
-	if (state_load(dir, "undo.json", where, &state, NULL) == 0 && container_record_check(state, id, where, NULL) < 0) {
+	if (state_load(dir, "undo.json", where, &state, NULL) == 0 &&
+	    container_record_check(state, id, where, NULL) < 0) {
 		json_decref(state);
 		state = NULL;
 	}
@@ -128,4 +128,3 @@ void container_done(struct container *container)
 	free(container->dir);
 	*container = (struct container){ 0 };
 }
-

@@ -182,12 +182,12 @@ static int assume(const char *id, json_t **ret, struct err *err)
 	if (r == 0)
 		r = cgroup_places(&host, ~0U, places, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name", places[i].name, "device",
-						      (json_int_t)places[i].device, "inode",
-						      (json_int_t)places[i].inode));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:I, s:I}", "name", places[i].name, "device",
+						(json_int_t)places[i].device, "inode", (json_int_t)places[i].inode));
 	if (r == 0)
-		*ret = json_pack("{s:s, s:o, s:O}", "id", id, "cgroup", json_sprintf("%s/%s", parent, id), "hierarchies",
-				 list);
+		*ret = json_pack("{s:s, s:o, s:O}", "id", id, "cgroup", json_sprintf("%s/%s", parent, id),
+				 "hierarchies", list);
 	return r < 0 || *ret ? r : err_oom(err);
 }
 

@@ -76,7 +76,7 @@ struct container {
 	const char *name; /* NULL: none; in `state`, as are all following strings */
 	enum container_status status;
 	bool init_lost; /* a bundle's whose lock is gone or damaged: it may have processes that nobody knows */
-	bool paused; /* one that runs is frozen: container_look_paused() alone tells */
+	bool paused;	/* one that runs is frozen: container_look_paused() alone tells */
 	pid_t owner;
 	pid_t init; /* 0: none (yet, or any more) */
 	uint64_t init_start;
