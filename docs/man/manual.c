@@ -239,14 +239,16 @@ static void put_bundles(void)
 		fputs(".\n", stdout);
 	}
 	roff_tag("linux.namespaces with path");
-	roff_put("Namespaces that exist are entered in the order that user namespaces allow: what the joined user namespace does not "
-		 "own, that one, what it owns. In a mount namespace root.path and the sources of binds are of its tree. It pivots "
-		 "there: who is in it with its root has the container's root from then on. With root.path / it is taken as it is: "
-		 "nothing is mounted or pivots, and mounts, masked paths, devices and their like are errors. It must belong to "
-		 "the user namespace of the container, if that has one.\n");
+	roff_put(
+		"Namespaces that exist are entered in the order that user namespaces allow: what the joined user namespace does not "
+		"own, that one, what it owns. In a mount namespace root.path and the sources of binds are of its tree. It pivots "
+		"there: who is in it with its root has the container's root from then on. With root.path / it is taken as it is: "
+		"nothing is mounted or pivots, and mounts, masked paths, devices and their like are errors. It must belong to "
+		"the user namespace of the container, if that has one.\n");
 	roff_tag("process.oomScoreAdj");
-	roff_put("A score that the kernel refuses to the caller, lower than the lowest that was set with CAP_SYS_RESOURCE, is an "
-		 "error: rootless engines ask for none below their own.\n");
+	roff_put(
+		"A score that the kernel refuses to the caller, lower than the lowest that was set with CAP_SYS_RESOURCE, is an "
+		"error: rootless engines ask for none below their own.\n");
 }
 
 int main(void)

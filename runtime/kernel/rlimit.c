@@ -149,7 +149,7 @@ int oom_score_write(const struct pidref *child, int score, const char *said, str
 	if (fd < 0)
 		return err_system(err, "%s", path);
 	if (write(fd, text, strlen(text)) < 0)
-		return err_system_id(err, errno == EACCES ? ERR_ID_OOM_SCORE_LOWER : ERR_ID_NONE,
-				     "%s %d: process %d", said, score, (int)child->pid);
+		return err_system_id(err, errno == EACCES ? ERR_ID_OOM_SCORE_LOWER : ERR_ID_NONE, "%s %d: process %d",
+				     said, score, (int)child->pid);
 	return 0;
 }

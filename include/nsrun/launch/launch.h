@@ -54,8 +54,8 @@ struct launch {
 	int *device_mounts; /* or plan->n_devices of the host's own, detached */
 	int *late_mounts;   /* of a bundle: n_late_mounts that become read-only at the end */
 	size_t n_late_mounts;
-	int root_fd;		/* the container's "/", once attached */
-	bool root_stacked;	/* over the root of a mount namespace that stays: what fails before the pivot takes it off again */
+	int root_fd;	   /* the container's "/", once attached */
+	bool root_stacked; /* over the root of a mount namespace that stays: what fails before the pivot takes it off again */
 	int proc_fd, sys_fd;	/* roots of its procfs and sysfs */
 	int dev_fd;		/* the container's /dev */
 	int null_fd;		/* exec: the host's /dev/null, since the container may have replaced its own */
