@@ -117,16 +117,18 @@ static void explain(const struct cgroup_dirs *g, const struct cgroup_setting *s,
 
 static int refuse(const struct cgroup_dirs *g, const struct cgroup_setting *s, int error, struct err *err)
 {
-	char why[200];
+	char why[200], field[128] = "";
 
 	explain(g, s, error, why, sizeof(why));
+	if (s->from && s->from->from_oci)
+		cgroup_resource_label(s->from, field, sizeof(field));
 	return err_set(err, ERR_SYSTEM,
 		       error == ENOENT							   ? ERR_ID_LIMIT_NO_FILE
 		       : error == EACCES && s->v2 && geteuid() != 0 && !is_read_only(g, s) ? ERR_ID_NOT_DELEGATED
 		       : error == EOPNOTSUPP && s->controller == CGROUP_IO		   ? ERR_ID_IO_WEIGHT
 											   : ERR_ID_LIMIT_REFUSED,
-		       error, "%s%s/%s: write %s%s", cgroup_dirs_mount(g, cgroup_hierarchy(s)), g->path, s->file,
-		       s->value, why);
+		       error, "%s%s%s%s/%s: write %s%s", field, *field ? ": " : "",
+		       cgroup_dirs_mount(g, cgroup_hierarchy(s)), g->path, s->file, s->value, why);
 }
 
 /* ---- one file ---- */

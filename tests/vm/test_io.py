@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # vm: --numa --disk 512M
 """Limits of input and output, on a disk of their own: elapsed time by the guest's clock, and what the kernel's files hold."""
+import contextlib
+import json
+
 from common import *
+from test_oci_life import Bundle, failing
 
 BLOCK = 64 * 1024
 
@@ -131,6 +135,74 @@ def test_refused():
             yield "%s=%s" % (option, value), lambda option=option, value=value, more=more: one(option, value, *more)
     for value in ("/dev/nonesuch:100", "/dev/null:100", "0", "9", "1001", "-1", "x", "/dev/vda:5000"):
         yield "--io-weight=%s" % value, lambda value=value: one("--io-weight", value)
+
+
+# ---- rdma devices: soft RoCE on a network device that leads nowhere --------------------------------------------------
+
+@contextlib.contextmanager
+def rdma_device():
+    """The name of its node."""
+    for module in ("rdma_rxe", "ib_uverbs", "dummy"):
+        run(["modprobe", module]).check(0)
+    run(["ip", "link", "add", "nsrd0", "type", "dummy"]).check(0)
+    try:
+        run(["ip", "link", "set", "nsrd0", "up"]).check(0)
+        run(["rdma", "link", "add", "nsrx0", "type", "rxe", "netdev", "nsrd0"]).check(0)
+        yield "/dev/infiniband/" + next(name for name in os.listdir("/sys/class/infiniband_verbs")
+                                        if name != "abi_version" and read("/sys/class/infiniband_verbs/%s/ibdev" % name) == "nsrx0")
+        run(["rdma", "link", "delete", "nsrx0"]).check(0)
+    finally:
+        run(["ip", "link", "delete", "nsrd0"])
+
+
+# IB_USER_VERBS_CMD_GET_CONTEXT (rdma/ib_user_verbs.h): number, words of it and of the answer; where that goes. A context is a handle.
+OPENER = """
+import ctypes, os, struct, sys
+# Before it is in the group, whose filter does not let it open the node.
+kept = [os.open(sys.argv[2], os.O_RDWR) for _ in range(int(sys.argv[3]))]
+with open(sys.argv[1] + "/cgroup.procs", "w") as file:
+    file.write("0")
+answer = ctypes.create_string_buffer(8)
+for fd in kept:
+    try:
+        os.write(fd, struct.pack("=IHHQQ", 0, 6, 2, ctypes.addressof(answer), 0))
+        print("handle")
+    except OSError as error:
+        print(os.strerror(error.errno))
+print(open(sys.argv[1] + "/rdma.current").read().strip())
+"""
+
+
+def opened(group, node, n):
+    return run(["python3", "-c", OPENER, group, node, str(n)], timeout=60).check(0).stdout.splitlines()
+
+
+@test(root=True, timeout=300)
+def test_rdma():
+    refused = os.strerror(11)  # EAGAIN: rdmacg_try_charge
+    with rdma_device() as node, Bundle() as b:
+        b.config["linux"]["cgroupsPath"] = "/rdma-test"
+        b.config["linux"]["resources"] = {"rdma": {"nsrx0": {"hcaHandles": 2, "hcaObjects": 100}}}
+        b.write()
+        b.made()
+        group = TREE + "/rdma-test"
+        equal(read(group + "/rdma.max"), "nsrx0 hca_handle=2 hca_object=100", "rdma.max")
+        said = opened(group, node, 3)
+        equal(said[:3], ["handle", "handle", refused], "contexts under a limit of 2")
+        contains(said[3], "nsrx0 hca_handle=2", "rdma.current meanwhile")
+        stats = json.loads(b("events", "--stats", "c").check(0).stdout)["data"]
+        contains(json.dumps(stats.get("rdma", {})), "nsrx0", "statistics")
+        with open(os.path.join(b.dir, "resources"), "w") as file:
+            json.dump({"rdma": {"nsrx0": {"hcaHandles": 3}}}, file)
+        b("update", "-r", os.path.join(b.dir, "resources"), "c").check(0)
+        equal(read(group + "/rdma.max"), "nsrx0 hca_handle=3 hca_object=100", "rdma.max after update")
+        equal(opened(group, node, 4)[:4], ["handle"] * 3 + [refused], "contexts under a limit of 3")
+        b("delete", "--force", "c").check(0)
+        b.config["linux"]["resources"] = {"rdma": {"nsrx9": {"hcaHandles": 2}}}
+        b.write()
+        result = b("run", "-b", b.dir, "c")
+        failing(result, "linux.resources.rdma.*.hcaHandles nsrx9")
+        contains(result.stderr, "no rdma device of that name", "what is wrong")
 
 
 if __name__ == "__main__":
