@@ -50,8 +50,7 @@ static struct {
 int report_to_file(const char *path, bool json, struct err *err)
 {
 	/* A FIFO that nobody reads would hold this program for good, here or once it is full; on a regular file O_NONBLOCK has no effect. */
-	_cleanup_close_ int fd =
-		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 
 	if (fd < 0 && errno == ENXIO)
 		return err_input(err, "--log %s: nobody reads it", path);

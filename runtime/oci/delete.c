@@ -15,7 +15,7 @@
 #include <time.h>
 
 #define DEATH_MS 10000 /* of a process that has got SIGKILL */
-#define THAW_MS 50	/* then something of it may be frozen */
+#define THAW_MS 50     /* then something of it may be frozen */
 #define MAKING_MS 2000 /* for a create that is at work to have an init, or to undo what it did without one */
 #define LOCK_MS 15000  /* for another one that deletes it */
 #define NAP_MS 1

@@ -60,11 +60,14 @@ def test_frozen_below():
     groups = [{"destination": "/sys", "type": "sysfs", "source": "sysfs"},
               {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]}]
     script = ("cd /sys/fs/cgroup/freezer; p=.; for i in 1 2 3; do p=$p/sub; mkdir $p; sleep 1000 & echo $! > $p/tasks; done; "
-              "echo FROZEN > sub/sub/sub/freezer.state; echo FROZEN > sub/freezer.state; cat sub/freezer.state; exec sleep 1000")
+              "echo FROZEN > sub/sub/sub/freezer.state; echo FROZEN > sub/freezer.state; "
+              "until grep -q FROZEN sub/freezer.state; do :; done; echo FROZEN; exec sleep 1000")
     for commands in ((("delete", "--force", "c"),), (("kill", "c", "KILL"), ("delete", "c")), (("kill", "--all", "c", "KILL"), ("delete", "c"))):
         with hostile("/bin/sh", "-c", script, caps=DOCKER + ["CAP_SYS_ADMIN"], mounts=MOUNTS + groups) as b:
             b.config["linux"]["namespaces"].append({"type": "cgroup"})
             b.write()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(b.dir + "/output")
             started(b)
             wait_for(lambda: b.output() == "FROZEN\n", "frozen processes")
             begin = time.monotonic()
@@ -125,6 +128,31 @@ def test_hook_that_hangs():
             equal(process.returncode, 1, "status")
             contains(errors.decode(), "hook /bin/sh: was killed, since nsrun was asked to end: up" if kind == "createRuntime" else "SIGTERM came", "stderr")
             equal(b.ids(), [], "containers")
+
+
+@test(root=True)
+def test_joined_pid_namespace():
+    """A pod: the init of one that joins another's pid namespace is seen there with all its capabilities, and gives nothing away."""
+    tree = install_helper(rootfs(private=True, fresh=True))
+    with started(hostile("/bin/sleep", "1000", tree=tree)) as first, hostile("/bin/true") as second:
+        second.dir, second.root = tmp("second"), tmp("second-root", 0o711)
+        kinds = [{"type": kind} for kind in ("ipc", "uts", "mount", "network")]
+        second.config["linux"]["namespaces"] = kinds + [{"type": "pid", "path": "/proc/%d/ns/pid" % first.state()["pid"]}]
+        second.config["linux"]["cgroupsPath"] += "-second"
+        second.write()
+        found = []
+        # what it is called as a sealed copy (execve(2) takes a file's own name since Linux 6.14, before that of its descriptor), and while it waits for start
+        for name in ("memfd:nsrun", "nsrun-gate"):
+            spy = background(first, "exec", "c", "/helper", "spy", name, "%d" % max(3, 2 * SLOW), stdout=subprocess.PIPE)
+            spy.stdout.readline()
+            while spy.poll() is None:
+                second("run", "-b", second.dir, "p") if name != "nsrun-gate" else second.create("p")
+                second("delete", "--force", "p").check(0)
+                reap()  # what create left is this subreaper's, and its pid namespace would not end before
+            found += spy.communicate()[0].decode().splitlines()
+        seen = [int(line.split()[1]) for line in found if line.startswith("seen ")]
+        check(seen[1] > 0, "it never saw one that waits: %r" % found)
+        equal({line for line in found if not line.startswith(("seen ", "caps "))}, set(), "what it could reach")
 
 
 # ---- paths of the rootfs ----
