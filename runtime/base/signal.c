@@ -120,3 +120,15 @@ const char *signal_name(int signal, char buf[SIGNAL_NAME_SIZE])
 		snprintf(buf, SIGNAL_NAME_SIZE, "%d", signal);
 	return buf;
 }
+
+int signal_waiting(void)
+{
+	static const int ends[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
+	sigset_t set;
+
+	if (sigpending(&set) == 0)
+		for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+			if (sigismember(&set, ends[i]) == 1)
+				return ends[i];
+	return 0;
+}

@@ -108,7 +108,10 @@ static int kill_bundle(const char *id, const struct sending *sending, struct err
 	/* In runc's words, which engines take for "it has ended". */
 	if (container_open_init(&container, &init, NULL) < 0)
 		return err_input(err, "container not running");
-	return pidref_kill(&init, sending->signal, err);
+	const int killed = pidref_kill(&init, sending->signal, err);
+	if (killed == 0 && sending->signal == SIGKILL)
+		container_thaw(&container);
+	return killed;
 }
 
 /* One word may be a bundle's container; of two the second is then the signal, also where it is none: it must not pass for a name, and the

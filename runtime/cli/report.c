@@ -49,8 +49,11 @@ static struct {
 
 int report_to_file(const char *path, bool json, struct err *err)
 {
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+	/* A FIFO that nobody reads would hold this program for good, here or once it is full; on a regular file O_NONBLOCK has no effect. */
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 
+	if (fd < 0 && errno == ENXIO)
+		return err_input(err, "--log %s: nobody reads it", path);
 	if (fd < 0)
 		return err_system(err, "--log %s: open", path);
 	/* Out of the way of the descriptors that --preserve-fds means. */
@@ -75,6 +78,21 @@ void report_exit_with(int status)
 void report_begin_with(const char *prefix)
 {
 	log_state.prefix = prefix;
+}
+
+/* Words in quotes, as logfmt has them: a quote in the message must not end it. */
+static char *text_line(const char *now, const char *level, const char *message)
+{
+	_cleanup_free_ char *quoted = malloc(2 * strlen(message) + 1);
+	char *line, *to = quoted;
+
+	if (!quoted)
+		return NULL;
+	for (; *message; *to++ = *message++)
+		if (*message == '"' || *message == '\\')
+			*to++ = '\\';
+	*to = '\0';
+	return asprintf(&line, "time=\"%s\" level=%s msg=\"nsrun: %s\"\n", now, level, quoted) < 0 ? NULL : line;
 }
 
 /* One write(2) a line: several nsrun may append to it. */
@@ -106,8 +124,8 @@ static void log_error(const char *level, const char *prefix, const struct err *e
 		if (!dumped || asprintf(&line, "%s\n", dumped) < 0)
 			line = NULL;
 		free(dumped);
-	} else if (asprintf(&line, "time=\"%s\" level=%s msg=\"nsrun: %s\"\n", now, level, message) < 0) {
-		line = NULL;
+	} else {
+		line = text_line(now, level, message);
 	}
 	if (line)
 		(void)write_all(log_state.fd, line, strlen(line));
@@ -123,10 +141,12 @@ int report_error(FILE *out, const struct err *err)
 void report_warning(const char *text)
 {
 	struct err warning = ERR_INIT;
+	char escaped[ERR_MESSAGE_MAX * 4 + 128];
 
 	err_input(&warning, "%s", text);
+	err_format(&warning, escaped, sizeof(escaped));
 	if (log_state.fd < 0) /* an engine gives the workload's standard error to create, too */
-		fprintf(stderr, "nsrun: warning: %s\n", text);
+		fprintf(stderr, "nsrun: warning: %s\n", escaped);
 	log_error("warning", "", &warning);
 }
 

@@ -63,6 +63,12 @@ static size_t open_some(char **p, int *fds, pid_t *pids)
 	return n;
 }
 
+/* The freezer of v1, unlike that of v2, holds back SIGKILL, too (freezer-subsystem.rst); the other hierarchies have no such file. */
+static void thaw(int dirfd)
+{
+	(void)file_write_at(dirfd, "freezer.state", "THAWED", NULL);
+}
+
 /*
  * SIGKILL to every process of one group, for v1, which has no cgroup.kill. A number read from cgroup.procs may belong to another process
  * a moment later, so: take pidfds, look again whether the numbers are still in the group, and only then signal the pidfds. What is signalled
@@ -73,6 +79,7 @@ static void kill_listed(int dirfd)
 	_cleanup_free_ char *before = NULL;
 	char *p;
 
+	thaw(dirfd);
 	if (file_read_virtual_at(dirfd, "cgroup.procs", PROCS_MAX, &before, NULL, NULL) < 0)
 		return;
 	p = before;
@@ -138,21 +145,29 @@ static int way_push(struct way *way, const char *name, long next)
 	return 0;
 }
 
+enum descent {
+	DESCENT_REMOVE,
+	DESCENT_KILL, /* and remove: for v1 */
+	DESCENT_THAW, /* and leave all groups */
+};
+
 /*
- * Removes what can be removed of one group's listing, from `from` on, and stops at the first that cannot: it is put on the way and opened, since
- * it has groups or processes itself. *ret_below is FD_NONE at the end of the listing. `kill` is for v1.
+ * Removes what can be removed of one group's listing and stops at the first that cannot: it is put on the way and opened, since
+ * it has groups or processes itself. *ret_below is FD_NONE at the end of the listing.
  */
-static int prune_level(DIR *dir, struct way *way, bool kill, int *ret_below)
+static int prune_level(DIR *dir, struct way *way, enum descent descent, int *ret_below)
 {
 	for (struct dirent *d; (d = readdir(dir));) {
 		int fd;
 
 		if (d->d_type != DT_DIR || streq(d->d_name, ".") || streq(d->d_name, ".."))
 			continue;
-		if (unlinkat(dirfd(dir), d->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-			continue;
-		if (errno != EBUSY)
-			return -errno;
+		if (descent != DESCENT_THAW) {
+			if (unlinkat(dirfd(dir), d->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+				continue;
+			if (errno != EBUSY)
+				return -errno;
+		}
 		fd = openat(dirfd(dir), d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)
 			continue;
@@ -162,8 +177,10 @@ static int prune_level(DIR *dir, struct way *way, bool kill, int *ret_below)
 			close(fd);
 			return -ENOMEM;
 		}
-		if (kill)
+		if (descent == DESCENT_KILL)
 			kill_listed(fd);
+		else if (descent == DESCENT_THAW)
+			thaw(fd);
 		*ret_below = fd;
 		return 0;
 	}
@@ -176,7 +193,7 @@ static int prune_level(DIR *dir, struct way *way, bool kill, int *ret_below)
  * descriptor is held at a time, however deep that is; "..", which needs no permission that the way down did not need, leads back: a group cannot be
  * moved to another parent. Returns 0, also when some stay, or why none can be reached.
  */
-static int prune_below(int group_fd, bool kill, uint64_t deadline)
+static int prune_below(int group_fd, enum descent descent, uint64_t deadline)
 {
 	_cleanup_(way_done) struct way way = { 0 };
 	int fd = openat(group_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -193,7 +210,7 @@ static int prune_below(int group_fd, bool kill, uint64_t deadline)
 		}
 		if (next)
 			seekdir(dir, next); /* the kernel's own cookie: it outlives what was removed (kernfs_dir_pos) */
-		r = prune_level(dir, &way, kill, &below);
+		r = prune_level(dir, &way, descent, &below);
 		if (r < 0)
 			return r;
 		next = 0;
@@ -206,7 +223,8 @@ static int prune_below(int group_fd, bool kill, uint64_t deadline)
 			if (below < 0)
 				return -errno;
 			/* EBUSY: a dying task, a moment longer; the next round comes back. */
-			(void)unlinkat(below, way.text + level->name, AT_REMOVEDIR);
+			if (descent != DESCENT_THAW)
+				(void)unlinkat(below, way.text + level->name, AT_REMOVEDIR);
 			way.used = level->name;
 			next = level->next;
 		}
@@ -234,7 +252,7 @@ static void stop_forks(const struct cgroup_host *host, const char *path)
 
 static int prune_v2(int group_fd, unsigned timeout_ms)
 {
-	return prune_below(group_fd, false, now_ms() + timeout_ms);
+	return prune_below(group_fd, DESCENT_REMOVE, now_ms() + timeout_ms);
 }
 
 static void wait_a_moment(unsigned *nap_us)
@@ -317,7 +335,7 @@ static int remove_group(const char *mount, const char *path, unsigned bit, const
 		} else {
 			kill_listed(dir);
 		}
-		r = prune_below(dir, !v2 && !how->empty_only, deadline);
+		r = prune_below(dir, !v2 && !how->empty_only ? DESCENT_KILL : DESCENT_REMOVE, deadline);
 		if ((r == -EACCES || r == -EPERM) && v2 && how->uids)
 			r = cgroup_work_inside(dir, how->uids, how->gids, left_ms(deadline), prune_v2);
 		if (rmdir(full) == 0)
@@ -356,6 +374,21 @@ int cgroup_destroy_by(const struct cgroup_host *host, const char *path, const st
 					host->v1_mount[c], path);
 	}
 	return first;
+}
+
+void cgroup_thaw_v1(const struct cgroup_host *host, const char *path, unsigned timeout_ms)
+{
+	char full[2 * CGROUP_PATH_MAX];
+	_cleanup_close_ int dir = FD_NONE;
+
+	if (!host->v1_mount[CGROUP_FREEZER][0])
+		return;
+	snprintf(full, sizeof(full), "%s%s", host->v1_mount[CGROUP_FREEZER], path);
+	dir = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	thaw(dir);
+	(void)prune_below(dir, DESCENT_THAW, now_ms() + timeout_ms);
 }
 
 int cgroup_destroy(const struct cgroup_host *host, const char *path, unsigned timeout_ms, struct err *err)

@@ -14,7 +14,7 @@
 /* Each level holds two descriptors and a directory stream open. */
 #define DEPTH_MAX 64
 #define NAMES_MAX 4096
-#define CHUNK (1U << 20)
+#define CHUNK (1 << 20)
 
 struct copy {
 	const char *what;
@@ -54,12 +54,32 @@ static int copy_status(const struct copy *copy, int from, int to, const struct s
 	return 0;
 }
 
+/* Data alone: a file of the rootfs may claim terabytes, which as zeroes would fill the memory of the host. */
+static int copy_data(int from, int to, off_t size)
+{
+	off_t at = 0, end;
+
+	while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+		end = lseek(from, at, SEEK_HOLE);
+		if (end < 0 || lseek(to, at, SEEK_SET) < 0)
+			return -1;
+		while (at < end) {
+			const ssize_t n = sendfile(to, from, &at, end - at < CHUNK ? (size_t)(end - at) : CHUNK);
+
+			if (n < 0)
+				return -1;
+			if (n == 0)
+				break; /* it became shorter meanwhile */
+		}
+	}
+	return errno == ENXIO ? ftruncate(to, size) : -1; /* behind the last data (lseek(2)) */
+}
+
 static int copy_file(const struct copy *copy, int from_dir, int to_dir, const char *name, struct err *err)
 {
 	_cleanup_close_ int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	_cleanup_close_ int to = FD_NONE;
 	struct stat st;
-	ssize_t n;
 
 	if (from < 0 || fstat(from, &st) < 0)
 		return failed(copy, name, err);
@@ -70,9 +90,7 @@ static int copy_file(const struct copy *copy, int from_dir, int to_dir, const ch
 	to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return failed(copy, name, err);
-	while ((n = sendfile(to, from, NULL, CHUNK)) > 0)
-		;
-	if (n < 0)
+	if (copy_data(from, to, st.st_size) < 0)
 		return failed(copy, name, err);
 	return copy_status(copy, from, to, &st, name, err);
 }

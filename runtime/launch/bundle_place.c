@@ -46,6 +46,11 @@ static bool may_cover(const char *path)
 	return false;
 }
 
+int place_refuse_procfs(int target, const char *path, struct err *err)
+{
+	return is_of(target, PROC_SUPER_MAGIC) ? err_refused(err, ERR_ID_NONE, "%s leads into a procfs", path) : 0;
+}
+
 static int check_place(const struct launch *launch, const struct bundle_mount *mount, int target, struct err *err)
 {
 	const char *path = mount->destination;

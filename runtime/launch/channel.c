@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/launch/channel.h>
 
+#include <nsrun/base/signal.h>
+
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#define PATIENCE_MS 1000
 #define CHANNEL_MAGIC UINT32_C(0x6e73726e) /* "nsrn" */
 
 enum message_type { MESSAGE_SYNC = 1 };
@@ -103,14 +106,26 @@ static int take_fds(struct msghdr *header, struct fd_list *list, struct err *err
 	return 0;
 }
 
-/* Waits until the channel can be read or its peer has ended. 1: readable; 0: the peer ended and left no message. */
+/*
+ * Waits until the channel can be read or its peer has ended. 1: readable; 0: the peer ended and left no message. Signals are kept for the workload,
+ * but a process that joins a hostile container can be stopped there for good: who asks this program to end must not wait as long.
+ */
 static int wait_readable(int channel, const struct pidref *peer, struct err *err)
 {
 	struct pollfd fds[] = { { .fd = channel, .events = POLLIN }, { .fd = peer->fd, .events = POLLIN } };
+	char name[SIGNAL_NAME_SIZE];
+	int n;
 
-	while (poll(fds, ARRAY_LEN(fds), -1) < 0)
-		if (errno != EINTR)
+	while ((n = poll(fds, ARRAY_LEN(fds), PATIENCE_MS)) <= 0) {
+		const int signal = n == 0 ? signal_waiting() : 0;
+
+		if (n < 0 && errno != EINTR)
 			return err_system(err, "channel: waiting");
+		if (signal)
+			return err_set(err, ERR_INPUT, ERR_ID_NONE, EINTR,
+				       "%s came, and the other side of the launch does not go on",
+				       signal_name(signal, name));
+	}
 	if (fds[0].revents & POLLIN)
 		return 1;
 	if (fds[0].revents)

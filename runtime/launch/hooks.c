@@ -4,6 +4,7 @@
 #include <nsrun/base/clock.h>
 #include <nsrun/base/file.h>
 #include <nsrun/base/pidref.h>
+#include <nsrun/base/signal.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/launch/signals.h>
 
@@ -18,6 +19,7 @@
 #include <sys/prctl.h>
 
 #define LINE_MAX_KEPT 256
+#define PATIENCE_MS 1000
 
 /* The last line of an output that may be endless. */
 struct tail {
@@ -183,16 +185,19 @@ static int make_fds(const char *state, int theirs[GUARD_FDS], struct tail tails[
 	return 0;
 }
 
-/* Until the guard has ended, and with it the hook. */
+/* Until the guard has ended, and with it the hook. -EINTR: this program is asked to end. */
 static int await(const struct pidref *process, struct tail tails[2])
 {
 	for (;;) {
 		struct pollfd fds[] = { { .fd = process->fd, .events = POLLIN },
 					{ .fd = tails[0].fd, .events = POLLIN },
 					{ .fd = tails[1].fd, .events = POLLIN } };
+		const int n = poll(fds, ARRAY_LEN(fds), PATIENCE_MS);
 
-		if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			return -errno;
+		if (n == 0 && signal_waiting())
+			return -EINTR;
 		drain(&tails[0]);
 		drain(&tails[1]);
 		if (fds[0].revents)
@@ -255,13 +260,18 @@ static int run_one(enum hook_kind kind, const struct plan_hook *hook, const char
 	r = pidref_open(pid, &process, err);
 	if (r < 0)
 		return r;
-	if (await(&process, tails) < 0) /* the hook ends with it */
+	const int awaited = await(&process, tails);
+	if (awaited < 0) /* the hook ends with it */
 		(void)pidref_kill(&process, SIGKILL, NULL);
 	r = pidref_wait(&process, &info, WEXITED, err);
 	drain(&tails[0]);
 	drain(&tails[1]);
 	if (r < 0)
 		return r;
+	if (awaited == -EINTR)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, EINTR,
+			       "%s hook %s: was killed, since nsrun was asked to end%s%s", hook_kind_name(kind), hook->path,
+			       tails[1].n ? ": " : "", tails[1].line);
 	/* Without an outcome the guard itself was killed, or could make no process. */
 	if (read(result, &outcome, sizeof(outcome)) != sizeof(outcome))
 		outcome.info = info;

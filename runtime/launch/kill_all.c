@@ -112,5 +112,8 @@ int container_kill_all(const struct container *container, int signal, struct err
 	const int r = container_group(container, arena, &host, &path, err);
 	if (r < 0)
 		return r;
-	return *host.v2_mount ? send_v2(container, &host, path, signal, err) : walk(&host, path, signal, err);
+	const int sent = *host.v2_mount ? send_v2(container, &host, path, signal, err) : walk(&host, path, signal, err);
+	if (sent == 0 && signal == SIGKILL)
+		container_thaw(container);
+	return sent;
 }

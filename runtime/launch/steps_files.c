@@ -308,8 +308,10 @@ int init_console_bind(struct launch *launch, struct err *err)
 		return r;
 	if (plan_is_bundle(launch->plan)) {
 		_cleanup_close_ int there = FD_NONE;
-		const int found = root_mount_point(launch->root_fd, "/dev/console", ROOT_FILE, 0600, &there, err);
+		int found = root_mount_point(launch->root_fd, "/dev/console", ROOT_FILE, 0600, &there, err);
 
+		if (found == 0)
+			found = place_refuse_procfs(there, "/dev/console", err);
 		return found < 0 ? found : mount_attach(mount, there, "/dev/console", err);
 	}
 	_cleanup_close_ int target =

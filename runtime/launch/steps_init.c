@@ -135,6 +135,8 @@ int init_loopback_up(struct launch *launch, struct err *err)
 
 int init_terminal_open(struct launch *launch, struct err *err)
 {
+	if (launch->pts_fd < 0)
+		return err_input(err, "a terminal needs a devpts on /dev/pts, and none is mounted there");
 	const int r = tty_open_pty(launch->pts_fd, &launch->pty_master, &launch->pty_peer, err);
 
 	/* Here and not only in the runtime, which goes on beside the workload: a program reads the size first of all. */

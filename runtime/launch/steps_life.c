@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 bool wants_cidfile(const struct plan *plan)
 {
@@ -103,17 +104,33 @@ static const char *pidfile_option(const struct plan *plan)
 	return plan_is_bundle(plan) ? "--pid-file" : "--pidfile";
 }
 
+/* rename(2) would put a file in the place of a device node, /dev/null among them. */
+static int check_pidfile(const char *option, const char *path, int dir_fd, const char *name, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_system(err, "%s %s", option, path);
+	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return err_input(err, "%s %s: is there, and is no regular file", option, path);
+	return 0;
+}
+
 int runtime_pid_write(struct launch *launch, struct err *err)
 {
-	const char *name;
+	const char *option = pidfile_option(launch->plan), *name;
 	char text[16];
 
-	int r = open_above(pidfile_option(launch->plan), launch->plan->pidfile, &launch->pidfile_dir, &name, err);
+	int r = open_above(option, launch->plan->pidfile, &launch->pidfile_dir, &name, err);
+	if (r == 0)
+		r = check_pidfile(option, launch->plan->pidfile, launch->pidfile_dir, name, err);
 	if (r < 0)
 		return r;
 	/* Engines take a newline for a part of the number. */
 	snprintf(text, sizeof(text), plan_is_bundle(launch->plan) ? "%d" : "%d\n", (int)launch->init.pid);
-	return file_replace_at(launch->pidfile_dir, name, 0644, text, strlen(text), err);
+	struct err why = ERR_INIT;
+	r = file_replace_at(launch->pidfile_dir, name, 0644, text, strlen(text), &why);
+	return r < 0 ? err_set(err, why.kind, why.id, why.errnum, "%s %s", option, launch->plan->pidfile) : 0;
 }
 
 int runtime_pid_remove(struct launch *launch, struct err *err)

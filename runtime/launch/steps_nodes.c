@@ -6,6 +6,7 @@
 #include <nsrun/kernel/dev.h>
 #include <nsrun/kernel/mount.h>
 #include <nsrun/kernel/root.h>
+#include <nsrun/launch/bundle_mounts.h>
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -19,6 +20,8 @@ static int bind_default(struct launch *launch, const struct dev_node *node, cons
 	int r = dev_open_node(node, &mount, err);
 	if (r == 0)
 		r = root_mount_point(launch->root_fd, path, ROOT_FILE, 0666, &target, err);
+	if (r == 0)
+		r = place_refuse_procfs(target, path, err);
 	return r < 0 ? r : mount_attach(mount, target, path, err);
 }
 

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define DEATH_MS 10000 /* of a process that has got SIGKILL */
+#define THAW_MS 50     /* then something of it may be frozen */
 #define MAKING_MS 2000 /* for a create that is at work to have an init, or to undo what it did without one */
 #define LOCK_MS 15000  /* for another one that deletes it */
 #define NAP_MS 1
@@ -123,9 +124,11 @@ static int await_end(const struct container *c, const struct pidref *init, struc
 	struct pollfd fd = { .fd = init->fd, .events = POLLIN };
 	const uint64_t deadline = now_ms() + DEATH_MS;
 
-	for (uint64_t now = now_ms(); now < deadline; now = now_ms())
-		if (poll(&fd, 1, (int)(deadline - now)) > 0)
+	while (now_ms() < deadline) {
+		if (poll(&fd, 1, THAW_MS) > 0)
 			return 0;
+		container_thaw(c);
+	}
 	return err_set(err, ERR_SYSTEM, ERR_ID_NONE, ETIMEDOUT, "%s: process %d has not ended %d s after SIGKILL",
 		       container_label(c), (int)init->pid, DEATH_MS / 1000);
 }

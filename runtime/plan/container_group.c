@@ -49,6 +49,18 @@ int container_group_open(const struct container *container, int *ret_fd, struct 
 	return r < 0 ? r : cgroup_open_v2(&host, path, ret_fd, err);
 }
 
+#define THAW_MS 1000
+
+void container_thaw(const struct container *container)
+{
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct cgroup_host host;
+	const char *path;
+
+	if (arena && container_group(container, arena, &host, &path, NULL) == 0)
+		cgroup_thaw_v1(&host, path, THAW_MS);
+}
+
 void container_look_paused(struct container *containers, size_t n)
 {
 	_cleanup_(arena_freep) struct arena *arena = NULL;

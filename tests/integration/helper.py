@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 
-from harness import base, descendants, dummy, nsrun, rootfs, wait_for
+from faces import nsrun
+from harness import base, descendants, dummy, rootfs, wait_for
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 

@@ -82,6 +82,18 @@ def test_names_of_tests_are_checked():
 
 
 @test()
+def test_attacks_name_tests():
+    """Every class of attacks once; each test that the table names exists."""
+    rows = [line.split("|")[1:-1] for line in read("docs/attacks.md").splitlines() if re.match(r"\| \d+ \|", line)]
+    equal([int(row[0]) for row in rows], list(range(1, 46)), "classes")
+    for row in rows:
+        equal(len(row), 4, "cells of %r" % row)
+        check(row[2].strip() and row[3].strip(), "neither a test nor a reason: %r" % row)
+        for word in re.findall(r"`([a-z_]+\.[a-z_0-9]+)`", "".join(row)):
+            name, function = word.split(".")
+            check(re.search(r"(?m)^def (test_)?%s\(" % function, read("tests/integration/test_%s.py" % name)), "no test %s" % word)
+
+
 def test_coverage_table_has_what_is_read():
     """Each key that runtime/oci asks a document for is a field of the table, as its last part."""
     known = {part for field in coverage() for part in re.findall(r"\w+", field)}

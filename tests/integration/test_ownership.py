@@ -4,6 +4,7 @@ import os
 import stat
 
 from harness import *
+from faces import both, nsrun
 from helper import install_helper, refused
 
 FIRST = 100000  # of dummy's range
@@ -53,6 +54,7 @@ def executed_by_stranger(path):
 
 # ---- rootfs ------------------------------------------------------------------------------------------------------
 
+@both("run", "bundle")
 def test_owned_by_the_range():
     tree = install_helper(rootfs(owner=dummy(), fresh=True))
     before = census(tree)
@@ -77,6 +79,7 @@ def test_root_owned_private():
     equal(executed_by_stranger(tree + "/planted"), None, "what the planted file gives")
 
 
+@both("run", "bundle")
 def test_workload_is_not_host_root_though_files_are():
     tree = rootfs(private=True)
     run_ = launch(tree, "/bin/sh", "-c", "cat /proc/self/uid_map").check()
@@ -232,6 +235,7 @@ def with_volume(volume, script, volume_options="", options=(), **how):
     return launch(install_helper(rootfs(owner=dummy())), "/bin/sh", "-c", script, options=words, **how)
 
 
+@both("run", "bundle")
 def test_volume_of_a_user():
     volume = tmp("volume", 0o777, owner=stranger())
     open(volume + "/old", "w").close()
@@ -246,6 +250,7 @@ def test_volume_of_a_user():
     unchanged(before, volume, but=["made"])
 
 
+@both("run", "bundle")
 def test_volume_of_a_user_hides_other_owners():
     """A file of host root in a user's volume is nobody's inside, and container root cannot write it."""
     volume = tmp("volume", 0o755, owner=stranger())
@@ -269,6 +274,7 @@ def test_volume_of_host_root():
     unchanged(before, volume)
 
 
+@both("run", "bundle")
 def test_volume_of_host_root_granted():
     volume = tmp("volume", 0o755)
     with_volume(volume, "touch /v/made; stat -c %u:%g /v/made", "idmap=root").check(0, "0:0")
@@ -283,12 +289,14 @@ def test_volume_of_host_root_private():
     equal(executed_by_stranger(volume + "/planted"), None, "what the planted file gives")
 
 
+@both("run", "bundle")
 def test_volume_of_the_range():
     volume = tmp("volume", 0o755, owner=(FIRST, FIRST))
     with_volume(volume, "touch /v/made; chown 5:6 /v/made; stat -c %u:%g /v/made").check(0, "5:6")
     equal(owner(volume + "/made"), (FIRST + 5, FIRST + 6), "owner on disk")
 
 
+@both("run", "bundle")
 def test_volume_of_another_range():
     """An id that no passwd knows is an ordinary one all the same: its files are container root's."""
     volume = tmp("volume", 0o755, owner=(700000, 700000))
@@ -307,6 +315,7 @@ def test_volume_without_idmap():
         umount(merged)
 
 
+@both("run", "bundle")
 def test_tmpfs_volume():
     """tmpfs can be idmapped since 6.3; before, the error must say which file system it is."""
     volume = tmp("volume")

@@ -11,5 +11,7 @@
 int signal_parse(const char *text, const char *what, int *ret, struct err *err);
 /* "SIGTERM", "SIGRTMIN+3"; a number that is none is written as such. Returns buf. */
 const char *signal_name(int signal, char buf[SIGNAL_NAME_SIZE]);
+/* Of those that ask a program to end (SIGTERM, SIGINT, SIGQUIT, SIGHUP), one that is blocked and waits; 0: none. */
+int signal_waiting(void);
 
 #endif

@@ -161,6 +161,8 @@ struct cgroup_stood {
 void cgroup_look_stood(const struct cgroup_host *host, const char *path, unsigned controllers,
 		       struct cgroup_stood *ret);
 
+/* What is frozen in it, and in the groups below, by the freezer of v1, which a process of the container may be that can write to its own groups. */
+void cgroup_thaw_v1(const struct cgroup_host *host, const char *path, unsigned timeout_ms);
 /* Kills all that is left in it (cgroup.kill, or a loop of SIGKILL where 5.14's file is missing), removes sub-groups and the group, in
  * v2 and in every v1 hierarchy of enum cgroup_ctl. A group that does not exist is success, and so is one in a hierarchy that is not visible
  * here: see cgroup_check_place(). At most `timeout_ms`. */

@@ -15,6 +15,9 @@ void place_done(struct place *place);
 /* Finds its destination or makes it, and refuses what a link of the rootfs, or config.json itself, must not lead to. */
 int place_find(const struct launch *launch, const struct bundle_mount *mount, struct place *ret, struct err *err);
 
+/* Refuses a place that a link of the rootfs led into a procfs, where a mount would take what is written there (CVE-2025-31133, CVE-2025-52881). */
+int place_refuse_procfs(int target, const char *path, struct err *err);
+
 /* Is the open file in a file system of this type (statfs(2))? */
 bool is_of(int fd, unsigned long magic);
 

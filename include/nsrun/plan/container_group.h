@@ -13,6 +13,9 @@ int container_group(const struct container *container, struct arena *arena, stru
 /* Its v2 group, which freezes: ERR_ID_NO_CGROUP, ERR_ID_CGROUP_NOT_MOUNTED. */
 int container_group_open(const struct container *container, int *ret_fd, struct err *err);
 
+/* What got SIGKILL may end: a container that may write to its own groups can have frozen some by the freezer of v1, which holds that back. */
+void container_thaw(const struct container *container);
+
 /* Sets `paused` of each that runs. A group that cannot be looked at is taken for one that runs. */
 void container_look_paused(struct container *containers, size_t n);
 
