@@ -129,7 +129,7 @@ void write_zsh(void)
 								: "\t\t'1:container:_nsrun_names' '*:word:'\n",
 			      stdout);
 		else
-			fputs(streq(row->name, "help") ? "\t\t'*:word:_nsrun_words'\n"
+			fputs(streq(row->name, "help")	? "\t\t'*:word:_nsrun_words'\n"
 			      : streq(row->name, "lab") ? "\t\t'*:chapter:_nsrun_lab'\n"
 							: "\t\t\n",
 			      stdout);

@@ -313,6 +313,8 @@ int lab_reset(const struct lab_options *options, struct lab_place *place, const 
 	/* All: also of a file that cannot be read. */
 	if (r == 0 && n == 0 && unlinkat(place->dir_fd, "progress.json", 0) < 0 && errno != ENOENT)
 		r = err_system(&err, "%s/progress.json", place->dir);
+	if (r == 0 && n == 0)
+		r = lab_place_strip(place, &err);
 	if (r == 0)
 		r = lab_progress_load(place, &progress, &err);
 	for (size_t i = 0; r == 0 && i < n; i++)
@@ -322,7 +324,7 @@ int lab_reset(const struct lab_options *options, struct lab_place *place, const 
 	if (r < 0)
 		return report_error(stderr, &err);
 	if (n == 0)
-		puts("All chapters are new again.");
+		puts("All chapters are new again, and the rootfs will be.");
 	for (size_t i = 0; i < n; i++)
 		printf("%s: new again\n", ids[i]);
 	return report_flush(stdout, "standard output");

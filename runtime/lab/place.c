@@ -181,6 +181,18 @@ static const char *last_line(char *text)
 	return line ? line + 1 : text;
 }
 
+/* A line for the host's shell, in the lab's directory. */
+static int shell(const struct lab_place *place, const char *line)
+{
+	const char *const argv[] = { "/bin/sh", "-c", line, NULL };
+	_cleanup_free_ char *text = NULL;
+	int status;
+
+	const int r = lab_capture(argv, place->dir_fd, ROOTFS_SECONDS, &status, &text, NULL);
+
+	return r < 0 ? r : status;
+}
+
 static int make_rootfs(struct lab_place *place, struct err *err)
 {
 	_cleanup_free_ char *script = NULL, *tree = join(place->dir, "rootfs"), *text = NULL;
@@ -188,6 +200,8 @@ static int make_rootfs(struct lab_place *place, struct err *err)
 
 	if (!place->scripts)
 		return err_set(err, ERR_INPUT, ERR_ID_LAB_DATA, ENOENT, "rootfs-scripts was not found");
+	/* What the script had not finished when it was killed: it puts the tree in its place at its end. */
+	(void)shell(place, "rm -rf -- .rootfs.????????");
 	script = join(place->scripts, "busybox");
 	if (!script || !tree)
 		return err_oom(err);
@@ -209,6 +223,24 @@ int lab_place_furnish(struct lab_place *place, struct err *err)
 	if (symlinkat(place->program, place->dir_fd, "bin/nsrun") < 0)
 		return err_system(err, "%s/bin/nsrun", place->dir);
 	return lab_place_has_rootfs(place) ? 0 : make_rootfs(place, err);
+}
+
+int lab_place_strip(struct lab_place *place, struct err *err)
+{
+	struct stat st;
+
+	/* What other users of a container made belongs to ids of the caller's range, over which only root of a container is root. */
+	const int r = lab_place_enter(place, "reset", err);
+	if (r < 0)
+		return r;
+	(void)shell(
+		place,
+		"bin/nsrun rootfs /bin/busybox rm -rf /etc /home /lib /mnt /opt /root /run /sbin /srv /tmp /usr /var; "
+		"rm -rf -- rootfs .rootfs.????????");
+	if (fstatat(place->dir_fd, "rootfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EPERM, "%s/rootfs: removing it; as root: rm -r %s/rootfs",
+		       place->dir, place->dir);
 }
 
 int lab_place_enter(const struct lab_place *place, const char *token, struct err *err)

@@ -315,8 +315,30 @@ def test_reset_of_all_and_damage():
         found = lab("check", chapters=path)
         equal(found.status, 125, "status")
         contains(found.stderr, part)
-        contains(lab("reset").check(0).stdout, "All chapters are new again.")
+        contains(lab("reset", "own", chapters=path).stderr, part)
+        contains(lab("reset").check(0).stdout, "All chapters are new again")
         equal(result_of("own", chapters=path)["status"], "new", "status")
+
+
+@generate(timeout=120)
+def reset_of_the_rootfs():
+    for kind, who in USERS:
+        if ROOT or kind == "root":
+            yield kind, lambda who=who: reset_rootfs(who())
+
+
+def reset_rootfs(who):
+    """Whatever a learner has done to it, and whoever owns what is in it; what a killed script has left goes, too."""
+    damage = chapter(BOX + "```sh box\nmkdir -m 700 /tmp/own /tmp/own/deep; chown 1:1 /tmp/own/deep /tmp/own; rm /bin/id\n```\n")
+    half = os.path.join(lab_dir(who), ".rootfs.abcdefgh")
+    lab("solve", "own", who=who, chapters=damage).check(0)
+    tree = os.path.join(lab_dir(who), "rootfs")
+    check(not os.path.lexists(os.path.join(tree, "bin/id")) and os.path.exists(os.path.join(tree, "tmp/own")), "no damage was done")
+    os.mkdir(half)
+    os.chown(half, user(who).uid, user(who).gid)
+    lab("reset", who=who).check(0)
+    check(not os.path.exists(tree) and not os.path.exists(half), "still there: %s" % os.listdir(lab_dir(who)))
+    contains(lab("solve", "own", who=who, chapters=chapter(BOX + "```sh box\nid -u\n```\n")).check(0).stdout, "  | 0\n")
 
 
 TYPED = """
