@@ -6,8 +6,7 @@
 
 int tape_new(bool timed, struct tape **ret, struct err *err)
 {
-	struct tape *tape =
-		mmap(NULL, sizeof(*tape), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct tape *tape = mmap(NULL, sizeof(*tape), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (tape == MAP_FAILED)
 		return err_system(err, "shared page for the launch");

@@ -203,7 +203,10 @@ struct own_call {
 	const char *name;
 };
 
-#define CALL(name) { SYS_##name, #name }
+#define CALL(name)                \
+	{                         \
+		SYS_##name, #name \
+	}
 
 static int check_calls(const struct plan *plan, const struct seccomp_program *program, const char *name,
 		       const struct own_call *calls, size_t n, const char *what, struct err *err)
@@ -221,14 +224,14 @@ static int check_permits_gate(const struct plan *plan, const struct seccomp_prog
 {
 	static const struct own_call gate[] = { CALL(read), CALL(write) };
 	static const struct own_call hooks[] = {
-		CALL(clone), CALL(close),  CALL(dup3),	   CALL(fcntl),	      CALL(getpid), CALL(lseek), CALL(memfd_create),
-		CALL(mmap),  CALL(pipe2),  CALL(prctl),	   CALL(pidfd_open),
+		CALL(clone),	    CALL(close),  CALL(dup3),	CALL(fcntl), CALL(getpid),     CALL(lseek),
+		CALL(memfd_create), CALL(mmap),	  CALL(pipe2),	CALL(prctl), CALL(pidfd_open),
 #ifdef SYS_poll
 		CALL(poll),
 #else
 		CALL(ppoll),
 #endif
-		CALL(read),  CALL(setsid), CALL(waitid), CALL(write),
+		CALL(read),	    CALL(setsid), CALL(waitid), CALL(write),
 	};
 	const struct plan_bundle *bundle = plan->bundle;
 	int r = 0;
