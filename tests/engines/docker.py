@@ -104,6 +104,12 @@ class Docker(Daemon):
         return self("run", "--rm", *_words(options), image, *command, **how)
 
 
+def lasting(script):
+    """A shell that runs the script and stays a moment. Docker opens the streams of a container beside its start, and on a busy machine loses what one that
+    has ended by then has said ("stream copy error: reading from a closed fifo"), whatever the runtime is."""
+    return ["/bin/sh", "-c", "(%s); s=$?; sleep 0.5; exit $s" % script]
+
+
 def _words(options):
     return options.split() if isinstance(options, str) else options
 

@@ -31,7 +31,7 @@ def once(options, *command, image="busybox", **how):
 
 
 def inside(options, script, **how):
-    return once(options, "/bin/sh", "-c", script, **how)
+    return once(options, *lasting(script), **how)
 
 
 # ---- life and processes ------------------------------------------------------------------------------------------------
@@ -252,6 +252,7 @@ def test_healthcheck():
 @test(timeout=120)
 def test_many_at_once():
     results = {}
+    docker()
 
     def one(number):
         results[number] = inside(["--name", "many%d" % number], "echo %d; exit %d" % (number, number))

@@ -105,7 +105,7 @@ def test_tls_alone():
             one.exec("id", "-u").check(0, "0\n")
         anyone = {"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}
         ca = "--tlscacert=" + os.path.join(pki(), "ca.pem")
-        daemon("--tls", ca, "run", "--rm", "busybox", "id", "-u", env=anyone).check(0, "0\n")
+        daemon("--tls", ca, "run", "--rm", "busybox", *lasting("id -u"), env=anyone).check(0, "0\n")
         for name in ("client", "stranger", "late"):
             curl(daemon, os.path.join(pki(), name + ".pem"), os.path.join(pki(), name + "-key.pem")).check(0, "OK\n")
         result = daemon("version", env=anyone)

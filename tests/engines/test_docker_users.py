@@ -158,14 +158,14 @@ def test_hiding():
     try:
         equal(objects(hiding), (False, False, False), "objects of the time before, under the remapped daemon")
         hiding.image("other")
-        hiding.once("", "id", "-u", image="other").check(0, "0\n")
+        hiding.once("", *lasting("id -u"), image="other").check(0, "0\n")
     finally:
         hiding.stop()
     plain = plain.again({})
     try:
         equal(objects(plain), (True, True, True), "objects once the map is gone")
         check("other" not in plain.out("images"), "an image of the remapped daemon is seen")
-        plain.once("-v kept:/v", "cat", "/v/file").check(0, "before\n")
+        plain.once("-v kept:/v", *lasting("cat /v/file")).check(0, "before\n")
     finally:
         plain.stop()
     plain.clean()

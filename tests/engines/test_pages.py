@@ -12,6 +12,7 @@ import cri
 import harness
 import slurm
 from containerd import docker_archive
+from docker import lasting
 from harness import make_user
 from test_docker_tls import client_directory, pki
 
@@ -141,9 +142,9 @@ def test_docker_userns_remap():
     daemon = dockerd({**json.loads(page.block('"userns-remap"')), **here(page)}, "remapped")
     try:
         docker("import", busybox_tar(), "busybox").check(0)
-        docker("run", "--rm", "busybox", "awk", "{print $2}", "/proc/self/uid_map").check(0, "100000")
+        docker("run", "--rm", "busybox", *lasting("awk '{print $2}' /proc/self/uid_map")).check(0, "100000")
         check(os.path.isdir("/var/lib/docker/100000.100000"), "the directory")
-        docker("run", "--rm", "--userns=host", "busybox", "awk", "{print $2}", "/proc/self/uid_map").check(0, "0")
+        docker("run", "--rm", "--userns=host", "busybox", *lasting("awk '{print $2}' /proc/self/uid_map")).check(0, "0")
     finally:
         daemon.stop()
 
