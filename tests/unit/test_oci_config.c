@@ -179,7 +179,7 @@ static void test_namespaces(void **state)
 	bad("{'linux':{'namespaces':[{'type':'mount'},{'type':'pid','path':'/proc/self/ns/net'}]}}",
 	    "linux.namespaces[1].path: /proc/self/ns/net: is a network namespace");
 	bad("{'linux':{'namespaces':[{'type':'mount'},{'type':'pid','path':'/etc/passwd'}]}}", "is no namespace");
-	bad("{'linux':{'namespaces':[{'type':'mount','path':'/proc/self/ns/mnt'}]}}", "none can be joined");
+	bad("{'linux':{'namespaces':[{'type':'mount','path':'/proc/self/ns/mnt'}]}}", "caller's own mount namespace");
 	bad("{'linux':{'uidMappings':[{'containerID':0,'hostID':1,'size':1}]}}",
 	    "linux.uidMappings: no user namespace");
 	bad("{'linux':{'namespaces':[{'type':'mount'},{'type':'user'}]}}", "linux.uidMappings: missing");
