@@ -336,13 +336,12 @@ int lab_session_end(struct lab_session *session, const char *name, struct err *e
 		free(TAKE_PTR(more));
 		(void)lab_capture(rm, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &more, NULL);
 	}
-	for (size_t i = 0; c && i < session->n; i++)
-		if (session->containers[i] == c) {
-			memmove(&session->containers[i], &session->containers[i + 1],
-				(session->n - i - 1) * sizeof(session->containers[0]));
-			session->n--;
-			break;
-		}
+	size_t kept = 0;
+
+	for (size_t i = 0; i < session->n; i++)
+		if (session->containers[i] != c)
+			session->containers[kept++] = session->containers[i];
+	session->n = kept;
 	if (c)
 		container_free(c);
 	return r;
