@@ -416,6 +416,20 @@ def _():
         equal(c.nsrun("logs", "--since", stamped[2].split()[0]).stdout, "three\n", "since a time")
 
 
+@of("lab", "chapters", "json", "one-column", "verify")
+def _():
+    """test_lab.py plays."""
+    chapter = "# Mine\n\n```lab\nminutes: 1\ngoal: something\n```\n\nText.\n"
+    place = tmp("chapters")
+    words = ["lab", "list", "--chapters", place]
+    env = {"NSRUN_LAB_DIR": tmp("lab", 0o700)}
+    file_of(chapter, "chapters/mine.md")
+    equal([(one["id"], one["title"]) for one in json.loads(nsrun([*words, "--json"], env=env).check(0).stdout)], [("mine", "Mine")], "chapters")
+    contains(nsrun([*words, "--verify", "--one-column"], env=env).check(0).stdout, "1 chapters, 0 with mistakes")
+    file_of(chapter + "```rnu\n```\n", "chapters/mine.md")
+    contains(nsrun([*words, "--verify"], env=env).check(1).stderr, "mine.md:9: 'rnu' is no block")
+
+
 @of("ls", "all", "filter", "json", "no-trunc", "quiet")
 def _():
     with script(IDLE + " # " + "long " * 40) as runs, script("exit 0") as ended:
