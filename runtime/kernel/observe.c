@@ -373,7 +373,8 @@ int observe_processes(pid_t pid, int (*each)(pid_t pid, void *data), void *data,
 		}
 		list[n++] = (pid_t)other;
 	}
-	qsort(list, n, sizeof(*list), compare_pids);
+	if (list)
+		qsort(list, n, sizeof(*list), compare_pids);
 	for (size_t i = 0; i < n; i++) {
 		r = each(list[i], data);
 		if (r != 0)

@@ -36,7 +36,7 @@ static int differing(pid_t pid, int *ret, struct err *err)
 	int flags = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		ino_t there, here;
+		ino_t there = 0, here = 0;
 		int r = observe_ns_inode(pid, kinds[i].name, &there, err);
 
 		if (r == 0)

@@ -270,8 +270,8 @@ static int run_one(enum hook_kind kind, const struct plan_hook *hook, const char
 		return r;
 	if (awaited == -EINTR)
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, EINTR,
-			       "%s hook %s: was killed, since nsrun was asked to end%s%s", hook_kind_name(kind), hook->path,
-			       tails[1].n ? ": " : "", tails[1].line);
+			       "%s hook %s: was killed, since nsrun was asked to end%s%s", hook_kind_name(kind),
+			       hook->path, tails[1].n ? ": " : "", tails[1].line);
 	/* Without an outcome the guard itself was killed, or could make no process. */
 	if (read(result, &outcome, sizeof(outcome)) != sizeof(outcome))
 		outcome.info = info;
