@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 int file_read_fd(int fd, const char *path, size_t guess, size_t max, char **ret_data, size_t *ret_size, struct err *err)
@@ -118,6 +119,30 @@ int file_replace_at(int dirfd, const char *name, mode_t mode, const void *data, 
 		return err_set(err, ERR_SYSTEM, ERR_ID_NONE, -r, "%s", name);
 	}
 	return 0;
+}
+
+int send_with_fd(int socket, const char *text, int fd)
+{
+	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
+	union {
+		struct cmsghdr header;
+		char buffer[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	const struct msghdr message = { .msg_iov = &iov,
+					.msg_iovlen = 1,
+					.msg_control = control.buffer,
+					.msg_controllen = sizeof(control.buffer) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+	ssize_t n;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	do
+		n = sendmsg(socket, &message, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
 }
 
 DIR *dir_list_at(int dirfd, const char *name)

@@ -2,6 +2,7 @@
 #include <nsrun/kernel/notify.h>
 
 #include <nsrun/base/cleanup.h>
+#include <nsrun/base/file.h>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -109,27 +110,12 @@ bool notify_is_ready(int fd)
 /* The supervisor closes its end of the pipe when it has come to this message, which it reads in order. */
 static int barrier(int fd, const char *address, struct err *err)
 {
-	static const char text[] = "BARRIER=1";
-	struct iovec iov = { (void *)(uintptr_t)text, sizeof(text) - 1 };
-	union {
-		struct cmsghdr header;
-		char buffer[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr header = { .msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = control.buffer,
-				 .msg_controllen = sizeof(control.buffer) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_system(err, "NOTIFY_SOCKET=%s: pipe", address);
 	_cleanup_close_ int reading = ends[0], writing = ends[1];
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &writing, sizeof(int));
-	if (sendmsg(fd, &header, MSG_NOSIGNAL) < 0)
+	if (send_with_fd(fd, "BARRIER=1", writing) < 0)
 		return err_system(err, "NOTIFY_SOCKET=%s", address);
 	closep(&writing);
 	writing = FD_NONE;

@@ -2,6 +2,7 @@
 /* Rows of a container that was made from an OCI bundle: its gate, its hooks, its console. */
 #include <nsrun/launch/steps.h>
 
+#include <nsrun/base/file.h>
 #include <nsrun/kernel/creds.h>
 #include <nsrun/launch/gate.h>
 #include <nsrun/launch/hooks.h>
@@ -112,28 +113,14 @@ static int console_connect(const char *path, int *ret_fd, struct err *err)
 
 int runtime_console_send(struct launch *launch, struct err *err)
 {
-	static const char name[] = "/dev/ptmx"; /* what runc says; engines take it for a name alone */
 	const char *path = launch->plan->bundle->console_socket;
-	struct iovec iov = { (void *)name, sizeof(name) - 1 };
-	union {
-		struct cmsghdr header;
-		char buffer[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr header = { .msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = control.buffer,
-				 .msg_controllen = sizeof(control.buffer) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 	_cleanup_close_ int fd = FD_NONE;
 
 	const int r = console_connect(path, &fd, err);
 	if (r < 0)
 		return r;
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &launch->pty_master, sizeof(int));
-	if (sendmsg(fd, &header, MSG_NOSIGNAL) < 0)
+	/* The name is what runc says; engines take it for a name alone. */
+	if (send_with_fd(fd, "/dev/ptmx", launch->pty_master) < 0)
 		return err_system(err, "--console-socket %s: sending the terminal", path);
 	closep(&launch->pty_master);
 	launch->pty_master = FD_NONE;

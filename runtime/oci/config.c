@@ -259,8 +259,11 @@ static int read_parts(struct oci_reader *r, struct err *err)
 static int read_id(struct plan *plan, const char *id, struct err *err)
 {
 	const size_t n = id ? strlen(id) : 0;
-	bool good = n > 0 && n <= ID_MAX && !streq(id, ".") && !streq(id, "..");
+	bool good = n > 0 && !streq(id, ".") && !streq(id, "..");
 
+	if (n > ID_MAX)
+		return err_input(err, "invalid container ID format: %.64s...: it has %zu bytes, and at most %d are taken", id,
+				 n, ID_MAX);
 	for (size_t i = 0; i < n; i++)
 		good = good && isascii(id[i]) && (isalnum((unsigned char)id[i]) || strchr("_+-.", id[i]));
 	if (!good)
@@ -371,12 +374,18 @@ int oci_plan(const struct bundle_request *request, struct plan **ret, struct err
 	const char *name = request->config ? request->config : "config.json";
 	_cleanup_(json_decrefp) json_t *document = NULL;
 	_cleanup_close_ int dir = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err why = ERR_INIT;
 	char path[PATH_MAX];
 
 	if (dir < 0)
 		return err_system(err, "bundle %s", where);
 	int r = tree_path_of(dir, where, path, err);
-	if (r == 0)
-		r = json_at_load(dir, name, OCI_CONFIG_MAX, name, &document, err);
-	return r < 0 ? r : oci_plan_document(request, path, document, ret, err);
+	if (r < 0)
+		return r;
+	r = json_at_load(dir, name, OCI_CONFIG_MAX, name, &document, &why);
+	/* Of which bundle: who said no --bundle may be in another directory than was thought. */
+	if (r < 0)
+		return request->config ? err_set(err, why.kind, why.id, why.errnum, "%s", why.message)
+				       : err_set(err, why.kind, why.id, why.errnum, "%.256s/%s", path, why.message);
+	return oci_plan_document(request, path, document, ret, err);
 }

@@ -81,7 +81,7 @@ static void cgroup(json_t *annotations)
 	if (!arena || cgroup_probe(arena, &host, &err) < 0)
 		host = (struct cgroup_host)CGROUP_HOST_NONE;
 	for (enum cgroup_ctl ctl = 0; ctl < CGROUP_CONTROLLER_COUNT; ctl++) {
-		if (cgroup_on_v1(&host, ctl))
+		if (ctl != CGROUP_NAMED_SYSTEMD && cgroup_on_v1(&host, ctl))
 			add_word(&v1, cgroup_v1_name(ctl));
 		if (host.v2_controller[ctl])
 			add_word(&v2, cgroup_controller_name(ctl));

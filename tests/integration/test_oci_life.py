@@ -152,6 +152,10 @@ def test_words_of_what_is_not_there():
         b("delete", "nope", "-f").check(0)
         failing(b("create", "-b", b.dir, "a/b"), "invalid container ID format")
         failing(b("run", "-b", b.dir + "/nope", "c"), "nope")
+        empty = b.dir + "/empty"
+        os.mkdir(empty)
+        failing(b("create", "-b", empty, "c"), empty + "/config.json: No such file or directory")
+        failing(b("create", "-b", empty, "--config", "/nope/c.json", "c"), "nsrun: /nope/c.json: No such file or directory")
 
 
 @test(root=True)
@@ -162,6 +166,7 @@ def test_ids_as_runc_has_them():
             b("run", "-b", b.dir, *words).check(0)
         for name in ("x" * 256, "..", ".", "a b"):
             failing(b("run", "-b", b.dir, name), "invalid container ID format")
+        failing(b("run", "-b", b.dir, "x" * 256), "it has 256 bytes, and at most 255 are taken")
 
 
 @test(root=True)

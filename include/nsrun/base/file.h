@@ -32,4 +32,7 @@ DIR *dir_list_at(int dirfd, const char *name);
 /* write(2) until all is written; retries EINTR. Returns 0 or -errno. */
 int write_all(int fd, const void *data, size_t size);
 
+/* One message with one descriptor (SCM_RIGHTS, unix(7)). Returns 0 or -errno. */
+int send_with_fd(int socket, const char *text, int fd);
+
 #endif
