@@ -195,7 +195,8 @@ static int begin(struct container *container, void *data, struct err *err)
 	unsigned seconds;
 	int signal;
 
-	const int r = refuse_without_owner(container, "nsrun kill ends it, and nsrun delete --force removes it, too", err);
+	const int r =
+		refuse_without_owner(container, "nsrun kill ends it, and nsrun delete --force removes it, too", err);
 	if (r < 0)
 		return r;
 	s = &job->list[job->n++];
