@@ -7,6 +7,7 @@
 
 #include <nsrun/base/strings.h>
 #include <nsrun/cli/commands.h>
+#include <nsrun/cli/globals.h>
 #include <nsrun/cli/help.h>
 #include <nsrun/launch/step.h>
 #include <nsrun/plan/mount_options.h>
@@ -184,6 +185,7 @@ static void put_exit_status(void)
 		{ "125", "nsrun itself failed; nothing is left" },
 		{ "126", "CMD was found and cannot be executed" },
 		{ "127", "CMD was not found in the container" },
+		{ "1", "a command of the OCI runtime, or one after a flag of BUNDLES, failed; 255: exec there" },
 	};
 
 	fputs(".SH EXIT STATUS\n", stdout);
@@ -232,7 +234,11 @@ static void put_bundles(void)
 		  "create had none" },
 	};
 
-	fputs(".SH BUNDLES\n", stdout);
+	fputs(".SH BUNDLES\n"
+	      "Engines call the commands of the OCI runtime with flags before the command; one dash before a name is enough.\n",
+	      stdout);
+	for (size_t i = 0; i < globals_options.count; i++)
+		put_option(&globals_options.rows[i]);
 	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
 		roff_tag(variables[i].name);
 		roff_put(variables[i].meaning);

@@ -362,9 +362,10 @@ static int attach_to(const char *word, const struct attach_options *options, str
 	r = container_find(word, &container, err);
 	if (r < 0)
 		return report_error(stderr, err);
-	if (container.status == CONTAINER_ENDED || container.status == CONTAINER_DEAD)
+	r = refuse_without_owner(&container, "its input and output are those that create was given", err);
+	if (r == 0 && (container.status == CONTAINER_ENDED || container.status == CONTAINER_DEAD))
 		r = err_set(err, ERR_INPUT, ERR_ID_NOT_RUNNING, ESRCH, "%s: it has ended", word);
-	else
+	else if (r == 0)
 		container_look_paused(&container, 1);
 	if (r == 0 && container.paused)
 		r = err_set(err, ERR_INPUT, ERR_ID_PAUSED, EAGAIN, "%s: it is paused", word);

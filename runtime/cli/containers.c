@@ -89,6 +89,16 @@ int for_each_container(const char *const *names, size_t n,
 	return status;
 }
 
+int refuse_without_owner(const struct container *container, const char *instead, struct err *err)
+{
+	_cleanup_(pidref_close) struct pidref owner = PIDREF_NONE;
+
+	if (!container_is_bundle(container) || container_open_owner(container, &owner, NULL) == 0)
+		return 0;
+	return err_refused(err, ERR_ID_NONE, "%s: it was made from a bundle and belongs to no nsrun: %s",
+			   container_label(container), instead);
+}
+
 /* RFC 3339 in UTC, with or without parts of a second. -1: it is none. */
 static time_t parse_time(const char *text)
 {

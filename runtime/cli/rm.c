@@ -55,6 +55,9 @@ static int act(struct container *container, void *data, struct err *err)
 	const struct rm_line *line = data;
 	int r;
 
+	r = refuse_without_owner(container, "nsrun delete removes it, and delete --force ends it first", err);
+	if (r < 0)
+		return r;
 	/* One whose process has ended is gone in a moment. */
 	container_look_paused(container, 1);
 	if (line->force != YES && (container->status == CONTAINER_STARTING ||

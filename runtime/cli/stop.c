@@ -191,11 +191,15 @@ struct job {
 static int begin(struct container *container, void *data, struct err *err)
 {
 	struct job *job = data;
-	struct stopping *s = &job->list[job->n++];
+	struct stopping *s;
 	unsigned seconds;
 	int signal;
 
-	(void)err;
+	const int r =
+		refuse_without_owner(container, "nsrun kill ends it, and nsrun delete --force removes it, too", err);
+	if (r < 0)
+		return r;
+	s = &job->list[job->n++];
 	container_stop_default(container, &signal, &seconds);
 	*s = (struct stopping){
 		.container = *container,

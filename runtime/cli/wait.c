@@ -35,10 +35,13 @@ static int begin(struct container *container, void *data, struct err *err)
 	const struct timespec nap = { .tv_nsec = NAP_MS * 1000000L };
 	struct err why = ERR_INIT;
 
+	const int r =
+		refuse_without_owner(container, "nsrun state tells whether it runs, and nobody learns its status", err);
+	if (r < 0)
+		return r;
 	*w = (struct waiting){ .container = *container, .control = FD_NONE, .owner = PIDREF_NONE };
 	*container = (struct container){ 0 };
 	(*next)++;
-	(void)err;
 	for (unsigned ms = 0; w->container.status == CONTAINER_STARTING && ms < START_MS; ms += NAP_MS) {
 		nanosleep(&nap, NULL);
 		if (container_refresh(&w->container, NULL) < 0)

@@ -262,8 +262,9 @@ static int read_id(struct plan *plan, const char *id, struct err *err)
 	bool good = n > 0 && !streq(id, ".") && !streq(id, "..");
 
 	if (n > ID_MAX)
-		return err_input(err, "invalid container ID format: %.64s...: it has %zu bytes, and at most %d are taken", id,
-				 n, ID_MAX);
+		return err_input(err,
+				 "invalid container ID format: %.64s...: it has %zu bytes, and at most %d are taken",
+				 id, n, ID_MAX);
 	for (size_t i = 0; i < n; i++)
 		good = good && isascii(id[i]) && (isalnum((unsigned char)id[i]) || strchr("_+-.", id[i]));
 	if (!good)

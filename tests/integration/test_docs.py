@@ -223,6 +223,13 @@ def test_manual_page_has_every_option():
         contains(page, option, "nsrun.1")
 
 
+@test()
+def test_manual_page_has_the_flags_of_engines():
+    page = open(os.path.join(build(), "docs/man/nsrun.1"), encoding="utf-8").read().replace("\\-", "-").split(".SH BUNDLES")[1].split(".SH ")[0]
+    for flag in ("--root", "--log", "--log-format", "--debug", "--systemd-cgroup", "--cgroup-manager", "--rootless", "--criu", "LISTEN_FDS", "NOTIFY_SOCKET"):
+        contains(page, flag, "BUNDLES of nsrun.1")
+
+
 # Options of other programs that messages name, and which program: its name stands in the same message, or file.
 FOREIGN = {"add-subuids": "usermod", "add-subgids": "usermod", "submounts": "findmnt", "print": "capsh", "user": "systemd-run",
            "scope": "systemd-run", "owner": "rootfs-scripts", "system": "useradd", "no-create-home": "useradd",

@@ -191,6 +191,38 @@ def test_run_in_the_bundle_and_with_another_file():
 
 
 @test(root=True)
+def test_commands_that_need_an_owner():
+    """stop, rm, wait and attach speak to the nsrun of a container: where there is none they say at once what to say instead, and do nothing."""
+    wanted = {("stop",): "nsrun kill ends it", ("rm",): "nsrun delete removes it", ("rm", "-f"): "nsrun delete removes it", ("wait",): "nsrun state tells",
+              ("attach",): "those that create was given"}
+    with Bundle("/bin/sleep", "60") as b:
+        b.made()
+        for status in ("created", "running", "stopped"):
+            if status == "running":
+                b("start", "c").check(0)
+            if status == "stopped":
+                b("kill", "c", "KILL").check(0)
+                wait_for(lambda: b.status() == "stopped", "its end")
+            for words, instead in wanted.items():
+                begin = time.monotonic()
+                result = b(*words, "c")
+                failing(result, "c: it was made from a bundle and belongs to no nsrun: ")
+                contains(result.stderr, instead, "what to say instead of " + words[0])
+                check(time.monotonic() - begin < 5, "%s waits" % words[0])
+            equal(b.status(), status, "what became of it")
+        b("delete", "c").check(0)
+        # The nsrun of one in the foreground is there.
+        process = subprocess.Popen([binary(), "--root", b.root, "run", "-b", b.dir, "c"], stdin=subprocess.DEVNULL, env=environment(None))
+        try:
+            wait_for(lambda: b.ids() and b.status() == "running", "its begin")
+            b("stop", "-t", "1", "c").check(0, stdout="c\n")
+            equal(process.wait(timeout=20), 137, "status of run")
+        finally:
+            process.kill()
+        equal(b.ids(), [], "names")
+
+
+@test(root=True)
 def test_run_detached():
     with Bundle("/bin/sleep", "60") as b:
         with open(os.devnull, "w") as null:

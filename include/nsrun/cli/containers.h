@@ -35,6 +35,10 @@ bool command_begin(const struct option_table *table, int argc, char *const *argv
 int for_each_container(const char *const *names, size_t n,
 		       int (*act)(struct container *container, void *data, struct err *err), void *data);
 
+/* Of a bundle's container that `create` or a detached `run` made: no nsrun owns it that a command could turn to or wait for, and the error has what is to be
+ * said instead. 0: it is none. */
+int refuse_without_owner(const struct container *container, const char *instead, struct err *err);
+
 /*
  * Why a container ended as it did, where a limit had a part in it: processes that were killed for want of memory, with the limit and what to do; and,
  * of one that failed, processes that could not be made. Nothing otherwise. `label` may be NULL. `said`: the limits that were asked for.
