@@ -303,9 +303,7 @@ int lab_session_go(struct lab_session *session, struct lab_container *c, enum st
 	if (look(c, 0) != LAB_HELD)
 		return err_input(err, "%s: it is not held: %s", c->name,
 				 c->state == LAB_ENDED ? "it has ended" : "it goes on by itself");
-	/* What holds next is said before that which stands is let go. */
-	tape_hold(c->tape, step, every);
-	tape_go(c->tape);
+	tape_go(c->tape, step, every);
 	return await(c, err);
 }
 

@@ -100,12 +100,18 @@ void tape_stand(struct tape *tape, enum step_id step, enum role role)
 	tell_turn(watch);
 }
 
-void tape_hold(struct tape *tape, enum step_id step, bool every)
+static void set_hold(struct tape *tape, enum step_id step, bool every, const bool *except)
 {
 	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
-		atomic_store_explicit(&tape->watch.hold[id], every || id == step, memory_order_release);
+		atomic_store_explicit(&tape->watch.hold[id], (every || id == step) && !(except && except[id]),
+				      memory_order_release);
 	atomic_store_explicit(&tape->watch.watched, every || step != STEP_NONE, memory_order_release);
 	tell_turn(&tape->watch);
+}
+
+void tape_hold(struct tape *tape, enum step_id step, bool every)
+{
+	set_hold(tape, step, every, NULL);
 }
 
 static enum step_id held_now(const struct tape_watch *watch, enum role *ret_role)
@@ -138,15 +144,17 @@ enum step_id tape_wait_held(struct tape *tape, int ms, enum role *ret_role)
 	}
 }
 
-void tape_go(struct tape *tape)
+void tape_go(struct tape *tape, enum step_id step, bool every)
 {
 	struct tape_watch *watch = &tape->watch;
+	bool stands[STEP_COUNT] = { false };
 
+	/* Before anything changes: a row that is reached by what is let go here must not be taken for one that is to be let go. */
 	for (unsigned i = 0; i < ROLE_COUNT; i++) {
-		const uint32_t step = atomic_load_explicit(&watch->held[i], memory_order_acquire);
+		const uint32_t id = atomic_load_explicit(&watch->held[i], memory_order_acquire);
 
-		if (step != STEP_NONE && step < STEP_COUNT)
-			atomic_store_explicit(&watch->hold[step], 0, memory_order_release);
+		if (id < STEP_COUNT)
+			stands[id] = true;
 	}
-	tell_turn(watch);
+	set_hold(tape, step, every, stands);
 }

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct tape *mapped(int *ret_fd)
 {
@@ -65,7 +66,7 @@ static void stands_before_one_row(void **state)
 	assert_int_equal(tape_wait_held(tape, 20000, &role), STEP_ROOT_PIVOT);
 	assert_int_equal(role, ROLE_INIT);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-	tape_go(tape);
+	tape_go(tape, STEP_NONE, false);
 	ends(pid);
 	assert_int_equal(tape_wait_held(tape, 0, NULL), STEP_NONE);
 	tape_free(tape);
@@ -80,12 +81,33 @@ static void stands_before_each_row(void **state)
 	tape_hold(tape, STEP_NONE, true);
 	const pid_t pid = walker(fd);
 	assert_int_equal(tape_wait_held(tape, 20000, NULL), STEP_PROC_MOUNT);
-	tape_go(tape);
+	tape_go(tape, STEP_NONE, true);
 	assert_int_equal(tape_wait_held(tape, 20000, NULL), STEP_ROOT_PIVOT);
 	/* Nothing is held any more: whoever stands goes on. */
 	tape_hold(tape, STEP_NONE, false);
 	ends(pid);
 	tape_free(tape);
+}
+
+/* From one row to the next: however fast the process is there, it is not let go twice. */
+static void goes_to_a_row(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		_cleanup_close_ int fd = FD_NONE;
+		struct tape *tape = mapped(&fd);
+
+		tape_hold(tape, STEP_PROC_MOUNT, false);
+		const pid_t pid = walker(fd);
+		assert_int_equal(tape_wait_held(tape, 20000, NULL), STEP_PROC_MOUNT);
+		tape_go(tape, STEP_ROOT_PIVOT, false);
+		assert_int_equal(tape_wait_held(tape, 20000, NULL), STEP_ROOT_PIVOT);
+		usleep(200);
+		assert_int_equal(tape_wait_held(tape, 0, NULL), STEP_ROOT_PIVOT);
+		tape_go(tape, STEP_NONE, false);
+		ends(pid);
+		tape_free(tape);
+	}
 }
 
 static void nobody_watches(void **state)
@@ -153,9 +175,10 @@ static void rows_are_left_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stands_before_one_row), cmocka_unit_test(stands_before_each_row),
-		cmocka_unit_test(nobody_watches),	 cmocka_unit_test(other_files_are_no_tape),
-		cmocka_unit_test(option_has_every_row),	 cmocka_unit_test(rows_are_left_out),
+		cmocka_unit_test(stands_before_one_row),   cmocka_unit_test(stands_before_each_row),
+		cmocka_unit_test(goes_to_a_row),	   cmocka_unit_test(nobody_watches),
+		cmocka_unit_test(other_files_are_no_tape), cmocka_unit_test(option_has_every_row),
+		cmocka_unit_test(rows_are_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

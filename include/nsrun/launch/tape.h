@@ -81,8 +81,8 @@ int tape_map(int fd, struct tape **ret, struct err *err);
 void tape_hold(struct tape *tape, enum step_id step, bool every);
 /* Waits until some role stands before a row, at most `ms` milliseconds; STEP_NONE: not within that. *ret_role may be NULL. */
 enum step_id tape_wait_held(struct tape *tape, int ms, enum role *ret_role);
-/* Lets go what stands; rows that are to be held stay so: tape_hold() before it says which. */
-void tape_go(struct tape *tape);
+/* Lets go what stands at the time of the call, and holds what tape_hold() with these arguments would, in one: what was let go may stand again at once. */
+void tape_go(struct tape *tape, enum step_id step, bool every);
 /* The launch's side: called before each row. */
 void tape_stand(struct tape *tape, enum step_id step, enum role role);
 
