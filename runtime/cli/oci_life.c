@@ -133,7 +133,8 @@ static int delete_one(const char *id, bool force, struct err *err)
 	int r = container_find_bundle(id, &container, err);
 	if (r < 0 && force && container_find_damaged(id, &container, NULL) == 0) {
 		if (r != -ENOENT)
-			report_cleanup(stderr, err); /* so hooks at its end are not known */
+			err_set(&poststop, err->kind, ERR_ID_NONE, err->errnum,
+				"poststop hooks, if there are any, are not run: %.400s", err->message);
 		*err = ERR_INIT;
 		r = 0;
 	}
