@@ -189,8 +189,15 @@ static void forget_skipped(struct lab_play *play, const struct lab_block *block,
 {
 	if (block->word == LAB_RUN && block->name && play->n_skipped < ARRAY_LEN(play->skipped))
 		play->skipped[play->n_skipped++] = block->name;
-	if (!play->quiet)
-		lab_say(&play->view, "skipped", "%s", reason);
+	if (play->quiet)
+		return;
+	if (play->reason && streq(play->reason, reason)) {
+		lab_say(&play->view, "skipped", "for the same reason");
+		return;
+	}
+	lab_say(&play->view, "skipped", "%s", reason);
+	free(play->reason);
+	play->reason = strdup(reason);
 }
 
 /* Is the block about a container that was skipped? */
@@ -432,5 +439,6 @@ int lab_play_solve(struct lab_play *play, struct err *err)
 void lab_play_done(struct lab_play *play)
 {
 	free(play->answer);
+	free(TAKE_PTR(play->reason));
 	play->answer = NULL;
 }

@@ -452,12 +452,16 @@ def test_needs():
     path = chapter("Text.\n", head=HEAD.replace("minutes", "needs: ordinary\nminutes") if ROOT else HEAD.replace("minutes", "needs: root\nminutes"))
     fresh()
     found = lab("own", chapters=path).check(0)
-    check(re.search(r"^skipped: own: this .*What helps: ", found.stdout.replace("\n", " "), re.M), "no reason and remedy: %r" % found)
+    check(re.search(r"^skipped: own: this [^|]*What\s+helps: ", found.stdout, re.M), "no reason and remedy: %r" % found)
     result = result_of("own", chapters=path)
     equal(result["status"], "skipped", "status")
     block = chapter("```run needs=%s\nnsrun --name box rootfs sleep 600\n```\n```sh box\ntrue\n```\nText.\n" % ("ordinary" if ROOT else "root"))
     found = lab("solve", "own", chapters=block).check(0)
     contains(found.stdout, "skipped: ")
+    twice = "```sh needs=%s\ntrue\n```\n" % ("ordinary" if ROOT else "root")
+    again = lab("solve", "own", chapters=chapter(twice + "Text.\n" + twice)).check(0)
+    equal(again.stdout.count("What helps: "), 1, "times that a reason is told in %r" % again)
+    contains(again.stdout, "skipped: for the same reason")
     check("box$" not in found.stdout, "a block about a container that is not there: %r" % found)
 
 
