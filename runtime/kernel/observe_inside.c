@@ -82,8 +82,9 @@ static int ask_inside(pid_t pid, asker *ask, const char *what, const char *argum
 	size_t size;
 
 	int r = pidref_open(pid, &process, err);
-	if (r == 0)
-		r = differing(pid, &flags, err);
+	if (r < 0)
+		return r;
+	r = differing(pid, &flags, err);
 	if (r < 0)
 		return r;
 	if (pipe2(fds, O_CLOEXEC) < 0)
