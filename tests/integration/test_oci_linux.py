@@ -275,6 +275,31 @@ def test_network_devices_of_a_launch_that_fails():
         check(",UP" in result.stdout.split(": one@", 1)[1].split(">", 1)[0], "the device is up again:\n%s" % result.stdout)
 
 
+@test(root=True, needs=["ip", "unshare", "nsenter"])
+def test_network_devices_stay_with_their_namespace():
+    """Of a namespace that lives on without the container: what was moved is not moved back, and what became of it there is left as it is."""
+    hold = """
+unshare --net sleep 60 >&- 2>&- & there=$!
+trap 'kill $there' EXIT
+until [ "$(readlink /proc/$there/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+sed -i "s,THERE,/proc/$there/ns/net," "$1/config.json"
+shift
+"$@"
+echo outside; ip -o link; echo inside; nsenter -t $there -n ip -o link
+"""
+    with network_bundle({"one": {}}, "ip link set one down; ip link set one name renamed") as b:
+        for namespace in b.config["linux"]["namespaces"]:
+            if namespace["type"] == "network":
+                namespace["path"] = "THERE"
+        for names in b.config["process"]["capabilities"].values():
+            names.append("CAP_NET_ADMIN")
+        b.write()
+        out = in_network(SETUP + hold, b.dir, binary(), "--root", b.root, "run", "-b", b.dir, "c").check(0).stdout
+        outside, inside = out.split("outside\n", 1)[1].split("inside\n")
+        check("one" not in outside and "renamed" not in outside, "the device was moved back:\n%s" % out)
+        check(": renamed@" in inside and ",UP" not in inside.split("renamed@", 1)[1].split(">", 1)[0], "the device was meddled with:\n%s" % out)
+
+
 @test(root=True)
 def test_network_devices_need_a_namespace():
     with bundle("echo no", linux={"netDevices": {"one": {}}}) as b:
