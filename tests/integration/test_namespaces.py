@@ -319,7 +319,8 @@ def test_cgroupns_host_shows_the_whole_path():
 
 # ---- the end, where no PID 1 takes the others with it ------------------------------------------------------------------
 
-STRAY = ("(trap '' HUP TERM; setsid /helper stubborn >/dev/null 2>&1 </dev/null &) ; (setsid sleep 61 & ) ; sleep 0.2; echo up; ")
+MARK = str(10_000_000 + os.getpid())  # seconds that no other process of this host sleeps: other tests run at the same time
+STRAY = ("(trap '' HUP TERM; setsid /helper stubborn %s >/dev/null 2>&1 </dev/null &) ; (setsid sleep %s & ) ; sleep 0.2; echo up; " % (MARK, MARK))
 
 
 def strays():
@@ -330,7 +331,7 @@ def strays():
             text = open("/proc/%s/cmdline" % pid).read()
         except OSError:
             continue
-        if text.startswith(("/helper\0stubborn", "sleep\x0061")) and alive(int(pid)):
+        if text in ("/helper\0stubborn\0%s\0" % MARK, "sleep\0%s\0" % MARK) and alive(int(pid)):
             out.append(int(pid))
     return out
 
