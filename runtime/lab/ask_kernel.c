@@ -104,6 +104,9 @@ static int value_of_session(struct lab_session *session, const struct lab_term *
 	}
 	if (lab_session_state(session, term->subject, &status) != LAB_ENDED)
 		return err_set(err, ERR_INPUT, ERR_ID_NONE, ESRCH, "%s: it has not ended", term->subject);
+	if (status == LAB_STATUS_LOST)
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENODATA, "%s: nobody has waited for its exit status",
+			       term->subject);
 	if (asprintf(ret, "%d", status) < 0)
 		return err_oom(err);
 	return 0;

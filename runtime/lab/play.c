@@ -80,16 +80,24 @@ bool lab_play_launch(struct lab_play *play, char *const *words, enum step_id hol
 		play->errors++;
 		return false;
 	}
-	const bool failed = c->state == LAB_ENDED && c->status >= 125 && c->status <= 127;
+	/* The status of `create` is its own: it has executed no program. */
+	const bool failed = c->state == LAB_ENDED &&
+			    ((c->status >= 125 && c->status <= 127) || (c->status && lab_is_create(words)));
 
 	if (!play->quiet && c->state == LAB_HELD)
 		lab_show_held(&play->view, c);
 	if (!play->quiet && c->state == LAB_RUNNING && lab_session_pid(play->session, c->name, NULL, &pid, &err) == 0)
 		lab_say(&play->view, c->name, "it runs; its process 1 is process %d of the host", pid);
+	if (!play->quiet && c->state == LAB_CREATED && lab_session_pid(play->session, c->name, NULL, &pid, &err) == 0)
+		lab_say(&play->view, c->name, "it is created; process %d of the host, its process 1, waits for start",
+			pid);
 	if (c->state == LAB_ENDED && (!play->quiet || failed != fails)) {
 		lab_print_output(&play->view, "  | ", c->nsrun.text);
 		lab_say(&play->view, c->name,
-			failed ? "it was not started: exit status %d" : "it has ended: exit status %d", c->status);
+			!failed		       ? "it has ended: exit status %d"
+			: lab_is_create(words) ? "it was not created: exit status %d"
+					       : "it was not started: exit status %d",
+			c->status);
 	}
 	if (hold != STEP_NONE && c->state != LAB_HELD) {
 		lab_play_wrong(play, line, "the launch did not stand before the row %s: it has none in this launch",

@@ -199,7 +199,7 @@ static void do_nsrun(struct lab_play *play, const char *line)
 
 	if (!words)
 		fprintf(play->view.out, "%s\n", wrong ? wrong : "memory is exhausted");
-	else if (words[1] && words[1][0] == '-' && lab_name_of(words) && !has_option(words, "--detach", "-d") &&
+	else if (words[1] && (words[1][0] == '-' || lab_is_of_bundle(words)) && lab_name_of(words) && !has_option(words, "--detach", "-d") &&
 		 !has_option(words, "-it", "-ti") && !has_option(words, "--tty", "-t") &&
 		 !has_option(words, "--dry-run", "--help"))
 		(void)lab_play_launch(play, words, STEP_NONE, false, 0);

@@ -31,20 +31,30 @@ static void quietly(struct lab_session *session, const char *const *argv)
 	(void)lab_capture(argv, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &text, NULL);
 }
 
+/* A bundle's container is removed by another command, which takes no id of nsrun's. */
+static void removal_of(const struct lab_session *session, const struct container *c, const char *ret[5])
+{
+	const bool bundle = container_is_bundle(c);
+
+	ret[0] = session->place->program;
+	ret[1] = bundle ? "delete" : "rm";
+	ret[2] = bundle ? "--force" : "-f";
+	ret[3] = bundle ? container_label(c) : c->id;
+	ret[4] = NULL;
+}
+
 /* What an earlier lab left when its guardian was killed, too, and what a learner has started on his own. */
 static void tidy(struct lab_session *session)
 {
 	const char *const program = session->place->program;
 	struct container *list = NULL;
+	const char *argv[5];
 	size_t n = 0;
 
 	if (container_list(&list, &n, NULL, NULL, NULL) == 0)
 		for (size_t i = 0; i < n; i++) {
-			if (container_is_bundle(&list[i]))
-				quietly(session, (const char *const[]){ program, "delete", "--force",
-									container_label(&list[i]), NULL });
-			else
-				quietly(session, (const char *const[]){ program, "rm", "-f", list[i].id, NULL });
+			removal_of(session, &list[i], argv);
+			quietly(session, argv);
 		}
 	containers_free(list, n);
 	quietly(session, (const char *const[]){ program, "gc", NULL });
@@ -117,20 +127,6 @@ struct lab_container *lab_session_find(struct lab_session *session, const char *
 
 /* ---- states ---- */
 
-static void look_ended(struct lab_container *c)
-{
-	siginfo_t info;
-
-	(void)lab_process_drain(&c->nsrun);
-	if (c->state == LAB_ENDED || !pidref_valid(&c->nsrun.ref) || !pidref_ended(&c->nsrun.ref))
-		return;
-	(void)lab_process_drain(&c->nsrun);
-	if (pidref_wait(&c->nsrun.ref, &info, WEXITED, NULL) == 0)
-		c->status = exit_status_of(&info);
-	c->state = LAB_ENDED;
-	c->held = STEP_NONE;
-}
-
 static enum lab_state state_of_record(const char *name, int *ret_status, bool *ret_paused)
 {
 	_cleanup_(container_done) struct container container = { 0 };
@@ -141,8 +137,9 @@ static enum lab_state state_of_record(const char *name, int *ret_status, bool *r
 	switch (container.status) {
 	case CONTAINER_STARTING:
 		return LAB_STARTING;
-	case CONTAINER_RUNNING:
 	case CONTAINER_CREATED:
+		return LAB_CREATED;
+	case CONTAINER_RUNNING:
 		if (ret_paused) {
 			container_look_paused(&container, 1);
 			*ret_paused = container.paused;
@@ -151,15 +148,37 @@ static enum lab_state state_of_record(const char *name, int *ret_status, bool *r
 	case CONTAINER_DEAD:
 		return LAB_NONE;
 	default:
-		if (ret_status && container_exit(&container, &end))
-			*ret_status = end.status;
+		if (ret_status)
+			*ret_status = container_exit(&container, &end) && !end.lost ? end.status : LAB_STATUS_LOST;
 		return LAB_ENDED;
 	}
+}
+
+static void look_ended(struct lab_container *c)
+{
+	siginfo_t info;
+
+	(void)lab_process_drain(&c->nsrun);
+	if (c->state == LAB_ENDED || !pidref_valid(&c->nsrun.ref) || !pidref_ended(&c->nsrun.ref))
+		return;
+	(void)lab_process_drain(&c->nsrun);
+	if (pidref_wait(&c->nsrun.ref, &info, WEXITED, NULL) == 0)
+		c->status = exit_status_of(&info);
+	pidref_close(&c->nsrun.ref);
+	c->held = STEP_NONE;
+	c->state = c->status == 0 ? state_of_record(c->name, NULL, NULL) : LAB_ENDED;
+	c->left_it = c->state == LAB_CREATED || c->state == LAB_RUNNING;
+	if (!c->left_it)
+		c->state = LAB_ENDED;
 }
 
 static enum lab_state look(struct lab_container *c, int ms)
 {
 	look_ended(c);
+	if (c->left_it) {
+		c->state = state_of_record(c->name, &c->status, NULL);
+		return c->state = c->state == LAB_NONE ? LAB_ENDED : c->state;
+	}
 	if (c->state == LAB_ENDED)
 		return LAB_ENDED;
 	c->held = c->tape ? tape_wait_held(c->tape, ms, &c->held_role) : STEP_NONE;
@@ -189,6 +208,8 @@ const char *lab_session_state_word(struct lab_session *session, const char *name
 	switch (lab_session_state(session, name, NULL)) {
 	case LAB_HELD:
 		return "held";
+	case LAB_CREATED:
+		return "created";
 	case LAB_RUNNING:
 		(void)state_of_record(name, NULL, &paused);
 		return paused ? "paused" : "running";
@@ -210,7 +231,7 @@ static int await(struct lab_container *c, struct err *err)
 	for (;;) {
 		const enum lab_state state = look(c, LOOK_MS);
 
-		if (state == LAB_HELD || state == LAB_RUNNING || state == LAB_ENDED)
+		if (state == LAB_HELD || state == LAB_CREATED || state == LAB_RUNNING || state == LAB_ENDED)
 			return 0;
 		if (now_ms() > end)
 			return err_set(err, ERR_PEER, ERR_ID_NONE, ETIMEDOUT, "%s: it neither runs nor ends", c->name);
@@ -269,8 +290,7 @@ int lab_session_run(struct lab_session *session, char *const *words, enum step_i
 
 	if (!name)
 		return err_input(err, "nsrun: wanted is a --name, by which it is called here");
-	look_ended(c ? c : &(struct lab_container){ .nsrun = LAB_PROCESS_NONE });
-	if (c && c->state != LAB_ENDED)
+	if (c && look(c, 0) != LAB_ENDED)
 		return err_input(err, "%s: it %s; `end %s` ends it", name,
 				 c->state == LAB_HELD ? "is held" : "runs already", name);
 	/* The name is kept with the record of one that has ended. */
@@ -307,33 +327,51 @@ int lab_session_go(struct lab_session *session, struct lab_container *c, enum st
 	return await(c, err);
 }
 
+/* Its record, and whatever runs in it; nothing where there is none. *ret_text: what the command says; its status is returned, or -errno. */
+static int remove_container(struct lab_session *session, const char *name, char **ret_text, struct err *err)
+{
+	_cleanup_(container_done) struct container container = { 0 };
+	const char *argv[5];
+	int status = 0;
+
+	free(TAKE_PTR(*ret_text));
+	if (container_find(name, &container, NULL) < 0)
+		return 0;
+	removal_of(session, &container, argv);
+	const int r = lab_capture(argv, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, ret_text, err);
+
+	return r < 0 ? r : status;
+}
+
 int lab_session_end(struct lab_session *session, const char *name, struct err *err)
 {
-	const char *const rm[] = { session->place->program, "rm", "-f", name, NULL };
 	const char *const gc[] = { session->place->program, "gc", NULL };
-	_cleanup_free_ char *text = NULL, *more = NULL;
+	_cleanup_free_ char *text = NULL;
 	struct lab_container *c = lab_session_find(session, name);
 	const enum lab_state state = lab_session_state(session, name, NULL);
 	siginfo_t info;
-	int status = 0, r = 0;
+	int r = 0;
 
 	if (state == LAB_NONE && !c)
 		return err_input(err, "%s: no container has this name", name);
 	/* A launch that is not finished ends with its nsrun; what it had made is for gc to find. */
-	if (c && (state == LAB_HELD || state == LAB_STARTING))
+	const bool unfinished = state == LAB_HELD || state == LAB_STARTING;
+
+	if (c && unfinished)
 		(void)pidref_kill(&c->nsrun.ref, SIGKILL, NULL);
-	else if (state != LAB_NONE)
-		r = lab_capture(rm, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &text, err);
-	if (c && c->state != LAB_ENDED && pidref_valid(&c->nsrun.ref)) {
-		if (r < 0 || status)
+	else
+		r = remove_container(session, name, &text, err);
+	if (c && pidref_valid(&c->nsrun.ref)) {
+		if (r != 0)
 			(void)pidref_kill(&c->nsrun.ref, SIGKILL, NULL);
 		(void)pidref_wait(&c->nsrun.ref, &info, WEXITED, NULL);
 	}
-	if (state == LAB_HELD || state == LAB_STARTING || status) {
-		(void)lab_capture(gc, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &more, NULL);
-		free(TAKE_PTR(more));
-		(void)lab_capture(rm, session->place->dir_fd, LAB_COMMAND_SECONDS, &status, &more, NULL);
+	if (unfinished || r > 0) {
+		quietly(session, gc);
+		r = remove_container(session, name, &text, err);
 	}
+	if (r > 0)
+		r = err_input(err, "%s: it could not be removed: %s", name, text ? text : "nothing was said");
 	size_t kept = 0;
 
 	for (size_t i = 0; i < session->n; i++)

@@ -59,10 +59,14 @@ char **lab_split(struct arena *arena, const char *line, const char **ret_wrong)
 	}
 }
 
-/* The commands that make a container of a bundle: its id is the last word. */
-static bool is_of_bundle(const char *word)
+bool lab_is_create(char *const *words)
 {
-	return streq(word, "create") || streq(word, "run");
+	return words[0] && words[1] && streq(words[1], "create");
+}
+
+bool lab_is_of_bundle(char *const *words)
+{
+	return lab_is_create(words) || (words[0] && words[1] && streq(words[1], "run"));
 }
 
 const char *lab_name_of(char *const *words)
@@ -78,7 +82,7 @@ const char *lab_name_of(char *const *words)
 		else if (!name && streq(words[n], "--name") && words[n + 1])
 			name = words[n + 1];
 	}
-	if (!name && n > 2 && is_of_bundle(words[1]))
+	if (!name && n > 2 && lab_is_of_bundle(words))
 		name = words[n - 1];
 	return name;
 }

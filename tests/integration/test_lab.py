@@ -448,6 +448,97 @@ def hold(who):
     assert_nothing_left(before, who)
 
 
+BUNDLE = """
+```sh
+mkdir -p oci
+rm -f oci/config.json
+nsrun spec -b oci %s
+sed -i -e 's|"path": "rootfs"|"path": "../rootfs"|' -e 's|"terminal": true|"terminal": false|' -e 's|"sh"|"sleep", "600"|' oci/config.json
+```
+
+```run
+nsrun create -b oci box
+```
+
+```check
+box.state == created
+box.process.inner == 1
+```
+
+```sh
+nsrun start box
+```
+
+```check
+box.state == running
+box.processes has sleep
+```
+
+```sh
+nsrun kill box KILL
+```
+
+```check
+box.state == stopped
+```
+
+```end box
+```
+
+```check
+box.state == none
+```
+
+```task again
+Once more, and started.
+solution run: nsrun create -b oci box
+solution host: nsrun start box
+check: box.state == running
+```
+
+```sh
+sed -i 's|"hostname": "nsrun"|"hostname": 5|' oci/config.json
+```
+
+```run fails
+nsrun create -b oci wrong
+```
+
+```check
+wrong.state == none
+```
+"""
+
+
+@generate(timeout=120)
+def bundles():
+    for kind, who in USERS:
+        if ROOT or kind == "root":
+            yield kind, lambda who=who: play_bundle(who())
+
+
+def play_bundle(who):
+    """A command that has ended and left its container; one that was created alone goes with the lab, too."""
+    before = leftovers()
+    text = BUNDLE % ("" if who is None and ROOT else "--rootless")
+    found = lab("solve", "own", who=who, chapters=chapter(text)).check(0)
+    check(re.search(r"^box: it is created; process \d+ of the host, its process 1, waits\s+for start", found.stdout, re.M), "not told: %r" % found)
+    contains(found.stdout, "wrong: it was not created")
+    assert_nothing_left(before, who)
+    # It goes with the lab also where it was not ended, and how it ended nobody has seen.
+    found = lab("solve", "own", who=who, chapters=chapter(text[:text.index("```end box")] + "```check\nbox.exit == 137\n```\n"))
+    equal(found.status, 1, "status of %r" % found)
+    contains(" ".join(found.stdout.split()), "box: nobody has waited for its exit status")
+    assert_nothing_left(before, who)
+    # Typed.
+    fresh(who)
+    found = lab("own", who=who, chapters=chapter(text[:text.index("```run")] + "```sh\ntrue\n```\n"),
+                input="\nnsrun create -b oci mine\nlook mine processes\nnsrun start mine\nmine echo $((6*7))\nend mine\n").check(0)
+    contains(found.stdout, "mine: it is created")
+    contains(found.stdout, "  | 42\n")
+    assert_nothing_left(before, who)
+
+
 def test_needs():
     path = chapter("Text.\n", head=HEAD.replace("minutes", "needs: ordinary\nminutes") if ROOT else HEAD.replace("minutes", "needs: root\nminutes"))
     fresh()

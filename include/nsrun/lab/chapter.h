@@ -108,8 +108,11 @@ static inline void lab_chapter_freep(struct lab_chapter **chapter)
 	lab_chapter_free(*chapter);
 }
 
-/* The id that a --name gives in a command of nsrun; NULL: none. It points into `words`. */
+/* The id that a --name gives in a command of nsrun, or the last word of `create` and `run`; NULL: none. It points into `words`. */
 const char *lab_name_of(char *const *words);
+/* A command that makes a container of a bundle, and the one that does not start it. */
+bool lab_is_of_bundle(char *const *words);
+bool lab_is_create(char *const *words);
 /* The words of a command line: blanks part them, quotes and backslashes hold together; nothing is expanded. NULL with *ret_wrong (static) set. */
 char **lab_split(struct arena *arena, const char *line, const char **ret_wrong);
 

@@ -9,11 +9,13 @@
 #include <nsrun/launch/tape.h>
 
 #define LAB_COMMAND_SECONDS 60
+#define LAB_STATUS_LOST (-1)
 
 enum lab_state {
 	LAB_NONE, /* nothing has this name */
 	LAB_STARTING,
-	LAB_HELD, /* stands before a row */
+	LAB_HELD,    /* stands before a row */
+	LAB_CREATED, /* of a bundle, and not started */
 	LAB_RUNNING,
 	LAB_ENDED,
 };
@@ -23,7 +25,8 @@ struct lab_container {
 	struct lab_process nsrun; /* that started it */
 	struct tape *tape;	  /* NULL: a command that has none */
 	enum lab_state state;
-	int status; /* of LAB_ENDED, as a shell has it */
+	int status;   /* of LAB_ENDED, as a shell has it */
+	bool left_it; /* the command has ended well, and left its container: `create`, -d */
 	enum step_id held;
 	enum role held_role;
 };
@@ -54,9 +57,9 @@ int lab_session_go(struct lab_session *session, struct lab_container *container,
 int lab_session_end(struct lab_session *session, const char *name, struct err *err);
 /* NULL: the lab has not started one of this name. */
 struct lab_container *lab_session_find(struct lab_session *session, const char *name);
-/* As it is now. `*ret_status` of one that has ended; may be NULL. */
+/* As it is now. `*ret_status` of one that has ended, LAB_STATUS_LOST where nobody has seen it; may be NULL. */
 enum lab_state lab_session_state(struct lab_session *session, const char *name, int *ret_status);
-/* "held", "running", "paused", "stopped", "none". */
+/* "held", "created", "running", "paused", "stopped", "none". */
 const char *lab_session_state_word(struct lab_session *session, const char *name);
 
 /* Process 1 of a container, or the first that is called COMM; "host" is this process. -ESRCH with `err` filled. */
