@@ -199,8 +199,12 @@ static void forget_skipped(struct lab_play *play, const struct lab_block *block,
 		play->skipped[play->n_skipped++] = block->name;
 	if (play->quiet)
 		return;
+	const bool next = play->skipping;
+
+	play->skipping = true;
 	if (play->reason && streq(play->reason, reason)) {
-		lab_say(&play->view, "skipped", "for the same reason");
+		if (!next)
+			lab_say(&play->view, "skipped", "for the same reason");
 		return;
 	}
 	lab_say(&play->view, "skipped", "%s", reason);
@@ -333,6 +337,7 @@ static enum lab_end play_block(struct lab_play *play, const struct lab_block *bl
 	}
 	if (is_skipped(play, block))
 		return LAB_TO_ITS_END;
+	play->skipping = false;
 	switch (block->word) {
 	case LAB_TEXT:
 		lab_play_tell(play);

@@ -28,6 +28,7 @@ struct lab_play {
 	const char *skipped[LAB_CHOICES_MAX * 8];
 	size_t n_skipped;
 	char *reason;	  /* malloc'd: why the last block was skipped, as it was told */
+	bool skipping;	  /* nothing was played since */
 	unsigned errors;  /* of the chapter, or of its host: never of the learner */
 	unsigned vouched; /* questions whose answer the kernel has confirmed */
 };
