@@ -35,8 +35,8 @@ static bool is_below(pid_t pid, pid_t top)
 	return false;
 }
 
-/* The lowest number of a process so called in the pid namespace of `init`; in the lab's own one, below init. When there is none, one below init in a
- * namespace of its own: a container in the container. */
+/* The lowest number of a process so called, and not a zombie, in the pid namespace of `init`; in the lab's own one, below init. When there is none,
+ * one below init in a namespace of its own: a container in the container. */
 static pid_t find_called(pid_t init, const char *comm)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
@@ -51,7 +51,7 @@ static pid_t find_called(pid_t init, const char *comm)
 		uint32_t pid;
 
 		if (parse_u32(entry->d_name, &pid) < 0 || (found && (pid_t)pid > found) ||
-		    procstat_read((pid_t)pid, &stat, NULL) < 0 || !streq(stat.comm, comm))
+		    procstat_read((pid_t)pid, &stat, NULL) < 0 || stat.state == 'Z' || !streq(stat.comm, comm))
 			continue;
 		if (shared ? is_below((pid_t)pid, init) : pid_namespace((pid_t)pid) == wanted)
 			found = (pid_t)pid;

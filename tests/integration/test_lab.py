@@ -348,6 +348,9 @@ nsrun --name host2 --privileged --ephemeral machine sleep 600
 
 ```sh host2
 nsrun -d --name guest --userns=host rootfs tail -f /dev/null
+watch -n 1000 true >/dev/null 2>&1 &
+killall watch
+watch -n 1000 true >/dev/null 2>&1 &
 ```
 
 ```check
@@ -356,6 +359,8 @@ host2/tail.user == host2.user
 host2/tail.mnt != host2.mnt
 not host2/tail.caps.eff has CAP_SYS_ADMIN
 host2/sleep.process.inner == 1
+host2.zombies >= 1
+host2/watch.file:/rootfs == directory
 ```
 """
 
