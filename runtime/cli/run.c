@@ -203,8 +203,9 @@ static int run_line(struct command_line *line, char *const *argv)
 	if (trace_open(line->trace_file, &trace, &err) < 0)
 		return report_error(stderr, &err);
 	/* What the caller left open is of use up to here, as in --trace-file >(program). From now on a directory among it would be
-	 * reachable from the container by /proc/self/fd. */
-	if (exec_close_from(trace ? TRACE_FD + 1 : TRACE_FD, FD_NONE, &err) < 0)
+	 * reachable from the container by /proc/self/fd. The row fds.close is for the same, and is left out together with this. */
+	if (!launch_is_without(plan, &score[STEP_FDS_CLOSE]) &&
+	    exec_close_from(trace ? TRACE_FD + 1 : TRACE_FD, FD_NONE, &err) < 0)
 		return report_error(stderr, &err);
 	return launch_planned(plan, tape, format, trace);
 }

@@ -35,14 +35,15 @@ static bool is_below(pid_t pid, pid_t top)
 	return false;
 }
 
-/* The lowest number of a process so called in the pid namespace of `init`; in the lab's own one, below init. */
+/* The lowest number of a process so called, and not a zombie, in the pid namespace of `init`; in the lab's own one, below init. When there is none,
+ * one below init in a namespace of its own: a container in the container. */
 static pid_t find_called(pid_t init, const char *comm)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	const ino_t wanted = pid_namespace(init);
 	const bool shared = wanted == pid_namespace(getpid());
 	struct procstat stat;
-	pid_t found = 0;
+	pid_t found = 0, nested = 0;
 
 	if (!proc || !wanted)
 		return 0;
@@ -50,12 +51,14 @@ static pid_t find_called(pid_t init, const char *comm)
 		uint32_t pid;
 
 		if (parse_u32(entry->d_name, &pid) < 0 || (found && (pid_t)pid > found) ||
-		    procstat_read((pid_t)pid, &stat, NULL) < 0 || !streq(stat.comm, comm))
+		    procstat_read((pid_t)pid, &stat, NULL) < 0 || stat.state == 'Z' || !streq(stat.comm, comm))
 			continue;
 		if (shared ? is_below((pid_t)pid, init) : pid_namespace((pid_t)pid) == wanted)
 			found = (pid_t)pid;
+		else if ((!nested || (pid_t)pid < nested) && is_below((pid_t)pid, init))
+			nested = (pid_t)pid;
 	}
-	return found;
+	return found ? found : nested;
 }
 
 static int pid_of_init(struct lab_session *session, const char *name, pid_t *ret, struct err *err)

@@ -82,9 +82,10 @@ static bool has_time(void)
 static const struct {
 	const char *word;
 	bool (*has)(void);
-	const char *options[4]; /* or a launch with these succeeds */
+	const char *launch[8]; /* or a launch with these words succeeds */
 	const char *reason;
 	const char *remedy; /* NULL: the launch tells */
+	int (*furnish)(struct lab_place *place, struct err *err); /* what that launch takes; may be NULL */
 } needs[] = {
 	{ "root", is_root, {}, "this takes root", "play it with sudo nsrun lab" },
 	{ "ordinary", is_ordinary, {}, "this is about an ordinary user, and you are root", "log in as another user" },
@@ -93,8 +94,18 @@ static const struct {
 	  {},
 	  "you have no range of subordinate ids in /etc/subuid",
 	  "as root: usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST USER, with 65536 ids that no other line has" },
-	{ "cgroup", NULL, { "--pids-limit", "64" }, "a control group cannot be made", NULL },
-	{ "limits", NULL, { "--pids-limit=64", "--memory", "64m" }, "memory and processes cannot be limited", NULL },
+	{ "cgroup", NULL, { "--pids-limit", "64", "rootfs", "/bin/true" }, "a control group cannot be made", NULL },
+	{ "limits",
+	  NULL,
+	  { "--pids-limit=64", "--memory", "64m", "rootfs", "/bin/true" },
+	  "memory and processes cannot be limited",
+	  NULL },
+	{ "machine",
+	  NULL,
+	  { "--privileged", "--ephemeral", "machine", "/bin/nsrun", "--userns=host", "rootfs", "/bin/true" },
+	  "no container can play the host here",
+	  NULL,
+	  lab_place_furnish_machine },
 	{ "v2", has_v2, {}, "/sys/fs/cgroup is not pure cgroup v2", "boot with systemd.unified_cgroup_hierarchy=1" },
 	{ "net-admin",
 	  has_net_admin,
@@ -111,20 +122,19 @@ static const struct {
 	{ "time", has_time, {}, "the kernel has no time namespaces", "another kernel (CONFIG_TIME_NS)" },
 };
 
-/* Tries a launch with these options. False: *ret_text is what nsrun says of it. */
-static bool try_launch(struct lab_session *session, const char *const options[4], char **ret_text)
+/* Tries a launch with these words. False: *ret_text is what nsrun says of it. */
+static bool try_launch(struct lab_session *session, const char *const words[8],
+		       int (*furnish)(struct lab_place *place, struct err *err), char **ret_text)
 {
 	const char *argv[16] = { session->place->program };
 	struct err err = ERR_INIT;
-	size_t n = 1;
 	int status;
 
-	for (size_t i = 0; i < 4 && options[i]; i++)
-		argv[n++] = options[i];
-	argv[n++] = "rootfs";
-	argv[n++] = "/bin/true";
+	for (size_t i = 0; i < 8 && words[i]; i++)
+		argv[i + 1] = words[i];
 	*ret_text = NULL;
-	if (lab_capture(argv, session->place->dir_fd, PROBE_SECONDS, &status, ret_text, &err) < 0) {
+	if ((furnish && furnish(session->place, &err) < 0) ||
+	    lab_capture(argv, session->place->dir_fd, PROBE_SECONDS, &status, ret_text, &err) < 0) {
 		*ret_text = strdup(err.message);
 		return false;
 	}
@@ -150,7 +160,7 @@ static bool is_met(struct lab_session *session, const char *word, char **ret_rea
 
 		if (!streq(needs[i].word, word))
 			continue;
-		if (needs[i].has ? needs[i].has() : !session || try_launch(session, needs[i].options, &said))
+		if (needs[i].has ? needs[i].has() : !session || try_launch(session, needs[i].launch, needs[i].furnish, &said))
 			return true;
 		if (ret_reason)
 			*ret_reason = reason_of(needs[i].reason, needs[i].remedy, said);
@@ -169,10 +179,10 @@ bool lab_needs_met(struct lab_session *session, char *const *words, char **ret_r
 
 int lab_can_launch(struct lab_session *session, struct err *err)
 {
-	static const char *const none[4] = { NULL };
+	static const char *const plain[8] = { "rootfs", "/bin/true" };
 	_cleanup_free_ char *said = NULL;
 
-	if (try_launch(session, none, &said))
+	if (try_launch(session, plain, NULL, &said))
 		return 0;
 	for (char *c = said; c && *c; c++)
 		if (*c == '\n')

@@ -193,19 +193,18 @@ static int shell(const struct lab_place *place, const char *line)
 	return r < 0 ? r : status;
 }
 
-static int make_rootfs(struct lab_place *place, struct err *err)
+/* `name`: where below the lab's directory. `with` (may be NULL): a program that is put into it. */
+static int make_tree(const struct lab_place *place, const char *name, const char *with, struct err *err)
 {
-	_cleanup_free_ char *script = NULL, *tree = join(place->dir, "rootfs"), *text = NULL;
+	_cleanup_free_ char *script = NULL, *tree = join(place->dir, name), *text = NULL;
 	int status;
 
 	if (!place->scripts)
 		return err_set(err, ERR_INPUT, ERR_ID_LAB_DATA, ENOENT, "rootfs-scripts was not found");
-	/* What the script had not finished when it was killed: it puts the tree in its place at its end. */
-	(void)shell(place, "rm -rf -- .rootfs.????????");
 	script = join(place->scripts, "busybox");
 	if (!script || !tree)
 		return err_oom(err);
-	const char *const argv[] = { script, tree, NULL };
+	const char *const argv[] = { script, tree, with ? "-w" : NULL, with, NULL };
 	const int r = lab_capture(argv, place->dir_fd, ROOTFS_SECONDS, &status, &text, err);
 
 	if (r < 0 || status == 0)
@@ -222,25 +221,55 @@ int lab_place_furnish(struct lab_place *place, struct err *err)
 		return err_system(err, "%s/bin/nsrun", place->dir);
 	if (symlinkat(place->program, place->dir_fd, "bin/nsrun") < 0)
 		return err_system(err, "%s/bin/nsrun", place->dir);
-	return lab_place_has_rootfs(place) ? 0 : make_rootfs(place, err);
+	if (lab_place_has_rootfs(place))
+		return 0;
+	/* What the script had not finished when it was killed: it puts the tree in its place at its end. */
+	(void)shell(place, "rm -rf -- .rootfs.????????");
+	return make_tree(place, "rootfs", NULL, err);
+}
+
+/* Whole, and with the program that runs now. */
+static bool has_machine(const struct lab_place *place)
+{
+	struct stat own, copy, inner;
+
+	return stat(place->program, &own) == 0 &&
+	       fstatat(place->dir_fd, "machine/bin/nsrun", &copy, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(place->dir_fd, "machine/rootfs/bin/busybox", &inner, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       copy.st_size == own.st_size && copy.st_mtime >= own.st_mtime;
+}
+
+int lab_place_furnish_machine(struct lab_place *place, struct err *err)
+{
+	_cleanup_free_ char *program = join(place->dir, "bin/nsrun");
+
+	if (has_machine(place))
+		return 0;
+	(void)shell(place, "rm -rf -- machine .machine.????????");
+	if (!program)
+		return err_oom(err);
+	const int r = make_tree(place, "machine", program, err);
+
+	return r < 0 ? r : make_tree(place, "machine/rootfs", NULL, err);
 }
 
 int lab_place_strip(struct lab_place *place, struct err *err)
 {
+	static const char *const trees[] = { "rootfs", "machine" };
 	struct stat st;
 
 	/* What other users of a container made belongs to ids of the caller's range, over which only root of a container is root. */
 	const int r = lab_place_enter(place, "reset", err);
 	if (r < 0)
 		return r;
-	(void)shell(
-		place,
-		"bin/nsrun rootfs /bin/busybox rm -rf /etc /home /lib /mnt /opt /root /run /sbin /srv /tmp /usr /var; "
-		"rm -rf -- rootfs .rootfs.????????");
-	if (fstatat(place->dir_fd, "rootfs", &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EPERM, "%s/rootfs: removing it; as root: rm -r %s/rootfs",
-		       place->dir, place->dir);
+	(void)shell(place, "for tree in rootfs machine; do test -d $tree && bin/nsrun $tree /bin/busybox rm -rf "
+			   "/etc /home /lib /mnt /opt /root /rootfs /run /sbin /srv /tmp /usr /var; done; "
+			   "rm -rf -- rootfs machine .rootfs.???????? .machine.????????");
+	for (size_t i = 0; i < ARRAY_LEN(trees); i++)
+		if (fstatat(place->dir_fd, trees[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EPERM, "%s/%s: removing it; as root: rm -r %s/%s",
+				       place->dir, trees[i], place->dir, trees[i]);
+	return 0;
 }
 
 int lab_place_enter(const struct lab_place *place, const char *token, struct err *err)

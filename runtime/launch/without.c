@@ -27,6 +27,8 @@ const struct without_row without_rows[] = {
 	{ STEP_SESSION_NEW, "the workload stays in the caller's session: setsid(2)" },
 	{ STEP_CAPS_BOUND,
 	  "a program that is executed as uid 0 has every capability of the user namespace again: capabilities(7)" },
+	{ STEP_FDS_CLOSE,
+	  "what the caller has left open is open inside; through a directory among it the host's files are reached" },
 	{ STEP_CAPS_SET, "the workload begins with every capability of the user namespace" },
 	{ STEP_SECCOMP_LOAD, "every system call of the kernel can be reached" },
 };

@@ -341,6 +341,55 @@ def reset_rootfs(who):
     contains(lab("solve", "own", who=who, chapters=chapter(BOX + "```sh box\nid -u\n```\n")).check(0).stdout, "  | 0\n")
 
 
+MACHINE = """
+```run
+nsrun --name host2 --privileged --ephemeral machine sleep 600
+```
+
+```sh host2
+nsrun -d --name guest --userns=host rootfs tail -f /dev/null
+watch -n 1000 true >/dev/null 2>&1 &
+killall watch
+watch -n 1000 true >/dev/null 2>&1 &
+```
+
+```check
+host2/tail.pid != host2.pid
+host2/tail.user == host2.user
+host2/tail.mnt != host2.mnt
+not host2/tail.caps.eff has CAP_SYS_ADMIN
+host2/sleep.process.inner == 1
+host2.zombies >= 1
+host2/watch.file:/rootfs == directory
+```
+"""
+
+
+@generate(timeout=120)
+def a_container_plays_the_host():
+    """`needs: machine` makes a tree in which this very program runs; NAME/COMM also finds what runs in a container there."""
+    for kind, who in USERS:
+        if ROOT or kind == "root":
+            yield kind, lambda who=who: machine(who())
+
+
+def machine(who):
+    before = leftovers()
+    path, copy = chapter(MACHINE, head=HEAD.replace("test\n", "test\nneeds: machine\n")), os.path.join(lab_dir(who), "machine/bin/nsrun")
+    lab("solve", "own", who=who, chapters=path).check(0)
+    first = os.stat(copy).st_ino
+    lab("solve", "own", who=who, chapters=path).check(0)
+    equal(os.stat(copy).st_ino, first, "made once")
+    with open(copy, "a") as file:
+        file.write("of another build")
+    os.unlink(os.path.join(lab_dir(who), "machine/rootfs/bin/busybox"))
+    lab("solve", "own", who=who, chapters=path).check(0)
+    equal(os.stat(copy).st_size, os.stat(binary()).st_size, "made anew when it is another program, or not whole")
+    lab("reset", who=who).check(0)
+    check(not os.path.exists(os.path.join(lab_dir(who), "machine")), "there after reset")
+    assert_nothing_left(before, who)
+
+
 TYPED = """
 box id -u
 both box hostname

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rootfs-scripts/busybox: what is in the tree, who owns it, what is refused, and that nothing half-made is left."""
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -62,6 +63,18 @@ def test_no_set_ids_and_no_devices():
         check(stat.S_ISREG(entry.st_mode) or stat.S_ISDIR(entry.st_mode) or stat.S_ISLNK(entry.st_mode), "%s is special" % path)
         check(stat.S_ISLNK(entry.st_mode) or path in ("tmp", "var/tmp") or not entry.st_mode & 0o022,
               "%s is writable by others" % path)
+
+
+def test_with_a_program():
+    """A program of the host with its libraries, which runs in the tree; one that needs none; what is no program is refused."""
+    tree = os.path.join(tmp(), "tree")
+    make("--with", shutil.which("getconf"), tree).check(0)
+    result = nsrun(["--ephemeral", tree, "/bin/getconf", "PATH_MAX", "/"]).check(0)
+    equal(result.stdout, "4096\n", "output")
+    make("--with", shutil.which("busybox"), os.path.join(tmp(), "static")).check(0)
+    bad = os.path.join(tmp(), "bad")
+    contains(make("--with", "/etc/passwd", bad).check(1).stderr, "no program is there")
+    check(not os.path.exists(bad), "made all the same")
 
 
 @test(root=True)

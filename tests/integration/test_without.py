@@ -65,6 +65,35 @@ def every_row_is_missing_from_the_steps():
         check(row not in steps, "%s is still a step" % row)
 
 
+def with_descriptor(options, script, who=None):
+    """Descriptor 9 of what starts nsrun is a directory of the host, which no mount of the container has."""
+    house = tmp("house")
+    with open(os.path.join(house, "note"), "w") as file:
+        file.write("of the host")
+    mine = tree(owner="%d:%d" % (who.uid, who.gid)) if who else tree(owner=None, private=True)
+    fd = os.open(house, os.O_RDONLY)
+    os.dup2(fd, 9)
+    try:
+        return nsrun(options + [mine, "/bin/sh", "-c", script], user=who, popen={"pass_fds": [9]})
+    finally:
+        os.close(fd)
+        os.close(9)
+
+
+@generate(root=True)
+def descriptors_left_open():
+    for kind, who in (("root", lambda: None), ("one-id", single)):
+        yield kind, lambda who=who: leaked(who())
+
+
+def leaked(who):
+    for options, script in (([], "cat /proc/self/fd/9/note"), (["-w", "/proc/self/fd/9"], "cat note")):
+        got = with_descriptor(["--without", "fds.close"] + options, script, who)
+        equal((got.status, got.stdout), (0, "of the host"), "without the row: %r" % got)
+        got = with_descriptor(options, script, who)
+        check(got.status != 0 and "of the host" not in got.stdout, "with the row: %r" % got)
+
+
 @test(root=True)
 def exec_is_the_same_place():
     mine = tree(owner=None, private=True)

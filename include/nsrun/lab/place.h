@@ -29,7 +29,9 @@ int lab_place_make(struct lab_place *place, struct err *err);
 int lab_place_lock(struct lab_place *place, int ms, struct err *err);
 /* What containers and commands need in it: the rootfs, and a directory with `nsrun` for PATH. Takes a moment the first time. */
 int lab_place_furnish(struct lab_place *place, struct err *err);
-/* Removes the rootfs, which a learner may have damaged; it is made anew when it is wanted. */
+/* What a container that plays a host needs: the tree `machine` with this program in it and, as a host of the lab's, a tree `rootfs`. */
+int lab_place_furnish_machine(struct lab_place *place, struct err *err);
+/* Removes these trees, which a learner may have damaged; they are made anew when they are wanted. */
 int lab_place_strip(struct lab_place *place, struct err *err);
 bool lab_place_has_rootfs(const struct lab_place *place);
 /* Makes this process and those that it starts use the lab's state root and program: NSRUN_ROOT, PATH, and NSRUN_LAB=TOKEN, which names what the lab
