@@ -7,6 +7,9 @@
 #include <nsrun/kernel/probe.h>
 
 #include <fcntl.h>
+#ifdef NSRUN_STATIC
+#include <nss.h>
+#endif
 #include <signal.h>
 
 /* A descriptor 0, 1 or 2 that is closed would be given to the next file that is opened, and messages or the workload
@@ -42,6 +45,11 @@ static int begin(struct err *err)
 	 * gets the default back (signals_reset). */
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return err_system(err, "SIGPIPE: ignore");
+#ifdef NSRUN_STATIC
+	/* Users of other sources come by libraries (nsswitch.conf(5)), which want the C library that they were linked with. */
+	if (__nss_configure_lookup("passwd", "files") < 0 || __nss_configure_lookup("group", "files") < 0)
+		return err_system(err, "nsswitch: files");
+#endif
 	return 0;
 }
 

@@ -97,7 +97,7 @@ const struct command_row commands[] = {
 		  "Without a word: where you are, and what comes next. With a chapter's name: plays it; questions are answered before their answer is seen, tasks are "
 		  "graded by what the kernel says. list: all chapters. check [CHAPTER...]: what was solved; exit status 0 when all of it is. solve CHAPTER...: "
 		  "plays with the chapter's own solutions, which proves that it holds on this host; exit status 1 when it does not. reset [CHAPTER...]: forgets what was "
-		  "done; without a chapter all of it, and the rootfs is made anew. It takes no network. What it needs lies in $NSRUN_LAB_DIR, or nsrun/lab below $XDG_STATE_HOME or ~/.local/state; whatever ends the lab, no "
+		  "done; without a chapter all of it, with everything in the lab's directory. It takes no network. What it needs lies in $NSRUN_LAB_DIR, or nsrun/lab below $XDG_STATE_HOME or ~/.local/state; whatever ends the lab, no "
 		  "container stays. docs/labs/README.md is the format of chapters.",
 	  .arguments = "[list|check|solve|reset] [CHAPTER...]",
 	  .options = &lab_options },

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define LOCK_MS 10000
 #define WIDTH_MIN 40
 #define WIDTH_MAX 100
 #define WIDTH 80
@@ -61,7 +60,7 @@ static int open_session(struct lab_place *place, struct lab_session **ret, struc
 	int r = lab_place_make(place, err);
 
 	if (r == 0)
-		r = lab_place_lock(place, LOCK_MS, err);
+		r = lab_place_lock(place, LAB_LOCK_MS, err);
 	if (r < 0)
 		return r;
 	if (!lab_place_has_rootfs(place)) {

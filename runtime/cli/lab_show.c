@@ -5,6 +5,7 @@
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/lab/chapter.h>
+#include <nsrun/lab/session.h>
 #include <nsrun/lab/text.h>
 
 #include <string.h>
@@ -309,12 +310,10 @@ int lab_reset(const struct lab_options *options, struct lab_place *place, const 
 	}
 	int r = lab_place_make(place, &err);
 	if (r == 0)
-		r = lab_place_lock(place, 0, &err);
+		r = lab_place_lock(place, LAB_LOCK_MS, &err);
 	/* All: also of a file that cannot be read. */
-	if (r == 0 && n == 0 && unlinkat(place->dir_fd, "progress.json", 0) < 0 && errno != ENOENT)
-		r = err_system(&err, "%s/progress.json", place->dir);
 	if (r == 0 && n == 0)
-		r = lab_place_strip(place, &err);
+		r = lab_session_reset(place, &err);
 	if (r == 0)
 		r = lab_progress_load(place, &progress, &err);
 	for (size_t i = 0; r == 0 && i < n; i++)

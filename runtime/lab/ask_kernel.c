@@ -158,6 +158,9 @@ int lab_session_sh(struct lab_session *session, const char *name, const char *li
 {
 	const char *argv[9];
 
+	const int r = lab_session_guard(session, err);
+	if (r < 0)
+		return r;
 	words_of(session, name, line, argv);
 	return lab_capture(argv, session->place->dir_fd, LAB_COMMAND_SECONDS, ret_status, ret_text, err);
 }
@@ -167,6 +170,9 @@ int lab_session_sh_terminal(struct lab_session *session, const char *name, const
 {
 	const char *argv[9];
 
+	const int r = lab_session_guard(session, err);
+	if (r < 0)
+		return r;
 	words_of(session, name, line, argv);
 	return lab_with_terminal(argv, session->place->dir_fd, ret_status, err);
 }

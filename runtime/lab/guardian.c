@@ -17,6 +17,7 @@
 #define LOCK_FD 4
 #define TRIES 100 /* a fifth of a second each, at least */
 #define ENVIRONMENT_MAX (1024 * 1024)
+#define TOKEN_MAX 64
 
 /* NUL parts the variables. */
 static bool is_marked(pid_t pid, const char *mark)
@@ -122,7 +123,7 @@ static _Noreturn void guard(const char *program, const char *token)
 		if (!remove_containers(program) && tries > 0)
 			break;
 	}
-	_exit(0);
+	_exit(ftruncate(LOCK_FD, 0) < 0);
 }
 
 static _Noreturn void become_guardian(const char *program, const char *token, int pipe_fd, int lock_fd)
@@ -152,12 +153,33 @@ static _Noreturn void become_guardian(const char *program, const char *token, in
 	guard(program, token);
 }
 
+/* The lock's text is the token of the lab that holds it; of one that has held it, if its guardian was killed before it was done. */
+static int take_over(const char *token, int lock_fd, struct err *err)
+{
+	char earlier[TOKEN_MAX];
+	const ssize_t n = pread(lock_fd, earlier, sizeof(earlier) - 1, 0);
+
+	if (n < 0)
+		return err_system(err, "the lab's lock");
+	earlier[n] = '\0';
+	if (streq(earlier, token))
+		return 0; /* the same lab needs another guardian */
+	if (n > 0)
+		lab_end_marked(earlier);
+	if (ftruncate(lock_fd, 0) < 0 || pwrite(lock_fd, token, strlen(token), 0) != (ssize_t)strlen(token))
+		return err_system(err, "the lab's lock");
+	return 0;
+}
+
 int lab_guardian_start(const char *program, const char *token, int lock_fd, int *ret_pipe, struct pidref *ret,
 		       struct err *err)
 {
 	_cleanup_close_ int reader = FD_NONE, writer = FD_NONE;
 	int ends[2];
 
+	const int taken = take_over(token, lock_fd, err);
+	if (taken < 0)
+		return taken;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_system(err, "guardian: pipe");
 	reader = ends[0];

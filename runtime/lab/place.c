@@ -5,6 +5,7 @@
 #include <nsrun/base/strings.h>
 #include <nsrun/lab/spawn.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 
 #define ROOTFS_SECONDS 120
+#define LOCK "lock"
 
 static char *join(const char *a, const char *b)
 {
@@ -123,6 +125,40 @@ static int make_dirs(const char *path, struct err *err)
 	}
 }
 
+/* A name in the lab's directory that is not the lock's. NULL: there is none. */
+static int something_else(const struct lab_place *place, char **ret, struct err *err)
+{
+	/* Its own offset: a duplicate would share the one of dir_fd. */
+	const int fd = openat(place->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		return err_system(err, "%s", place->dir);
+	for (struct dirent *entry; (entry = readdir(dir));)
+		if (!streq(entry->d_name, ".") && !streq(entry->d_name, "..") && !streq(entry->d_name, LOCK)) {
+			*ret = strdup(entry->d_name);
+			return *ret ? 0 : err_oom(err);
+		}
+	return 0;
+}
+
+/* A reset removes what is in it, and its mode becomes 0700: never one that has something else, such as a home. */
+static int is_own(const struct lab_place *place, struct err *err)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (faccessat(place->dir_fd, LOCK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	const int r = something_else(place, &name, err);
+
+	if (r < 0 || !name)
+		return r;
+	return err_input(
+		err,
+		"%s: it has files, such as %s, and is no directory of the lab; name an empty one, or one that is not there",
+		place->dir, name);
+}
+
 int lab_place_make(struct lab_place *place, struct err *err)
 {
 	struct stat st;
@@ -136,23 +172,24 @@ int lab_place_make(struct lab_place *place, struct err *err)
 	if (st.st_uid != geteuid())
 		return err_input(err, "%s: it belongs to user %u; the lab wants a directory of its own", place->dir,
 				 st.st_uid);
-	/* Other users must not reach a rootfs in which set-uid files may be made. */
-	if ((st.st_mode & 0777) != 0700 && fchmod(fd, 0700) < 0)
-		return err_system(err, "%s: mode 0700", place->dir);
 	place->dir_fd = TAKE_FD(fd);
-	return 0;
+	r = is_own(place, err);
+	/* Other users must not reach a rootfs in which set-uid files may be made. */
+	if (r == 0 && (st.st_mode & 0777) != 0700 && fchmod(place->dir_fd, 0700) < 0)
+		return err_system(err, "%s: mode 0700", place->dir);
+	return r;
 }
 
 int lab_place_lock(struct lab_place *place, int ms, struct err *err)
 {
-	_cleanup_close_ int fd = openat(place->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_close_ int fd = openat(place->dir_fd, LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	const uint64_t end = now_ms() + (uint64_t)ms;
 
 	if (fd < 0)
-		return err_system(err, "%s/lock", place->dir);
+		return err_system(err, "%s/" LOCK, place->dir);
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return err_system(err, "%s/lock", place->dir);
+			return err_system(err, "%s/" LOCK, place->dir);
 		if (now_ms() > end)
 			return err_set(err, ERR_REFUSED, ERR_ID_LAB_BUSY, 0,
 				       "%s: another lab is open here, or is tidying up", place->dir);
@@ -255,21 +292,20 @@ int lab_place_furnish_machine(struct lab_place *place, struct err *err)
 
 int lab_place_strip(struct lab_place *place, struct err *err)
 {
-	static const char *const trees[] = { "rootfs", "machine" };
-	struct stat st;
-
 	/* What other users of a container made belongs to ids of the caller's range, over which only root of a container is root. */
-	const int r = lab_place_enter(place, "reset", err);
-	if (r < 0)
+	(void)shell(
+		place,
+		"for tree in rootfs machine; do test -d $tree && bin/nsrun $tree /bin/busybox rm -rf "
+		"/etc /home /lib /mnt /opt /root /rootfs /run /sbin /srv /tmp /usr /var; done; "
+		"for name in * .[!.]* ..?*; do [ \"$name\" = lock ] || rm -rf -- \"./$name\" || "
+		"{ chmod -R u+rwx -- \"./$name\"; rm -rf -- \"./$name\"; }; done");
+	_cleanup_free_ char *left = NULL;
+	const int r = something_else(place, &left, err);
+
+	if (r < 0 || !left)
 		return r;
-	(void)shell(place, "for tree in rootfs machine; do test -d $tree && bin/nsrun $tree /bin/busybox rm -rf "
-			   "/etc /home /lib /mnt /opt /root /rootfs /run /sbin /srv /tmp /usr /var; done; "
-			   "rm -rf -- rootfs machine .rootfs.???????? .machine.????????");
-	for (size_t i = 0; i < ARRAY_LEN(trees); i++)
-		if (fstatat(place->dir_fd, trees[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-			return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EPERM, "%s/%s: removing it; as root: rm -r %s/%s",
-				       place->dir, trees[i], place->dir, trees[i]);
-	return 0;
+	return err_set(err, ERR_SYSTEM, ERR_ID_NONE, EPERM, "%s/%s: removing it; as root: rm -r %s/%s", place->dir,
+		       left, place->dir, left);
 }
 
 int lab_place_enter(const struct lab_place *place, const char *token, struct err *err)

@@ -60,7 +60,25 @@ static void tidy(struct lab_session *session)
 	quietly(session, (const char *const[]){ program, "gc", NULL });
 }
 
-int lab_session_open(struct lab_place *place, struct lab_session **ret, struct err *err)
+int lab_session_guard(struct lab_session *session, struct err *err)
+{
+	siginfo_t info;
+
+	if (pidref_valid(&session->guardian)) {
+		if (!pidref_ended(&session->guardian))
+			return 0;
+		/* Nothing ends it but its lab, and who kills it from outside: the kernel for want of memory, for one. */
+		(void)pidref_wait(&session->guardian, &info, WEXITED, NULL);
+		pidref_close(&session->guardian);
+		closep(&session->guardian_pipe);
+		session->guardian_pipe = FD_NONE;
+	}
+	return lab_guardian_start(session->place->program, session->token, session->place->lock_fd,
+				  &session->guardian_pipe, &session->guardian, err);
+}
+
+/* With a guardian, but without a rootfs. */
+static int begin(struct lab_place *place, struct lab_session **ret, struct err *err)
 {
 	struct lab_session *session = calloc(1, sizeof(*session));
 
@@ -73,17 +91,50 @@ int lab_session_open(struct lab_place *place, struct lab_session **ret, struct e
 	if (r == 0)
 		r = lab_place_enter(place, session->token, err);
 	if (r == 0)
-		r = lab_guardian_start(place->program, session->token, place->lock_fd, &session->guardian_pipe,
-				       &session->guardian, err);
-	if (r == 0) {
-		r = lab_place_furnish(place, err);
-		if (r == 0)
-			tidy(session);
-	}
+		r = lab_session_guard(session, err);
 	if (r < 0)
 		lab_session_close(session);
 	else
 		*ret = session;
+	return r;
+}
+
+int lab_session_open(struct lab_place *place, struct lab_session **ret, struct err *err)
+{
+	struct lab_session *session = NULL;
+
+	int r = begin(place, &session, err);
+	if (r < 0)
+		return r;
+	r = lab_place_furnish(place, err);
+	if (r < 0) {
+		lab_session_close(session);
+		return r;
+	}
+	tidy(session);
+	*ret = session;
+	return 0;
+}
+
+int lab_session_reset(struct lab_place *place, struct err *err)
+{
+	struct lab_session *session = NULL;
+
+	int r = begin(place, &session, err);
+	if (r < 0)
+		return r;
+	tidy(session);
+	struct container *list = NULL;
+	size_t n = 0;
+
+	(void)container_list(&list, &n, NULL, NULL, NULL);
+	if (n > 0)
+		r = err_set(err, ERR_SYSTEM, ERR_ID_NONE, EBUSY, "%s: container %s could not be removed", place->state,
+			    list[0].id);
+	containers_free(list, n);
+	if (r == 0)
+		r = lab_place_strip(place, err);
+	lab_session_close(session);
 	return r;
 }
 
@@ -110,6 +161,9 @@ void lab_session_close(struct lab_session *session)
 		return;
 	while (session->n > 0)
 		(void)lab_session_end(session, session->containers[session->n - 1]->name, NULL);
+	/* It ends what commands have left in the background, too. */
+	if (pidref_valid(&session->guardian))
+		(void)lab_session_guard(session, NULL);
 	closep(&session->guardian_pipe);
 	if (pidref_valid(&session->guardian))
 		(void)pidref_wait(&session->guardian, &info, WEXITED, NULL);
@@ -296,6 +350,8 @@ int lab_session_run(struct lab_session *session, char *const *words, enum step_i
 	/* The name is kept with the record of one that has ended. */
 	if (c || state_of_record(name, NULL, NULL) == LAB_ENDED)
 		r = lab_session_end(session, name, err);
+	if (r == 0)
+		r = lab_session_guard(session, err);
 	if (r < 0)
 		return r;
 	if (session->n == ARRAY_LEN(session->containers))

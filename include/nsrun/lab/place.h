@@ -7,6 +7,9 @@
 
 #include <stdbool.h>
 
+/* An earlier lab may be tidying up. */
+#define LAB_LOCK_MS 10000
+
 struct lab_place {
 	char *dir;	/* $NSRUN_LAB_DIR, or nsrun/lab below $XDG_STATE_HOME or ~/.local/state */
 	char *state;	/* DIR/state, the state root of its containers */
@@ -23,7 +26,7 @@ struct lab_place {
 int lab_place_find(const char *chapters, struct lab_place *ret, struct err *err);
 /* ERR_ID_LAB_DATA when there are no chapters. */
 int lab_place_wants_chapters(const struct lab_place *place, struct err *err);
-/* The directory, 0700; opens it. */
+/* The directory, 0700; opens it. One that has files and no lock is refused: it is somebody's. */
 int lab_place_make(struct lab_place *place, struct err *err);
 /* Its lock, so that two labs do not meet; waits up to `ms` milliseconds for one that is tidying up. ERR_ID_LAB_BUSY. */
 int lab_place_lock(struct lab_place *place, int ms, struct err *err);
@@ -31,7 +34,7 @@ int lab_place_lock(struct lab_place *place, int ms, struct err *err);
 int lab_place_furnish(struct lab_place *place, struct err *err);
 /* What a container that plays a host needs: the tree `machine` with this program in it and, as a host of the lab's, a tree `rootfs`. */
 int lab_place_furnish_machine(struct lab_place *place, struct err *err);
-/* Removes these trees, which a learner may have damaged; they are made anew when they are wanted. */
+/* Removes all that is in it, but the lock. lab_session_reset() is what calls it, when nothing runs there. */
 int lab_place_strip(struct lab_place *place, struct err *err);
 bool lab_place_has_rootfs(const struct lab_place *place);
 /* Makes this process and those that it starts use the lab's state root and program: NSRUN_ROOT, PATH, and NSRUN_LAB=TOKEN, which names what the lab

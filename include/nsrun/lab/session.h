@@ -42,6 +42,10 @@ struct lab_session {
 
 /* The place has a directory and its lock. Tidies up what an earlier lab may have left, makes the rootfs if there is none, starts the guardian. */
 int lab_session_open(struct lab_place *place, struct lab_session **ret, struct err *err);
+/* Everything that the lab has made, and that commands have made in its directory, is removed; what still runs of an earlier lab ends before. */
+int lab_session_reset(struct lab_place *place, struct err *err);
+/* Before anything is started: a guardian that was killed is replaced. */
+int lab_session_guard(struct lab_session *session, struct err *err);
 /* Ends all, and waits until it is gone. */
 void lab_session_close(struct lab_session *session);
 /* Ends what a chapter has started; the session goes on. */

@@ -46,7 +46,8 @@ int lab_with_terminal(const char *const *argv, int dir_fd, int *ret_status, stru
 /*
  * The guardian: a process in a session of its own that waits for the end of the lab (of file, on a pipe) and then ends what the lab has left: its
  * processes, by NSRUN_LAB=TOKEN in their environment, and the containers of its state root, by nsrun rm -f and nsrun gc. It holds the
- * lab's lock until that is done.
+ * lab's lock until that is done. The token stands in the file of the lock meanwhile: when the guardian is killed together with its lab, the next start ends
+ * those processes first.
  */
 int lab_guardian_start(const char *program, const char *token, int lock_fd, int *ret_pipe, struct pidref *ret,
 		       struct err *err);
