@@ -5,6 +5,7 @@
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/lab/chapter.h>
+#include <nsrun/lab/record.h>
 #include <nsrun/lab/text.h>
 
 #include <string.h>
@@ -314,11 +315,15 @@ int lab_reset(const struct lab_options *options, struct lab_place *place, const 
 	if (r == 0 && n == 0 && unlinkat(place->dir_fd, "progress.json", 0) < 0 && errno != ENOENT)
 		r = err_system(&err, "%s/progress.json", place->dir);
 	if (r == 0 && n == 0)
+		r = lab_records_forget(place, NULL, &err);
+	if (r == 0 && n == 0)
 		r = lab_place_strip(place, &err);
 	if (r == 0)
 		r = lab_progress_load(place, &progress, &err);
-	for (size_t i = 0; r == 0 && i < n; i++)
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		lab_progress_forget(&progress, ids[i]);
+		r = lab_records_forget(place, ids[i], &err);
+	}
 	if (r == 0)
 		r = lab_progress_save(&progress, &err);
 	if (r < 0)

@@ -169,7 +169,7 @@ void lab_play_tell(struct lab_play *play)
 		if (!good)
 			print_right(play, block, right);
 		if (play->progress)
-			lab_progress_ask(play->progress, play->chapter, block->id, given, good);
+			lab_progress_ask(play->progress, play->chapter, block->id, given, good, right);
 	}
 	if (block->why)
 		lab_print_wrapped(&play->view, "", "", block->why);

@@ -407,6 +407,7 @@ static enum lab_end play_blocks(struct lab_play *play)
 
 int lab_play_run(struct lab_play *play, size_t from, enum lab_end *ret, struct err *err)
 {
+	play->session->recorded = play->progress ? play->chapter->id : NULL;
 	if (from > 0) {
 		lab_say(&play->view, "lab", "you were at block %zu of %zu; what came before is set up again.", from + 1,
 			play->chapter->n_blocks);

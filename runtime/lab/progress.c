@@ -160,7 +160,7 @@ void lab_progress_at(struct lab_progress *progress, const struct lab_chapter *ch
 }
 
 void lab_progress_ask(struct lab_progress *progress, const struct lab_chapter *chapter, const char *id,
-		      const char *answer, bool right)
+		      const char *answer, bool right, const char *reality)
 {
 	json_t *object = object_in(object_in(want(progress, chapter), "asks"), id);
 	char text[512];
@@ -168,6 +168,8 @@ void lab_progress_ask(struct lab_progress *progress, const struct lab_chapter *c
 	/* As printable text: jansson takes valid UTF-8 alone. */
 	escape_text(answer, text, sizeof(text));
 	json_object_set_new(object, "answer", json_string(text));
+	escape_text(reality, text, sizeof(text));
+	json_object_set_new(object, "reality", json_string(text));
 	json_object_set_new(object, "right", json_boolean(right));
 	set_now(object, "time");
 }
@@ -212,6 +214,8 @@ static void add_ask(struct lab_result *result, const struct lab_block *block, co
 	*ask = (struct lab_ask_result){ .id = block->id,
 					.question = block->text,
 					.answer = text_of(object, "answer"),
+					.reality = text_of(object, "reality"),
+					.block = block,
 					.right = json_is_true(json_object_get(object, "right")),
 					.time = text_of(object, "time") };
 	result->right += ask->right;
@@ -225,6 +229,7 @@ static void add_task(struct lab_result *result, const struct lab_block *block, c
 
 	*task = (struct lab_task_result){ .id = block->id,
 					  .text = block->text,
+					  .hints_there = block->hints.n,
 					  .state = state ? state : "open",
 					  .hints = number_of(object, "hints"),
 					  .tries = number_of(object, "tries"),

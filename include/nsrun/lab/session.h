@@ -8,6 +8,8 @@
 #include <nsrun/lab/spawn.h>
 #include <nsrun/launch/tape.h>
 
+#include <jansson.h>
+
 #define LAB_COMMAND_SECONDS 60
 
 enum lab_state {
@@ -26,6 +28,8 @@ struct lab_container {
 	int status; /* of LAB_ENDED, as a shell has it */
 	enum step_id held;
 	enum role held_role;
+	char *command; /* as it was typed */
+	json_t *record; /* lab/record.h; NULL: nothing was taken down */
 };
 
 struct lab_session {
@@ -35,6 +39,7 @@ struct lab_session {
 	char token[40];
 	int guardian_pipe;
 	struct pidref guardian;
+	const char *recorded; /* the chapter whose launches are taken down for a report; NULL: they are not */
 };
 
 /* The place has a directory and its lock. Tidies up what an earlier lab may have left, makes the rootfs if there is none, starts the guardian. */
