@@ -124,7 +124,7 @@ static void print_outcome(const struct lab_play *play, enum lab_end end)
 	fputc('\n', play->view.out);
 	lab_say(&play->view, "lab",
 		"%s: the end. Predictions that were right: %u of %zu; tasks that you have solved: %u of %zu.", r.id,
-		r.right, r.n_asks, r.solved, r.n_tasks);
+		r.right, r.asks_wanted, r.solved, r.tasks_wanted);
 }
 
 static int play(const struct lab_options *options, struct lab_place *place, const char *id)

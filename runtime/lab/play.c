@@ -321,6 +321,8 @@ static enum lab_end play_block(struct lab_play *play, const struct lab_block *bl
 
 	if (!lab_needs_met(play->session, block->needs, &reason)) {
 		forget_skipped(play, block, reason ? reason : "this host cannot");
+		if (play->progress && (block->word == LAB_ASK || block->word == LAB_TASK))
+			lab_progress_leave_out(play->progress, play->chapter, block, reason ? reason : "");
 		return LAB_TO_ITS_END;
 	}
 	if (is_skipped(play, block))

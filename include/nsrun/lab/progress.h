@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a learner has done, in progress.json of the lab's directory: {"version": 1, "chapters": {ID: {"digest", "block", "plays", "begun", "ended", "seconds",
- * "skipped", "asks": {ID: {"answer", "right", "reality", "time"}}, "tasks": {ID: {"state": "solved"|"shown", "hints", "tries", "time"}}}}}. It is replaced by rename(2), so it is always
+ * "skipped", "asks": {ID: {"answer", "right", "reality", "time"} or {"skipped": reason}}, "tasks": {ID: {"state": "solved"|"shown", "hints", "tries", "time"} or
+ * {"skipped"}}}}}. It is replaced by rename(2), so it is always
  * whole. A report takes struct lab_result, which joins it with the chapter.
  */
 #ifndef NSRUN_LAB_PROGRESS_H
@@ -34,6 +35,9 @@ void lab_progress_ask(struct lab_progress *progress, const struct lab_chapter *c
 /* `state`: "solved", "shown", or NULL while it is not done. */
 void lab_progress_task(struct lab_progress *progress, const struct lab_chapter *chapter, const char *id,
 		       const char *state, unsigned hints, unsigned tries);
+/* A question or a task that this host, or this user, cannot have. */
+void lab_progress_leave_out(struct lab_progress *progress, const struct lab_chapter *chapter,
+			    const struct lab_block *block, const char *reason);
 /* The reason why it was not played; NULL: it was. */
 void lab_progress_skip(struct lab_progress *progress, const struct lab_chapter *chapter, const char *reason);
 
@@ -52,6 +56,7 @@ struct lab_ask_result {
 	const char *answer;  /* NULL: none was given */
 	const char *reality; /* what was right when it was told; NULL: it was not */
 	const struct lab_block *block;
+	const char *skipped; /* why it was not asked here; NULL: it was, or was not reached */
 	bool right;
 	const char *time;
 };
@@ -61,7 +66,7 @@ struct lab_task_result {
 	const char *state; /* "open", "solved", "shown" */
 	size_t hints_there; /* that the chapter has */
 	unsigned hints, tries;
-	const char *time;
+	const char *skipped, *time;
 };
 
 struct lab_result {
@@ -74,7 +79,8 @@ struct lab_result {
 	size_t n_asks;
 	struct lab_task_result *tasks;
 	size_t n_tasks;
-	unsigned right, solved; /* of these */
+	unsigned right, solved;		    /* of these */
+	size_t asks_wanted, tasks_wanted; /* without those that were skipped */
 };
 
 const char *lab_status_word(enum lab_status status); /* "new", "begun", "played", "solved", "skipped" */
