@@ -5,11 +5,51 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-void figure_begin(struct figure *figure)
+static void open_picture(struct figure *figure)
 {
-	*figure = (struct figure){ 0 };
+	figure->text = NULL;
+	figure->height = 0;
 	figure->out = open_memstream(&figure->text, &figure->size);
 	figure->failed = !figure->out;
+}
+
+static void close_picture(struct figure *figure)
+{
+	if (figure->out && fclose(figure->out) != 0)
+		figure->failed = true;
+	/* Its text is for those who do not see it, too: no role="img". */
+	if (!figure->failed) {
+		fprintf(figure->page, "<svg role=\"group\" viewBox=\"0 0 %d %.0f\" aria-label=\"", FIGURE_WIDTH,
+			figure->height + FIGURE_PAD);
+		html_text(figure->page, figure->title);
+		fprintf(figure->page, "\">\n%s</svg>\n", figure->text);
+	}
+	free(figure->text);
+	figure->text = NULL;
+	figure->out = NULL;
+}
+
+void figure_begin(struct figure *figure, FILE *page, const char *kind, const char *title)
+{
+	*figure = (struct figure){ .page = page, .title = title };
+	fprintf(page, "<figure class=\"%s\">\n<div class=\"wide\">\n", kind);
+	open_picture(figure);
+}
+
+void figure_cut(struct figure *figure)
+{
+	close_picture(figure);
+	open_picture(figure);
+}
+
+void figure_end(struct figure *figure, const char *caption)
+{
+	close_picture(figure);
+	fputs("</div>\n<figcaption><span class=\"figure-title\">", figure->page);
+	html_text(figure->page, figure->title);
+	fputs("</span> ", figure->page);
+	html_text(figure->page, caption);
+	fputs("</figcaption>\n</figure>\n", figure->page);
 }
 
 static void reach(struct figure *figure, double y)
@@ -22,8 +62,8 @@ void figure_rect(struct figure *figure, const char *class, double x, double y, d
 {
 	if (figure->failed)
 		return;
-	fprintf(figure->out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"3\" />\n", class,
-		x, y, width, height);
+	fprintf(figure->out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"%s\" />\n",
+		class, x, y, width, height, width < 8 || height < 8 ? "1" : "3");
 	reach(figure, y + height);
 }
 
@@ -68,21 +108,26 @@ void figure_printf(struct figure *figure, const char *class, enum figure_anchor 
 	free(text);
 }
 
-void figure_end(struct figure *figure, FILE *page, const char *kind, const char *title, const char *caption)
+void figure_open(struct figure *figure, const char *tip)
 {
-	if (figure->out && fclose(figure->out) != 0)
-		figure->failed = true;
-	if (!figure->failed) {
-		fprintf(page,
-			"<figure class=\"%s\">\n<div class=\"wide\">\n<svg role=\"img\" viewBox=\"0 0 %d %.0f\" aria-label=\"",
-			kind, FIGURE_WIDTH, figure->height + FIGURE_PAD);
-		html_text(page, title);
-		fprintf(page, "\">\n%s</svg>\n</div>\n<figcaption><span class=\"figure-title\">", figure->text);
-		html_text(page, title);
-		fputs("</span> ", page);
-		html_text(page, caption);
-		fputs("</figcaption>\n</figure>\n", page);
-	}
-	free(figure->text);
-	*figure = (struct figure){ .failed = true };
+	if (figure->failed)
+		return;
+	fputs("<g><title>", figure->out);
+	html_text(figure->out, tip);
+	fputs("</title>\n", figure->out);
+}
+
+void figure_close(struct figure *figure)
+{
+	if (!figure->failed)
+		fputs("</g>\n", figure->out);
+}
+
+double figure_legend(struct figure *figure, const char *class, double x, double y, const char *meaning)
+{
+	const double width = FIGURE_CHAR * (html_columns(meaning) + 1);
+
+	figure_rect(figure, class, x, y - 10, 12, 12);
+	figure_text(figure, "dim", FIGURE_START, x + 18, y, width, meaning);
+	return x + 18 + width + 16;
 }

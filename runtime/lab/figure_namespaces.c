@@ -7,11 +7,12 @@
 #include <string.h>
 
 #define NODES_MAX 64
-#define CHIP_WIDTH 168
+#define CHIP_MIN 165
 #define CHIP_HEIGHT 42
 #define GAP 8
 #define HEAD 26
 #define INDENT 14
+#define LEGEND 24
 #define DEPTH_MAX 8
 
 struct node {
@@ -73,7 +74,15 @@ static unsigned owned(const struct tree *tree, int64_t owner)
 
 static unsigned columns_in(double width)
 {
-	return (unsigned)((width - 2 * INDENT + GAP) / (CHIP_WIDTH + GAP));
+	return (unsigned)((width - 2 * INDENT + GAP) / (CHIP_MIN + GAP));
+}
+
+/* The columns fill the frame. */
+static double chip_width(double width)
+{
+	const unsigned columns = columns_in(width);
+
+	return (width - 2 * INDENT - (columns - 1) * GAP) / columns;
 }
 
 static double chips_height(unsigned n, double width)
@@ -98,15 +107,16 @@ static double box_height(const struct tree *tree, const struct node *user, doubl
 
 static const char *whose(const struct node *node)
 {
-	return node->host && node->container ? "host and container" :
-	       node->host		     ? "host alone" :
-	       node->container		     ? "container alone" :
-					       "neither is in it";
+	return node->host && node->container ? "of both" :
+	       node->host		     ? "the host's" :
+	       node->container		     ? "the container's" :
+					       "between them";
 }
 
 static void draw_chips(struct figure *figure, struct tree *tree, int64_t owner, double x, double y, double width)
 {
 	const unsigned columns = columns_in(width);
+	const double chip = chip_width(width);
 	unsigned at = 0;
 
 	for (size_t i = 0; i < tree->n; i++) {
@@ -114,17 +124,17 @@ static void draw_chips(struct figure *figure, struct tree *tree, int64_t owner, 
 
 		if (is_user(node) || node->owner != owner || node->drawn)
 			continue;
-		const double left = x + INDENT + at % columns * (CHIP_WIDTH + GAP);
+		const double left = x + INDENT + at % columns * (chip + GAP);
 		const double top = y + at / columns * (CHIP_HEIGHT + GAP);
 		char class[32];
 
 		snprintf(class, sizeof(class), "ns %s", node->host && node->container ? "both" :
 							node->host		      ? "host" :
 										"box");
-		figure_rect(figure, class, left, top, CHIP_WIDTH, CHIP_HEIGHT);
-		figure_printf(figure, "strong", FIGURE_START, left + 8, top + 17, CHIP_WIDTH - 16, "%s %lld", node->kind,
+		figure_rect(figure, class, left, top, chip, CHIP_HEIGHT);
+		figure_printf(figure, "strong", FIGURE_START, left + 8, top + 17, chip - 16, "%s %lld", node->kind,
 			      (long long)node->inode);
-		figure_text(figure, "dim", FIGURE_START, left + 8, top + 34, CHIP_WIDTH - 16, whose(node));
+		figure_text(figure, "dim", FIGURE_START, left + 8, top + 34, chip - 16, whose(node));
 		node->drawn = true;
 		at++;
 	}
@@ -138,7 +148,7 @@ static void draw_user(struct figure *figure, struct tree *tree, struct node *use
 	user->drawn = true;
 	figure_rect(figure, "ns area", x, y, width, box_height(tree, user, width, depth));
 	figure_printf(figure, "strong", FIGURE_START, x + INDENT, y + 18, width - 2 * INDENT,
-		      "user namespace %lld: %s; owns what is within", (long long)user->inode, whose(user));
+		      "user namespace %lld, %s", (long long)user->inode, whose(user));
 	draw_chips(figure, tree, user->inode, x, y + HEAD, width);
 	y += HEAD + chips_height(n, width);
 	for (size_t i = 0; depth < DEPTH_MAX && i < tree->n; i++) {
@@ -172,7 +182,12 @@ void figure_namespaces(FILE *page, const json_t *launch)
 	take(&tree, json_object_get(namespaces, "container"), false);
 	if (tree.n == 0)
 		return;
-	figure_begin(&figure);
+	figure_begin(&figure, page, "namespaces", "Namespaces by owner.");
+	double x = figure_legend(&figure, "box", FIGURE_PAD, y + 12, "the container's own");
+
+	x = figure_legend(&figure, "both", x, y + 12, "shared by host and container");
+	figure_legend(&figure, "host", x, y + 12, "the host's");
+	y += LEGEND;
 	/* Roots first, then what a damaged file has left without one. */
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < tree.n; i++) {
@@ -195,6 +210,7 @@ void figure_namespaces(FILE *page, const json_t *launch)
 			    "owner not told: it is outside of the user namespace from which the lab looked");
 		draw_chips(&figure, &tree, 0, FIGURE_PAD, y + HEAD, width);
 	}
-	figure_end(&figure, page, "namespaces", "Namespaces by owner.",
-		   "Each is a number, its inode in nsfs. A frame is a user namespace: a capability that a process has in it counts for what the frame holds, and for nothing else.");
+	figure_end(&figure,
+		   "A frame is a user namespace, and owns what is drawn in it: a capability that a process has there counts for what the frame holds, and for nothing outside. "
+		   "The numbers are inodes: two processes are in the same namespace when they have the same number (namespaces(7)).");
 }

@@ -27,6 +27,7 @@ struct axis {
 	double at[ROWS_MAX * 2];      /* of each, in pixels */
 	bool cut[ROWS_MAX * 2];	      /* between this one and the next */
 	size_t n;
+	int64_t shown;
 };
 
 static int compare(const void *a, const void *b)
@@ -54,11 +55,11 @@ static size_t read_rows(json_t *list, struct row *rows)
 }
 
 /* The longest gaps are cut, eight at most. */
-static unsigned mark_cuts(struct axis *axis, int64_t *ret_shown)
+static unsigned mark_cuts(struct axis *axis)
 {
 	unsigned cuts = 0;
 
-	*ret_shown = axis->n ? axis->events[axis->n - 1] - axis->events[0] : 0;
+	axis->shown = axis->n ? axis->events[axis->n - 1] - axis->events[0] : 0;
 	while (cuts < CUTS_MAX) {
 		int64_t longest = CUT_NS;
 		size_t found = axis->n;
@@ -71,7 +72,7 @@ static unsigned mark_cuts(struct axis *axis, int64_t *ret_shown)
 		if (found == axis->n)
 			break;
 		axis->cut[found] = true;
-		*ret_shown -= longest;
+		axis->shown -= longest;
 		cuts++;
 	}
 	return cuts;
@@ -79,8 +80,6 @@ static unsigned mark_cuts(struct axis *axis, int64_t *ret_shown)
 
 static void make_axis(struct axis *axis, const struct row *rows, size_t n)
 {
-	int64_t shown;
-
 	axis->n = 0;
 	for (size_t i = 0; i < n; i++) {
 		axis->events[axis->n++] = rows[i].begin;
@@ -89,8 +88,8 @@ static void make_axis(struct axis *axis, const struct row *rows, size_t n)
 	}
 	qsort(axis->events, axis->n, sizeof(axis->events[0]), compare);
 	memset(axis->cut, 0, sizeof(axis->cut));
-	const double cuts = mark_cuts(axis, &shown), width = BARS_END - BARS_AT;
-	const double scale = shown > 0 ? width * (1 - cuts * CUT_SHARE) / (double)shown : 0;
+	const double cuts = mark_cuts(axis), width = BARS_END - BARS_AT;
+	const double scale = axis->shown > 0 ? width * (1 - cuts * CUT_SHARE) / (double)axis->shown : 0;
 
 	for (size_t i = 0; i < axis->n; i++) {
 		const int64_t gap = i ? axis->events[i] - axis->events[i - 1] : 0;
@@ -111,10 +110,15 @@ static double x_of(const struct axis *axis, int64_t time)
 
 static void put_time(char *buf, size_t size, int64_t ns)
 {
-	if (ns >= 1000000000)
-		snprintf(buf, size, "%.1f s", (double)ns / 1e9);
+	/* What would be rounded to 1000 is 1 of the next unit. */
+	if (ns >= INT64_C(100000000000))
+		snprintf(buf, size, "%.0f s", (double)ns / 1e9);
+	else if (ns >= 999500000)
+		snprintf(buf, size, "%.3g s", (double)ns / 1e9);
+	else if (ns >= 999500)
+		snprintf(buf, size, "%.3g ms", (double)ns / 1e6);
 	else
-		snprintf(buf, size, "%.3f ms", (double)ns / 1e6);
+		snprintf(buf, size, "%.3g \u00b5s", (double)ns / 1e3);
 }
 
 /* One of those that the page has colours for. */
@@ -123,7 +127,18 @@ static const char *role_class(const char *role)
 	return streq(role, "init") ? "init" : streq(role, "workload") ? "workload" : "runtime";
 }
 
-static void draw_row(struct figure *figure, const struct axis *axis, const struct row *row, double y, bool odd)
+/* What the row asks of the kernel, beside its bar: on the side that has more room. */
+static void put_interface(struct figure *figure, const json_t *row, double x, double end, double y)
+{
+	const char *interface = text_in(row, "interface");
+
+	if (BARS_END - end >= x - BARS_AT)
+		figure_text(figure, "dim", FIGURE_START, end + 8, y, BARS_END - end - 8, interface);
+	else
+		figure_text(figure, "dim", FIGURE_END, x - 8, y, x - BARS_AT - 8, interface);
+}
+
+static void draw_row(struct figure *figure, const struct axis *axis, const struct row *row, double y)
 {
 	const char *role = text_in(row->object, "role"), *result = text_in(row->object, "result");
 	const bool bad = *result && !streq(result, "ok") && !streq(result, "now");
@@ -136,48 +151,89 @@ static void draw_row(struct figure *figure, const struct axis *axis, const struc
 		end = BARS_END;
 		x = x < end - BAR_MIN ? x : end - BAR_MIN;
 	}
-	if (odd)
-		figure_rect(figure, "stripe", FIGURE_PAD, y, FIGURE_WIDTH - 2 * FIGURE_PAD, ROW);
 	snprintf(class, sizeof(class), "bar %s%s", bad ? "failed" : role_class(role), row->end < 0 ? " open" : "");
 	figure_rect(figure, class, x, y + 4, end - x, ROW - 8);
-	figure_text(figure, "row", FIGURE_START, FIGURE_PAD + 4, y + 14, ROLE_AT - FIGURE_PAD - 12,
+	put_interface(figure, row->object, x, end, y + 14);
+	figure_text(figure, bad ? "row bad" : "row", FIGURE_START, FIGURE_PAD + 4, y + 14, ROLE_AT - FIGURE_PAD - 12,
 		    text_in(row->object, "name"));
 	figure_text(figure, "dim", FIGURE_START, ROLE_AT, y + 14, BARS_AT - ROLE_AT - 8, role);
 	if (row->end >= 0)
 		put_time(time, sizeof(time), row->end - row->begin);
 	else
 		snprintf(time, sizeof(time), "goes on");
-	figure_text(figure, bad ? "strong" : "dim", FIGURE_END, FIGURE_WIDTH - FIGURE_PAD - 4, y + 14,
+	figure_text(figure, bad ? "bad" : "dim", FIGURE_END, FIGURE_WIDTH - FIGURE_PAD - 4, y + 14,
 		    FIGURE_WIDTH - FIGURE_PAD - BARS_END - 12, bad ? result : time);
 }
 
-/* Where it begins, where it ends, and the cuts in it. Labels stand where the one before leaves room. */
-static void draw_axis(struct figure *figure, const struct axis *axis, double bottom)
+/* Where so much of the time that is shown is over. */
+static double x_of_shown(const struct axis *axis, int64_t wanted)
 {
-	double free_from = BARS_AT + 90;
-	char text[40], cut[64];
+	int64_t shown = 0;
 
-	figure_line(figure, "edge", BARS_AT, HEAD + FIGURE_PAD - 4, BARS_END, HEAD + FIGURE_PAD - 4);
-	figure_text(figure, "dim", FIGURE_START, BARS_AT, FIGURE_PAD + 14, 80, "0");
-	put_time(text, sizeof(text), axis->events[axis->n - 1] - axis->events[0]);
-	figure_text(figure, "dim", FIGURE_END, BARS_END, FIGURE_PAD + 14, 110, text);
+	for (size_t i = 0; i + 1 < axis->n; i++) {
+		const int64_t gap = axis->cut[i] ? 0 : axis->events[i + 1] - axis->events[i];
+
+		if (gap > 0 && wanted <= shown + gap)
+			return axis->at[i] +
+			       (axis->at[i + 1] - axis->at[i]) * (double)(wanted - shown) / (double)gap;
+		shown += gap;
+	}
+	return BARS_END;
+}
+
+/* 1, 2 or 5 of a power of ten, so that there are ten at most. */
+static int64_t step_of(int64_t shown)
+{
+	static const int64_t factors[] = { 1, 2, 5 };
+
+	for (int64_t power = 1; power < INT64_MAX / 100; power *= 10)
+		for (size_t i = 0; i < ARRAY_LEN(factors); i++)
+			if (power * factors[i] * 10 >= shown)
+				return power * factors[i];
+	return shown;
+}
+
+static void draw_grid(struct figure *figure, const struct axis *axis, double bottom)
+{
+	const int64_t step = step_of(axis->shown);
+	char text[40], all[40];
+
+	for (int64_t at = 0; axis->shown > 0 && at <= axis->shown; at += step) {
+		const double x = x_of_shown(axis, at);
+
+		figure_line(figure, "grid", x, FIGURE_PAD + HEAD - 4, x, bottom);
+	}
+	put_time(all, sizeof(all), axis->events[axis->n - 1] - axis->events[0]);
+	put_time(text, sizeof(text), step);
+	figure_printf(figure, "dim", FIGURE_START, BARS_AT, FIGURE_PAD + 14, BARS_END - BARS_AT - 10,
+		      "time: %s in all, a line every %s", all, text);
+}
+
+/* Labels stand where the one before leaves room. */
+static void draw_cuts(struct figure *figure, const struct axis *axis, double bottom)
+{
+	double free_from = BARS_AT;
+	char text[40], label[64];
+
 	for (size_t i = 0; i + 1 < axis->n; i++) {
 		if (!axis->cut[i])
 			continue;
 		const double x = (axis->at[i] + axis->at[i + 1]) / 2;
 
-		figure_line(figure, "cut", x, FIGURE_PAD + 36, x, bottom);
+		figure_line(figure, "cut", x, FIGURE_PAD + HEAD - 4, x, bottom);
 		put_time(text, sizeof(text), axis->events[i + 1] - axis->events[i]);
-		snprintf(cut, sizeof(cut), "%s left out", text);
-		const double width = FIGURE_CHAR * (double)strlen(cut);
+		snprintf(label, sizeof(label), "%s left out", text);
+		const double half = FIGURE_CHAR * (double)strlen(label) / 2;
 		double middle = x;
 
-		if (middle + width / 2 > BARS_END)
-			middle = BARS_END - width / 2;
-		if (middle - width / 2 < free_from - 90)
+		if (middle + half > BARS_END)
+			middle = BARS_END - half;
+		if (middle - half < free_from)
+			middle = free_from + half;
+		if (middle + half > BARS_END)
 			continue;
-		figure_text(figure, "dim", FIGURE_MIDDLE, middle, FIGURE_PAD + 32, width + 8, cut);
-		free_from = middle + width / 2 + 90 + 8;
+		figure_text(figure, "dim", FIGURE_MIDDLE, middle, FIGURE_PAD + 32, 2 * half + 8, label);
+		free_from = middle + half + 10;
 	}
 }
 
@@ -192,13 +248,18 @@ void figure_tape(FILE *page, const json_t *launch)
 	if (n == 0)
 		return;
 	make_axis(&axis, rows, n);
-	figure_begin(&figure);
+	figure_begin(&figure, page, "tape", "The launch, row by row.");
 	figure_text(&figure, "dim", FIGURE_START, FIGURE_PAD + 4, FIGURE_PAD + 14, 200, "row of the score");
 	figure_text(&figure, "dim", FIGURE_START, ROLE_AT, FIGURE_PAD + 14, 70, "process");
 	figure_text(&figure, "dim", FIGURE_END, FIGURE_WIDTH - FIGURE_PAD - 4, FIGURE_PAD + 14, 110, "took");
+	for (size_t i = 1; i < n; i += 2)
+		figure_rect(&figure, "stripe", FIGURE_PAD, FIGURE_PAD + HEAD + (double)i * ROW,
+			    FIGURE_WIDTH - 2 * FIGURE_PAD, ROW);
+	draw_grid(&figure, &axis, bottom);
+	draw_cuts(&figure, &axis, bottom);
 	for (size_t i = 0; i < n; i++)
-		draw_row(&figure, &axis, &rows[i], FIGURE_PAD + HEAD + (double)i * ROW, i % 2);
-	draw_axis(&figure, &axis, bottom);
-	figure_end(&figure, page, "tape", "The launch, row by row.",
-		   "Each bar is one acquired resource or one change in the kernel, by the process that made it; some wait for another process. docs/architecture.md says what each is for.");
+		draw_row(&figure, &axis, &rows[i], FIGURE_PAD + HEAD + (double)i * ROW);
+	figure_end(&figure,
+		   "Each row acquires one resource or makes one change in the kernel; beside its bar stands the call. runtime prepares on the host, init builds the container from "
+		   "within, workload becomes your command. Some rows wait for another process. What one is for: nsrun lab, tape NAME ROW.");
 }

@@ -4,38 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Colours are never alone in saying something. The content policy is a second wall: were something not escaped, it would still not run. */
-static const char style[] =
-	":root{color-scheme:light dark;--ink:#1c2430;--dim:#5a6675;--page:#fff;--card:#f5f7fa;--line:#c4ccd6;--good:#0b6b3a;"
-	"--bad:#a3231f;--host:#e3e8ef;--box:#cfe3fb;--both:#f6e3b5;--runtime:#4a6fa5;--init:#2f8a6b;--workload:#b0662a;"
-	"--band:#4a86d0}\n"
-	"@media (prefers-color-scheme:dark){:root{--ink:#e4e9f0;--dim:#9aa7b8;--page:#12161c;--card:#1b212a;--line:#3b4654;"
-	"--good:#5fd19a;--bad:#ff8f86;--host:#2a323d;--box:#1d3c60;--both:#574517;--runtime:#7fa6de;--init:#55b894;"
-	"--workload:#dc9455;--band:#4a86d0}}\n"
-	"@media print{:root{color-scheme:light;--ink:#000;--dim:#444;--page:#fff;--card:#fff;--line:#999;--good:#0b6b3a;"
-	"--bad:#a3231f;--host:#e3e8ef;--box:#cfe3fb;--both:#f6e3b5;--runtime:#4a6fa5;--init:#2f8a6b;--workload:#b0662a;"
-	"--band:#4a86d0}figure,tr{break-inside:avoid}h2,h3{break-after:avoid}details>*{display:block}}\n"
-	"body{margin:0 auto;max-width:62rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);"
-	"background:var(--page)}\n"
-	"h1,h2,h3{line-height:1.25;overflow-wrap:anywhere}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}\n"
-	"code,pre{font-family:ui-monospace,monospace;font-size:.92em;overflow-wrap:anywhere}pre{white-space:pre-wrap}\n"
-	".dim{color:var(--dim)}.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}\n"
-	".wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.94em}\n"
-	"th,td{border:1px solid var(--line);padding:.35rem .55rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}\n"
-	"th{background:var(--card)}td p{margin:0 0 .4rem}.num{text-align:right;white-space:nowrap}\n"
-	"figure{margin:1.5rem 0}figcaption{font-size:.9em;color:var(--dim)}.figure-title{font-weight:600;color:var(--ink)}\n"
-	"svg{display:block;width:100%;min-width:44rem;height:auto;background:var(--card);border:1px solid var(--line);"
-	"border-radius:6px}@media print{svg{min-width:0}}\n"
-	"svg text{font:12px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:var(--ink)}\n"
-	"svg .dim{fill:var(--dim)}svg .strong{font-weight:600}\n"
-	"svg line,svg .none{fill:none}svg .area{stroke:var(--line);fill:none}svg .area{stroke-width:1.5}svg .unknown{stroke-dasharray:5 4}\n"
-	"svg .host{fill:var(--host)}svg .box{fill:var(--box)}svg .both{fill:var(--both)}\n"
-	"svg .host,svg .box,svg .both{stroke:var(--line)}\n"
-	"svg .band{fill:var(--band);fill-opacity:.35;stroke:var(--band)}svg line.wire{stroke:var(--band);stroke-width:3}\n"
-	"svg .runtime{fill:var(--runtime)}svg .init{fill:var(--init)}svg .workload{fill:var(--workload)}\n"
-	"svg .stripe{fill:var(--page);fill-opacity:.45}svg .failed{fill:var(--bad)}svg .open{fill-opacity:.4}\n"
-	"svg .cut{stroke-dasharray:3 3;stroke:var(--dim)}\n";
-
+/* The content policy is a second wall: were something not escaped, it would still not run, and fetch nothing. */
 void html_begin(FILE *out, const char *title)
 {
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n"
@@ -43,10 +12,28 @@ void html_begin(FILE *out, const char *title)
 	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>",
 	      out);
 	html_text(out, title);
-	/* `>` of a selector is text in XML, too; there is no `<` or `&`. */
-	fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>", style);
+	fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>", html_style);
 	html_text(out, title);
 	fputs("</h1>\n", out);
+}
+
+void html_tile(FILE *out, const char *title, int64_t value, int64_t of)
+{
+	fputs("<div><dt>", out);
+	html_text(out, title);
+	fprintf(out, "</dt><dd>%" PRId64 " <small>of %" PRId64 "</small></dd></div>\n", value, of);
+}
+
+/* "2020-01-02 03:04 UTC" of a time of RFC 3339. */
+void html_when(FILE *out, const char *time)
+{
+	for (size_t i = 0; i < 16 && time[i]; i++) {
+		const char one[2] = { time[i] == 'T' ? ' ' : time[i], '\0' };
+
+		html_text(out, one);
+	}
+	if (*time)
+		fputs(" UTC", out);
 }
 
 void html_end(FILE *out)
@@ -116,13 +103,20 @@ void html_text(FILE *out, const char *text)
 		put_character(out, next_character(&text));
 }
 
+unsigned html_columns(const char *text)
+{
+	unsigned all = 0;
+
+	while (*text)
+		all += columns_of(next_character(&text));
+	return all;
+}
+
 bool html_text_cut(FILE *out, const char *text, unsigned columns)
 {
-	unsigned all = 0, done = 0;
+	unsigned done = 0;
 
-	for (const char *p = text; *p && all <= columns;)
-		all += columns_of(next_character(&p));
-	if (all <= columns) {
+	if (html_columns(text) <= columns) {
 		html_text(out, text);
 		return false;
 	}
@@ -167,9 +161,12 @@ void html_prose(FILE *out, const char *text)
 
 void html_seconds(FILE *out, json_int_t seconds)
 {
-	if (seconds >= 60)
-		fprintf(out, "%" JSON_INTEGER_FORMAT " min ", seconds / 60);
-	fprintf(out, "%" JSON_INTEGER_FORMAT " s", seconds % 60);
+	if (seconds >= 3600)
+		fprintf(out, "%" JSON_INTEGER_FORMAT " h %" JSON_INTEGER_FORMAT " min", seconds / 3600, seconds / 60 % 60);
+	else if (seconds >= 60)
+		fprintf(out, "%" JSON_INTEGER_FORMAT " min", (seconds + 30) / 60);
+	else
+		fprintf(out, "%" JSON_INTEGER_FORMAT " s", seconds);
 }
 
 /* ---- JSON ---- */

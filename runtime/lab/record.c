@@ -1,103 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/lab/record.h>
 
-#include <nsrun/base/file.h>
 #include <nsrun/base/mountinfo.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/plan/state.h>
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-
-#define FILE_NAME "launches.json"
-#define FILE_VERSION 1
-#define FILE_MAX (8 * 1024 * 1024)
-
-/* ---- the file ---- */
-
-int lab_records_load(const struct lab_place *place, json_t **ret, struct err *err)
-{
-	_cleanup_free_ char *data = NULL;
-	struct stat st;
-	size_t size;
-
-	if (place->dir_fd < 0 || (fstatat(place->dir_fd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)) {
-		*ret = json_array();
-		return *ret ? 0 : err_oom(err);
-	}
-	const int r = file_read_at(place->dir_fd, FILE_NAME, FILE_MAX, &data, &size, err);
-	if (r < 0)
-		return r;
-	json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, NULL);
-	json_t *launches = json_object_get(root, "launches");
-
-	if (!json_is_array(launches) || json_integer_value(json_object_get(root, "version")) != FILE_VERSION) {
-		json_decref(root);
-		return err_input(err, "%s/" FILE_NAME ": it is damaged; nsrun lab reset begins anew", place->dir);
-	}
-	*ret = json_incref(launches);
-	json_decref(root);
-	return 0;
-}
-
-static int save(const struct lab_place *place, json_t *launches, struct err *err)
-{
-	json_t *root = json_pack("{s:i, s:O}", "version", FILE_VERSION, "launches", launches);
-	_cleanup_free_ char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
-
-	json_decref(root);
-	return text ? file_replace_at(place->dir_fd, FILE_NAME, 0600, text, strlen(text), err) : err_oom(err);
-}
-
-static bool is_of(const json_t *launch, const char *chapter, const char *name)
-{
-	const char *its_chapter = json_string_value(json_object_get(launch, "chapter"));
-	const char *its_name = json_string_value(json_object_get(launch, "name"));
-
-	return its_chapter && streq(its_chapter, chapter) && (!name || (its_name && streq(its_name, name)));
-}
-
-static void forget(json_t *launches, const char *chapter, const char *name)
-{
-	for (size_t i = json_array_size(launches); i-- > 0;)
-		if (is_of(json_array_get(launches, i), chapter, name))
-			(void)json_array_remove(launches, i);
-}
-
-int lab_records_forget(const struct lab_place *place, const char *chapter, struct err *err)
-{
-	json_t *launches = NULL;
-
-	/* All: also of a file that cannot be read. */
-	if (!chapter)
-		return unlinkat(place->dir_fd, FILE_NAME, 0) < 0 && errno != ENOENT ?
-			       err_system(err, "%s/" FILE_NAME, place->dir) :
-			       0;
-	int r = lab_records_load(place, &launches, err);
-	if (r == 0 && json_array_size(launches) > 0) {
-		forget(launches, chapter, NULL);
-		r = save(place, launches, err);
-	}
-	json_decref(launches);
-	return r;
-}
-
-static void keep(struct lab_session *session, const struct lab_container *c)
-{
-	struct err ignored = ERR_INIT;
-	json_t *launches = NULL;
-
-	if (lab_records_load(session->place, &launches, &ignored) < 0)
-		launches = json_array();
-	forget(launches, session->recorded, c->name);
-	json_array_append(launches, c->record);
-	while (json_array_size(launches) > LAB_LAUNCHES_MAX)
-		(void)json_array_remove(launches, 0);
-	(void)save(session->place, launches, &ignored);
-	json_decref(launches);
-}
 
 /* ---- what the kernel says ---- */
 
@@ -228,11 +137,11 @@ static json_t *addresses_of(const char *set, const char *name)
 	return list;
 }
 
-/* Of the host the other ends alone: neither its addresses nor what it is connected with belong into a file that is handed in. */
-static json_t *network_of(pid_t pid, const char *other_peers)
+/* Of the host the other ends alone: what else it is connected with does not belong into a file that is handed in, nor do addresses of a namespace that is the host's, too. */
+static json_t *network_of(pid_t pid, const char *other_peers, bool is_hosts)
 {
 	_cleanup_free_ char *links = value_of(pid, "links"), *peers = value_of(pid, "links.peers");
-	_cleanup_free_ char *addresses = value_of(pid, "addresses");
+	_cleanup_free_ char *addresses = is_hosts ? NULL : value_of(pid, "addresses");
 	json_t *list = json_array();
 	char *save = NULL;
 
@@ -257,16 +166,37 @@ static json_t *network_of(pid_t pid, const char *other_peers)
 	return list;
 }
 
+static size_t links_in(const json_t *network)
+{
+	return json_array_size(json_object_get(network, "container")) + json_array_size(json_object_get(network, "host"));
+}
+
+static json_t *now_json(void)
+{
+	char text[STATE_TIME_SIZE];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	state_format_time(&now, text);
+	return json_string(text);
+}
+
+/* As it was when it had most links: what a chapter builds it often takes away again. */
 static void add_network(json_t *record, pid_t pid)
 {
 	_cleanup_free_ char *here = value_of(getpid(), "net"), *there = value_of(pid, "net");
 	_cleanup_free_ char *peers = value_of(pid, "links.peers");
+	const bool apart = here && there && !streq(here, there);
 	json_t *network = json_object();
 
-	json_object_set_new(network, "container", network_of(pid, NULL));
-	if (here && there && !streq(here, there))
-		json_object_set_new(network, "host", network_of(getpid(), peers ? peers : ""));
-	json_object_set_new(record, "network", network);
+	json_object_set_new(network, "container", network_of(pid, NULL, !apart));
+	if (apart)
+		json_object_set_new(network, "host", network_of(getpid(), peers ? peers : "", false));
+	json_object_set_new(network, "time", now_json());
+	if (links_in(json_object_get(record, "network")) > links_in(network))
+		json_decref(network);
+	else
+		json_object_set_new(record, "network", network);
 }
 
 /* ---- the tape ---- */
@@ -320,22 +250,15 @@ static void add_rows(json_t *record, const struct tape *tape)
 
 static void begin(struct lab_session *session, struct lab_container *c)
 {
-	char text[STATE_TIME_SIZE];
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	state_format_time(&now, text);
-	c->record = json_pack("{s:s, s:s, s:o, s:s}", "chapter", session->recorded, "name", c->name, "command",
-			      text_json(c->command ? c->command : ""), "time", text);
+	c->record = json_pack("{s:s, s:s, s:o, s:o}", "chapter", session->recorded, "name", c->name, "command",
+			      text_json(c->command ? c->command : ""), "time", now_json());
 }
 
-void lab_record(struct lab_session *session, struct lab_container *c)
+static void take_down(struct lab_session *session, struct lab_container *c)
 {
 	struct err ignored = ERR_INIT;
 	pid_t pid;
 
-	if (!session->recorded)
-		return;
 	if (!c->record)
 		begin(session, c);
 	if (!c->record)
@@ -357,5 +280,31 @@ void lab_record(struct lab_session *session, struct lab_container *c)
 		add_mounts(c->record, pid);
 		add_network(c->record, pid);
 	}
-	keep(session, c);
+}
+
+void lab_record(struct lab_session *session, struct lab_container *c)
+{
+	if (!session->recorded)
+		return;
+	take_down(session, c);
+	if (c->record)
+		lab_records_keep(session->place, session->recorded, &c->record, 1);
+}
+
+void lab_record_all(struct lab_session *session)
+{
+	json_t *records[ARRAY_LEN(session->containers)];
+	size_t n = 0;
+
+	for (size_t i = 0; session->recorded && i < session->n; i++) {
+		struct lab_container *c = session->containers[i];
+
+		if (lab_session_state(session, c->name, NULL) != LAB_RUNNING)
+			continue;
+		take_down(session, c);
+		if (c->record)
+			records[n++] = c->record;
+	}
+	if (n > 0)
+		lab_records_keep(session->place, session->recorded, records, n);
 }

@@ -88,7 +88,21 @@ static void container_free(struct lab_container *c)
 	free(c);
 }
 
-/* Words as a line; quotes are left out: it is for reading. */
+static void put_quoted(FILE *out, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%^";
+
+	if (*word && !word[strspn(word, plain)]) {
+		fputs(word, out);
+		return;
+	}
+	fputc('\'', out);
+	for (const char *p = word; *p; p++)
+		fputs(*p == '\'' ? "'\\''" : (const char[]){ *p, '\0' }, out);
+	fputc('\'', out);
+}
+
+/* Words as a line that a shell would part into the same. */
 static char *join(char *const *words)
 {
 	char *line = NULL;
@@ -97,8 +111,11 @@ static char *join(char *const *words)
 
 	if (!out)
 		return NULL;
-	for (size_t i = 0; words[i]; i++)
-		fprintf(out, "%s%s", i ? " " : "", words[i]);
+	for (size_t i = 0; words[i]; i++) {
+		if (i)
+			fputc(' ', out);
+		put_quoted(out, words[i]);
+	}
 	return fclose(out) == 0 ? line : NULL;
 }
 
