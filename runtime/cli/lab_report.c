@@ -78,11 +78,46 @@ static int put(const struct lab_options *options, const json_t *document, bool c
 	return 0;
 }
 
+/* The work of a learner would be gone. */
+static int keep_inputs(const struct lab_options *options, const char *const *files, size_t n, struct err *err)
+{
+	const char *path = options->output ? options->output : options->json == YES ? "-" : PAGE_NAME;
+	struct stat output, input;
+
+	if (streq(path, "-") || stat(path, &output) < 0 || !S_ISREG(output.st_mode))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (stat(files[i], &input) == 0 && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
+			return err_input(err, "lab report: %s is one of the results, and would be overwritten", path);
+	return 0;
+}
+
+static void tell_doubts(const json_t *class)
+{
+	const json_t *learners = json_object_get(class, "learners");
+
+	for (size_t i = 0; i < json_array_size(learners); i++) {
+		const json_t *learner = json_array_get(learners, i);
+		const char *file = json_string_value(json_object_get(learner, "file"));
+		const char *verdict = json_string_value(json_object_get(learner, "verdict"));
+		const char *reason = json_string_value(json_object_get(learner, "reason"));
+		const char *twin = json_string_value(json_object_get(learner, "same_as"));
+
+		if (!lab_class_is_doubtful(learner) || !file || !verdict)
+			continue;
+		if (streq(verdict, lab_verdict_word(LAB_FILE_SOUND)))
+			fprintf(stderr, "nsrun: %s: the same work as that of %s\n", file, twin ? twin : "");
+		else
+			fprintf(stderr, "nsrun: %s: %s%s%s\n", file, lab_verdict_text(verdict), reason && *reason ? ": " : "",
+				reason ? reason : "");
+	}
+}
+
 static int report_class(const struct lab_options *options, const char *salt, const char *const *files, size_t n)
 {
 	json_t *class = lab_class_new(salt);
 	struct err err = ERR_INIT;
-	int r = class ? 0 : err_oom(&err);
+	int r = class ? keep_inputs(options, files, n, &err) : err_oom(&err);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = lab_class_add(class, files[i], salt, &err);
@@ -90,7 +125,8 @@ static int report_class(const struct lab_options *options, const char *salt, con
 	const unsigned doubtful = lab_class_doubtful(class);
 
 	if (!status && doubtful) {
-		fprintf(stderr, "nsrun: %u of %zu files are doubtful; the report says which, and why\n", doubtful, n);
+		tell_doubts(class);
+		fprintf(stderr, "nsrun: %u of %zu files are doubtful\n", doubtful, n);
 		status = 1;
 	}
 	json_decref(class);

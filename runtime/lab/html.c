@@ -5,14 +5,14 @@
 #include <string.h>
 
 /* The content policy is a second wall: were something not escaped, it would still not run, and fetch nothing. */
-void html_begin(FILE *out, const char *title)
+void html_begin(FILE *out, const char *title, const char *kind)
 {
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n"
 	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\" />\n"
 	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>",
 	      out);
 	html_text(out, title);
-	fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>", html_style);
+	fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body class=\"%s\">\n<h1>", html_style, kind);
 	html_text(out, title);
 	fputs("</h1>\n", out);
 }

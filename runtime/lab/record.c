@@ -189,7 +189,7 @@ static void add_network(json_t *record, pid_t pid)
 	const bool apart = here && there && !streq(here, there);
 	json_t *network = json_object();
 
-	json_object_set_new(network, "container", network_of(pid, NULL, !apart));
+	json_object_set_new(network, "container", network_of(apart ? pid : getpid(), NULL, !apart));
 	if (apart)
 		json_object_set_new(network, "host", network_of(getpid(), peers ? peers : "", false));
 	json_object_set_new(network, "time", now_json());

@@ -64,6 +64,7 @@ const char *lab_verdict_word(enum lab_verdict_of_file verdict)
 					     [LAB_FILE_EDITED] = "edited",
 					     [LAB_FILE_UNSALTED] = "unsalted",
 					     [LAB_FILE_WANTS_SALT] = "wants-salt",
+					     [LAB_FILE_CONTRADICTS] = "contradicts",
 					     [LAB_FILE_UNREADABLE] = "unreadable" };
 
 	return words[verdict];

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define FILE_MAX (16 * 1024 * 1024)
+#define CHAPTERS_MAX 128 /* of a file */
+#define LIST_MAX 256	   /* questions, tasks of a chapter */
 
 json_t *lab_class_new(const char *salt)
 {
@@ -43,32 +45,39 @@ static json_t *text_json(const char *text)
 	return json_string(escaped);
 }
 
+static json_t *find(const json_t *list, const char *id)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (streq(text_in(json_array_get(list, i), "id"), id))
+			return json_array_get(list, i);
+	return NULL;
+}
+
+static bool is_wanted(const json_t *one)
+{
+	return !*text_in(one, "skipped");
+}
+
 static json_t *summary_of(const json_t *chapter)
 {
 	const json_t *asks = json_object_get(chapter, "asks"), *tasks = json_object_get(chapter, "tasks");
-	json_int_t right = 0, solved = 0, shown = 0, hints = 0;
+	json_int_t right = 0, solved = 0, shown = 0, hints = 0, n_asks = 0, n_tasks = 0;
 
-	for (size_t i = 0; i < json_array_size(asks); i++)
+	for (size_t i = 0; i < json_array_size(asks); i++) {
 		right += json_is_true(json_object_get(json_array_get(asks, i), "right"));
+		n_asks += is_wanted(json_array_get(asks, i));
+	}
 	for (size_t i = 0; i < json_array_size(tasks); i++) {
 		const json_t *task = json_array_get(tasks, i);
 
 		solved += streq(text_in(task, "state"), "solved");
 		shown += streq(text_in(task, "state"), "shown");
 		hints += number_in(task, "hints") % 1000000;
+		n_tasks += is_wanted(task);
 	}
 	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "status", text_in(chapter, "status"), "right", right,
-			 "asks", (json_int_t)json_array_size(asks), "solved", solved, "shown", shown, "tasks",
-			 (json_int_t)json_array_size(tasks), "hints", hints, "seconds",
+			 "asks", n_asks, "solved", solved, "shown", shown, "tasks", n_tasks, "hints", hints, "seconds",
 			 (json_int_t)number_in(chapter, "seconds"));
-}
-
-static bool has_chapter(const json_t *chapters, const char *id)
-{
-	for (size_t i = 0; i < json_array_size(chapters); i++)
-		if (streq(text_in(json_array_get(chapters, i), "id"), id))
-			return true;
-	return false;
 }
 
 static json_t *summaries(json_t *class, const json_t *document)
@@ -82,22 +91,157 @@ static json_t *summaries(json_t *class, const json_t *document)
 
 		if (!*id)
 			continue;
-		if (!has_chapter(known, id))
-			json_array_append_new(known, json_pack("{s:s, s:s}", "id", id, "title", text_in(chapter, "title")));
+		if (!find(known, id))
+			json_array_append_new(known, json_pack("{s:s, s:s, s:I, s:[]}", "id", id, "title",
+							       text_in(chapter, "title"), "minutes",
+							       (json_int_t)number_in(chapter, "minutes"), "questions"));
 		json_object_set_new(all, id, summary_of(chapter));
 	}
 	return all;
 }
 
-/* The learner who has handed in the very same results before; NULL: nobody. */
-static const char *same_as(const json_t *class, const char *value)
+/* ---- what a class has answered ---- */
+
+static void add_one(json_t *object, const char *key)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)number_in(object, key) + 1));
+}
+
+static void count_answer(json_t *questions, const json_t *ask)
+{
+	const char *answer = json_string_value(json_object_get(ask, "answer")), *id = text_in(ask, "id");
+	const char *chosen = text_in(ask, "chosen");
+	json_t *question = find(questions, id);
+
+	if (!answer || !*id)
+		return;
+	if (!question) {
+		question = json_pack("{s:s, s:s, s:{}}", "id", id, "question", text_in(ask, "question"), "wrong");
+		if (json_array_append_new(questions, question) < 0)
+			return;
+	}
+	add_one(question, "answered");
+	if (json_is_true(json_object_get(ask, "right")))
+		add_one(question, "right");
+	else
+		add_one(json_object_get(question, "wrong"), *chosen ? chosen : answer);
+}
+
+static void count_answers(json_t *class, const json_t *document)
+{
+	const json_t *list = json_object_get(document, "chapters");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *chapter = json_array_get(list, i), *asks = json_object_get(chapter, "asks");
+		const json_t *known = find(json_object_get(class, "chapters"), text_in(chapter, "id"));
+
+		for (size_t k = 0; known && k < json_array_size(asks); k++)
+			count_answer(json_object_get(known, "questions"), json_array_get(asks, k));
+	}
+}
+
+/* ---- doubts ---- */
+
+/* The learner who has handed in the very same work before, to the nanosecond; NULL: nobody. */
+static const char *same_as(const json_t *class, const char *work)
 {
 	const json_t *learners = json_object_get(class, "learners");
 
-	for (size_t i = 0; *value && i < json_array_size(learners); i++)
-		if (streq(text_in(json_array_get(learners, i), "hash"), value))
+	for (size_t i = 0; *work && i < json_array_size(learners); i++)
+		if (streq(text_in(json_array_get(learners, i), "work"), work))
 			return text_in(json_array_get(learners, i), "name");
 	return NULL;
+}
+
+/* Of what was done, and when: not when the file was made. "" where nothing was. */
+static void hash_work(const json_t *document, char ret[SHA256_TEXT_SIZE])
+{
+	const json_t *list = json_object_get(document, "chapters");
+	bool begun = false;
+
+	*ret = '\0';
+	for (size_t i = 0; i < json_array_size(list); i++)
+		begun = begun || *text_in(json_array_get(list, i), "begun");
+	json_t *work = begun ? json_pack("{s:O}", "chapters", list) : NULL;
+
+	if (work && lab_report_hash(work, NULL, ret, NULL) < 0)
+		*ret = '\0';
+	json_decref(work);
+}
+
+static bool is_too_much(const json_t *chapters)
+{
+	for (size_t i = 0; i < json_array_size(chapters); i++) {
+		const json_t *chapter = json_array_get(chapters, i);
+
+		if (json_array_size(json_object_get(chapter, "asks")) > LIST_MAX ||
+		    json_array_size(json_object_get(chapter, "tasks")) > LIST_MAX)
+			return true;
+	}
+	return json_array_size(chapters) > CHAPTERS_MAX;
+}
+
+static const char *wrong_ask(const json_t *ask)
+{
+	const bool right = json_is_true(json_object_get(ask, "right"));
+	const char *chosen = text_in(ask, "chosen"), *reality = text_in(ask, "reality_chosen");
+
+	if (right && !json_is_string(json_object_get(ask, "answer")))
+		return "right, and not answered";
+	if (*chosen && *reality && right != streq(chosen, reality))
+		return right ? "right, and another answer is" : "wrong, and the answer is right";
+	return NULL;
+}
+
+/* What the lab never writes. It takes no skill to avoid that; it takes care. */
+static bool contradicts(const json_t *chapter, char *buf, size_t size)
+{
+	const json_t *asks = json_object_get(chapter, "asks"), *tasks = json_object_get(chapter, "tasks");
+	const char *id = text_in(chapter, "id");
+	bool complete = true;
+
+	for (size_t i = 0; i < json_array_size(asks); i++) {
+		const json_t *ask = json_array_get(asks, i);
+		const char *why = wrong_ask(ask);
+
+		if (why) {
+			snprintf(buf, size, "%s, question %s: %s", id, text_in(ask, "id"), why);
+			return true;
+		}
+		complete = complete && (!is_wanted(ask) || json_is_string(json_object_get(ask, "answer")));
+	}
+	for (size_t i = 0; i < json_array_size(tasks); i++) {
+		const json_t *task = json_array_get(tasks, i);
+		const bool solved = streq(text_in(task, "state"), "solved");
+
+		if (solved && number_in(task, "tries") == 0) {
+			snprintf(buf, size, "%s, task %s: solved, and never tried", id, text_in(task, "id"));
+			return true;
+		}
+		complete = complete && (!is_wanted(task) || solved);
+	}
+	if (streq(text_in(chapter, "status"), "solved") && !complete) {
+		snprintf(buf, size, "%s: solved, and something of it is not", id);
+		return true;
+	}
+	return false;
+}
+
+static bool contradicts_itself(const json_t *document, char *buf, size_t size)
+{
+	const json_t *list = json_object_get(document, "chapters");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *chapter = json_array_get(list, i);
+
+		if (find(list, text_in(chapter, "id")) != chapter) {
+			snprintf(buf, size, "%s: it is there twice", text_in(chapter, "id"));
+			return true;
+		}
+		if (contradicts(chapter, buf, size))
+			return true;
+	}
+	return false;
 }
 
 static int read_document(const char *path, json_t **ret, struct err *err)
@@ -121,6 +265,10 @@ static int read_document(const char *path, json_t **ret, struct err *err)
 		json_decref(document);
 		return err_input(err, "it is of another version of nsrun");
 	}
+	if (is_too_much(json_object_get(document, "chapters"))) {
+		json_decref(document);
+		return err_input(err, "it has more chapters, questions or tasks than any lab");
+	}
 	*ret = document;
 	return 0;
 }
@@ -128,23 +276,35 @@ static int read_document(const char *path, json_t **ret, struct err *err)
 int lab_class_add(json_t *class, const char *path, const char *salt, struct err *err)
 {
 	enum lab_verdict_of_file verdict = LAB_FILE_UNREADABLE;
-	char message[ERR_MESSAGE_MAX * 4] = "";
+	char message[ERR_MESSAGE_MAX * 4] = "", work[SHA256_TEXT_SIZE] = "";
 	struct err why = ERR_INIT;
 	json_t *document = NULL;
 
-	if (read_document(path, &document, &why) < 0)
+	if (read_document(path, &document, &why) < 0) {
 		(void)err_format(&why, message, sizeof(message));
-	else
+	} else {
 		verdict = lab_report_verify(document, salt);
-	const char *value = text_in(json_object_get(document, "hash"), "value");
+		if (verdict != LAB_FILE_EDITED && contradicts_itself(document, message, sizeof(message)))
+			verdict = LAB_FILE_CONTRADICTS;
+		hash_work(document, work);
+	}
+	const char *twin = same_as(class, work);
 	json_t *learner = json_pack("{s:o, s:o, s:s, s:o, s:s, s:s, s:s?, s:o}", "name", name_of(path), "file",
 				    text_json(path), "verdict", lab_verdict_word(verdict), "reason", text_json(message),
-				    "made", text_in(document, "made"), "hash", value, "same_as", same_as(class, value),
-				    "chapters", summaries(class, document));
+				    "made", text_in(document, "made"), "work", work, "same_as", twin, "chapters",
+				    summaries(class, document));
 	const int r = json_array_append_new(json_object_get(class, "learners"), learner);
 
+	/* Each counts once, and what is doubtful does not. */
+	if (verdict == LAB_FILE_SOUND && !twin)
+		count_answers(class, document);
 	json_decref(document);
 	return r < 0 ? err_oom(err) : 0;
+}
+
+bool lab_class_is_doubtful(const json_t *learner)
+{
+	return !streq(text_in(learner, "verdict"), lab_verdict_word(LAB_FILE_SOUND)) || *text_in(learner, "same_as");
 }
 
 unsigned lab_class_doubtful(const json_t *class)
@@ -152,99 +312,24 @@ unsigned lab_class_doubtful(const json_t *class)
 	const json_t *learners = json_object_get(class, "learners");
 	unsigned n = 0;
 
-	for (size_t i = 0; i < json_array_size(learners); i++) {
-		const json_t *learner = json_array_get(learners, i);
-
-		n += !streq(text_in(learner, "verdict"), lab_verdict_word(LAB_FILE_SOUND)) || *text_in(learner, "same_as");
-	}
+	for (size_t i = 0; i < json_array_size(learners); i++)
+		n += lab_class_is_doubtful(json_array_get(learners, i));
 	return n;
 }
 
-/* ---- the page ---- */
-
-static const char *verdict_text(const char *word)
+const char *lab_verdict_text(const char *word)
 {
 	static const char *const texts[][2] = {
 		{ "sound", "as it was written" },
-		{ "edited", "EDITED, or hashed with another salt" },
+		{ "edited", "was edited, or hashed with another salt" },
 		{ "unsalted", "hashed without the salt: anybody can have done that" },
-		{ "wants-salt", "not checked: it was salted, name the salt" },
-		{ "unreadable", "UNREADABLE" },
+		{ "wants-salt", "cannot be checked: it was hashed with a salt, and none was named" },
+		{ "contradicts", "contradicts itself: somebody has written it by hand" },
+		{ "unreadable", "cannot be read" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (streq(texts[i][0], word))
 			return texts[i][1];
 	return "";
-}
-
-static void put_cell(FILE *out, const json_t *summary)
-{
-	if (!summary) {
-		fputs("<td class=\"dim\">not in the file</td>", out);
-		return;
-	}
-	const char *status = text_in(summary, "status");
-
-	fprintf(out, "<td class=\"result\"><span class=\"%s\">", streq(status, "solved") ? "good" : "dim");
-	html_text(out, status);
-	fputs("</span>", out);
-	if (!streq(status, "new")) {
-		fprintf(out,
-			"<br />predictions %" PRId64 " of %" PRId64 "<br />tasks %" PRId64 " of %" PRId64
-			"<br />hints %" PRId64 ", ",
-			number_in(summary, "right"), number_in(summary, "asks"), number_in(summary, "solved"),
-			number_in(summary, "tasks"), number_in(summary, "hints"));
-		html_seconds(out, number_in(summary, "seconds"));
-	}
-	fputs("</td>", out);
-}
-
-static void put_learner(FILE *out, const json_t *learner, const json_t *chapters)
-{
-	const char *verdict = text_in(learner, "verdict");
-	const bool sound = streq(verdict, "sound");
-
-	fputs("<tr class=\"learner\"><th>", out);
-	html_text(out, text_in(learner, "name"));
-	fprintf(out, "</th><td class=\"%s\">", sound ? "good" : "bad");
-	html_text(out, verdict_text(verdict));
-	if (*text_in(learner, "reason")) {
-		fputs("<br />", out);
-		html_text(out, text_in(learner, "reason"));
-	}
-	if (*text_in(learner, "same_as")) {
-		fputs("<br /><span class=\"bad\">THE SAME FILE as of ", out);
-		html_text(out, text_in(learner, "same_as"));
-		fputs("</span>", out);
-	}
-	fputs("</td>", out);
-	for (size_t i = 0; i < json_array_size(chapters); i++)
-		put_cell(out, json_object_get(json_object_get(learner, "chapters"),
-					      text_in(json_array_get(chapters, i), "id")));
-	fputs("</tr>\n", out);
-}
-
-void lab_class_page(FILE *out, const json_t *class)
-{
-	const json_t *chapters = json_object_get(class, "chapters"), *learners = json_object_get(class, "learners");
-
-	html_begin(out, "nsrun lab: a class");
-	fprintf(out, "<p>%zu results, %u of them doubtful.</p>\n", json_array_size(learners), lab_class_doubtful(class));
-	fputs("<div class=\"wide\"><table><thead><tr><th>Learner</th><th>File</th>", out);
-	for (size_t i = 0; i < json_array_size(chapters); i++) {
-		fputs("<th>", out);
-		html_text(out, text_in(json_array_get(chapters, i), "id"));
-		fputs("</th>", out);
-	}
-	fputs("</tr></thead><tbody>\n", out);
-	for (size_t i = 0; i < json_array_size(learners); i++)
-		put_learner(out, json_array_get(learners, i), chapters);
-	fputs("</tbody></table></div>\n<p class=\"dim\">", out);
-	fputs(json_is_true(json_object_get(class, "salted")) ?
-		      "The hashes were checked with the salt. Whoever knows the salt can make a hash that is right; it was known to whoever made a report." :
-		      "The hashes were checked without a salt. They show damage; whoever edits a file can hash it again.",
-	      out);
-	fputs(" It is never shown who sat at the keyboard.</p>\n", out);
-	html_end(out);
 }

@@ -293,7 +293,7 @@ void lab_report_page(FILE *out, const json_t *document)
 	const json_t *launches = json_object_get(document, "launches");
 	bool played = false;
 
-	html_begin(out, "nsrun lab: report");
+	html_begin(out, "nsrun lab: report", "learner");
 	fputs("<p class=\"dim\">Made ", out);
 	html_when(out, text_in(document, "made"));
 	fputs("</p>\n", out);

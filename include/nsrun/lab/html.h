@@ -15,7 +15,8 @@
 
 /* ---- pages ---- */
 
-void html_begin(FILE *out, const char *title);
+/* `kind` is the class of the body. */
+void html_begin(FILE *out, const char *title, const char *kind);
 void html_end(FILE *out);
 extern const char html_style[];
 /* Text with nothing in it that a browser would act on: no markup, no control character, nothing that turns the direction of writing. */

@@ -20,6 +20,7 @@ enum lab_verdict_of_file {
 	LAB_FILE_EDITED,     /* or hashed with another salt: that cannot be told apart */
 	LAB_FILE_UNSALTED,   /* a salt is wanted, and this was hashed without: whoever edits it can do so again */
 	LAB_FILE_WANTS_SALT, /* it was salted, and no salt was named here */
+	LAB_FILE_CONTRADICTS, /* the hash is right, and the lab would not have written that */
 	LAB_FILE_UNREADABLE,
 };
 
@@ -33,12 +34,18 @@ enum lab_verdict_of_file lab_report_verify(const json_t *document, const char *s
 const char *lab_verdict_word(enum lab_verdict_of_file verdict); /* "sound", "edited", ... */
 void lab_report_page(FILE *out, const json_t *document);
 
-/* {"version": 1, "kind": "class", "salted", "chapters": [{"id", "title"}], "learners": [{"name", "file", "verdict", "reason", "made", "same_as", "chapters": {ID: SUMMARY}}]} */
+/*
+ * {"version": 1, "kind": "class", "salted", "chapters": [{"id", "title", "minutes", "questions": [{"id", "question", "answered", "right", "wrong": {ANSWER: how often}}]}],
+ * "learners": [{"name", "file", "verdict", "reason", "made", "work" (a hash of what was done), "same_as", "chapters": {ID: SUMMARY}}]}
+ */
 json_t *lab_class_new(const char *salt);
 /* A file of `nsrun lab report --json`. One that cannot be read is in the report, too, with its reason. -ENOMEM. */
 int lab_class_add(json_t *class, const char *path, const char *salt, struct err *err);
-/* Learners whose file is something else than sound. */
+/* Of one of "learners": its file is not sound, or is another one's. */
+bool lab_class_is_doubtful(const json_t *learner);
 unsigned lab_class_doubtful(const json_t *class);
+/* Of "verdict". */
+const char *lab_verdict_text(const char *word);
 void lab_class_page(FILE *out, const json_t *class);
 
 #endif
