@@ -38,7 +38,7 @@ const char html_style[] =
 	"body.class{max-width:80rem}.matrix{width:auto;min-width:36rem}.matrix thead th{vertical-align:bottom}"
 	".matrix th.cell span{writing-mode:vertical-rl;transform:rotate(180deg);max-height:11rem;overflow-wrap:anywhere}"
 	".matrix th.cell,.matrix td.cell{padding-left:.35rem;padding-right:.35rem}"
-	".matrix td.cell{font-size:.85em;line-height:1.4;white-space:nowrap}.matrix td.done{background:var(--box)}"
+	".matrix td.cell{font-size:.85em;line-height:1.4}.matrix td.cell b{white-space:nowrap}.matrix tbody th,tfoot th{min-width:7rem}.matrix td.done{background:var(--box)}"
 	"tfoot th,tfoot td{border-top:2px solid var(--line)}\n"
 	".chip{display:inline-block;padding:0 .5em;border:1px solid currentColor;border-radius:1em;font-size:.9em;"
 	"font-weight:600;white-space:nowrap}.chip.solved,.chip.right{color:var(--good)}.chip.wrong{color:var(--bad)}"
@@ -65,7 +65,7 @@ const char html_style[] =
 	"stroke-width:1.5}svg path.cross{stroke:var(--bad);stroke-width:2}svg .unasked{fill:none;stroke:var(--edge);"
 	"stroke-dasharray:2 2}\n"
 	/* paper */
-	"@media print{@page{margin:14mm}@page wide{size:landscape;margin:12mm}body.class{page:wide}.matrix{font-size:8pt}:root{color-scheme:light;" DAYLIGHT "}"
+	"@media print{@page{margin:14mm}@page wide{size:landscape;margin:12mm}body.class{page:wide}.matrix{font-size:6.5pt;min-width:0}.matrix th,.matrix td,.matrix th.cell,.matrix td.cell{padding:.12rem}:root{color-scheme:light;" DAYLIGHT "}"
 	"body{max-width:none;padding:0;font-size:11pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}"
 	"svg{min-width:0}a{color:inherit;text-decoration:none}.wide{overflow:visible}"
 	"svg,tr,.tiles div,pre{break-inside:avoid}figcaption{break-before:avoid}h2,h3,summary{break-after:avoid}"
