@@ -75,6 +75,7 @@ static double draw_map(struct figure *figure, const json_t *map, const char *wha
 {
 	struct extent extents[EXTENTS_MAX], *order[EXTENTS_MAX];
 	const size_t all = json_array_size(map), n = all < EXTENTS_SHOWN ? all : EXTENTS_SHOWN;
+	int64_t mapped = 0;
 	double left, right;
 
 	figure_text(figure, "strong", FIGURE_START, FIGURE_PAD, y + 14, 2 * SIDE, title);
@@ -87,6 +88,7 @@ static double draw_map(struct figure *figure, const json_t *map, const char *wha
 		extents[i] = (struct extent){ .inside = item(line, 0), .outside = item(line, 1), .count = item(line, 2) };
 		extents[i].height = extents[i].inside == 0 ? HIGH : LOW;
 		order[i] = &extents[i];
+		mapped += extents[i].count;
 	}
 	qsort(order, n, sizeof(order[0]), compare_inside);
 	for (size_t i = 0; i < n; left += order[i++]->height + GAP)
@@ -96,12 +98,17 @@ static double draw_map(struct figure *figure, const json_t *map, const char *wha
 		order[i]->right = right;
 	for (size_t i = 0; i < n; i++)
 		draw(figure, &extents[i], what);
-	if (all > n)
+	if (all > n) {
 		figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 10, left + 14, SIDE, "and %zu more lines", all - n);
-	figure_rect(figure, "area unknown", FIGURE_PAD, left + (all > n ? 24 : 0), SIDE, LOW);
-	figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 10, left + (all > n ? 24 : 0) + 17, SIDE - 20,
-		      "every other %s: nobody, 65534", what);
-	return left + (all > n ? 24 : 0) + LOW + GAP;
+		left += 24;
+	}
+	/* The last number is no id: -1 means none in many calls. */
+	if (mapped >= UINT32_MAX)
+		return left + GAP;
+	figure_rect(figure, "area unknown", FIGURE_PAD, left, SIDE, LOW);
+	figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 10, left + 17, SIDE - 20, "every other %s: nobody, 65534",
+		      what);
+	return left + LOW + GAP;
 }
 
 /* Each namespace has its own map; most have the same lines in both. */

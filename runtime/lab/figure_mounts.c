@@ -14,7 +14,7 @@
 #define TYPE_AT 400
 #define WRITE_AT 505
 #define OPTIONS_AT 605
-#define PROPAGATION_AT 856
+#define PROPAGATION_AT 850
 
 struct mounts {
 	json_t *list;

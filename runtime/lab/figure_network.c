@@ -8,6 +8,7 @@
 #define RIGHT (FIGURE_WIDTH - FIGURE_PAD - SIDE)
 #define HEAD 30
 #define ROW 44
+#define SLIM 26 /* without addresses */
 #define GAP 8
 
 static size_t count(const json_t *links)
@@ -15,9 +16,9 @@ static size_t count(const json_t *links)
 	return json_array_size(links) < LINKS_MAX ? json_array_size(links) : LINKS_MAX;
 }
 
-static double y_of(size_t at)
+static double y_of(size_t at, double row)
 {
-	return FIGURE_PAD + HEAD + (double)at * (ROW + GAP);
+	return FIGURE_PAD + HEAD + (double)at * (row + GAP);
 }
 
 static void put_addresses(struct figure *figure, double x, double y, const json_t *list)
@@ -59,12 +60,12 @@ static void put_link(struct figure *figure, double x, double y, const json_t *li
 	const char *name = text_in(link, "name"), *state = text_in(link, "state");
 
 	if (!number_in(link, "peer") || other_end(link, there))
-		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40, "%s  %s", name, state);
+		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40, "%s (%s)", name, state);
 	else if (near)
-		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40, "%s  %s  = %s", name, state,
+		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40, "%s (%s), other end: %s", name, state,
 			      text_in(near, "name"));
 	else
-		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40, "%s  %s  = link %lld elsewhere", name, state,
+		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40, "%s (%s), other end: link %lld elsewhere", name, state,
 			      (long long)number_in(link, "peer"));
 }
 
@@ -72,20 +73,21 @@ static void draw_side(struct figure *figure, const json_t *links, const json_t *
 		      const char *title)
 {
 	const size_t n = count(links);
+	const double row = there ? ROW : SLIM;
 
-	figure_rect(figure, "area", x, FIGURE_PAD, SIDE, HEAD + (double)(n ? n : 1) * (ROW + GAP));
+	figure_rect(figure, "area", x, FIGURE_PAD, SIDE, HEAD + (double)(n ? n : 1) * (row + GAP));
 	figure_text(figure, "strong", FIGURE_START, x + 12, FIGURE_PAD + 20, SIDE - 24, title);
 	if (n == 0)
-		figure_text(figure, "dim", FIGURE_START, x + 12, y_of(0) + 18, SIDE - 24, "nothing that is connected with it");
+		figure_text(figure, "dim", FIGURE_START, x + 12, y_of(0, row) + 18, SIDE - 24, "nothing that is connected with it");
 	for (size_t i = 0; i < n; i++) {
 		const json_t *link = json_array_get(links, i);
 		char classes[32];
 
 		snprintf(classes, sizeof(classes), "link %s", class);
-		figure_rect(figure, classes, x + 12, y_of(i), SIDE - 24, ROW);
-		put_link(figure, x + 20, y_of(i) + 18, link, links, there);
+		figure_rect(figure, classes, x + 12, y_of(i, row), SIDE - 24, row);
+		put_link(figure, x + 20, y_of(i, row) + 18, link, links, there);
 		if (there)
-			put_addresses(figure, x + 20, y_of(i) + 35, json_object_get(link, "addresses"));
+			put_addresses(figure, x + 20, y_of(i, row) + 35, json_object_get(link, "addresses"));
 	}
 }
 
@@ -94,8 +96,8 @@ static void draw_wires(struct figure *figure, const json_t *here, const json_t *
 	for (size_t i = 0; i < count(here); i++)
 		for (size_t k = 0; k < count(there); k++)
 			if (is_cable(json_array_get(here, i), json_array_get(there, k)))
-				figure_line(figure, "wire", FIGURE_PAD + SIDE - 12, y_of(i) + ROW / 2.0, RIGHT + 12,
-					    y_of(k) + ROW / 2.0);
+				figure_line(figure, "wire", FIGURE_PAD + SIDE - 12, y_of(i, ROW) + ROW / 2.0, RIGHT + 12,
+					    y_of(k, ROW) + ROW / 2.0);
 }
 
 void figure_network(FILE *page, const json_t *launch)

@@ -133,9 +133,9 @@ static void put_interface(struct figure *figure, const json_t *row, double x, do
 	const char *interface = text_in(row, "interface");
 
 	if (BARS_END - end >= x - BARS_AT)
-		figure_text(figure, "dim", FIGURE_START, end + 8, y, BARS_END - end - 8, interface);
+		figure_text(figure, "dim call", FIGURE_START, end + 8, y, BARS_END - end - 8, interface);
 	else
-		figure_text(figure, "dim", FIGURE_END, x - 8, y, x - BARS_AT - 8, interface);
+		figure_text(figure, "dim call", FIGURE_END, x - 8, y, x - BARS_AT - 8, interface);
 }
 
 static void draw_row(struct figure *figure, const struct axis *axis, const struct row *row, double y)
@@ -209,32 +209,55 @@ static void draw_grid(struct figure *figure, const struct axis *axis, double bot
 		      "time: %s in all, a line every %s", all, text);
 }
 
-/* Labels stand where the one before leaves room. */
-static void draw_cuts(struct figure *figure, const struct axis *axis, double bottom)
+/* Above its line, or as near as the figure's ends allow; false: there is no room for it. */
+static bool put_cut(struct figure *figure, double x, double *free_from, int64_t ns, bool draw)
 {
-	double free_from = BARS_AT;
 	char text[40], label[64];
 
-	for (size_t i = 0; i + 1 < axis->n; i++) {
-		if (!axis->cut[i])
-			continue;
-		const double x = (axis->at[i] + axis->at[i + 1]) / 2;
+	put_time(text, sizeof(text), ns);
+	snprintf(label, sizeof(label), "%s left out", text);
+	const double half = FIGURE_CHAR * html_columns(label) / 2;
+	double middle = x + half > BARS_END ? BARS_END - half : x;
 
-		figure_line(figure, "cut", x, FIGURE_PAD + HEAD - 4, x, bottom);
-		put_time(text, sizeof(text), axis->events[i + 1] - axis->events[i]);
-		snprintf(label, sizeof(label), "%s left out", text);
-		const double half = FIGURE_CHAR * (double)strlen(label) / 2;
-		double middle = x;
-
-		if (middle + half > BARS_END)
-			middle = BARS_END - half;
-		if (middle - half < free_from)
-			middle = free_from + half;
-		if (middle + half > BARS_END)
-			continue;
+	if (middle - half < BARS_AT)
+		middle = BARS_AT + half;
+	if (middle - half < *free_from)
+		return false;
+	*free_from = middle + half + 10;
+	if (draw)
 		figure_text(figure, "dim", FIGURE_MIDDLE, middle, FIGURE_PAD + 32, 2 * half + 8, label);
-		free_from = middle + half + 10;
-	}
+	return true;
+}
+
+/* Each with its own time where there is room for all, else their sum. */
+static void draw_cuts(struct figure *figure, const struct axis *axis, double bottom)
+{
+	double free_from[2] = { BARS_AT, BARS_AT };
+	int64_t sum = 0;
+	bool room = true;
+	unsigned n = 0;
+	char text[40];
+
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i + 1 < axis->n; i++) {
+			const double x = (axis->at[i] + axis->at[i + 1]) / 2;
+			const int64_t gap = axis->events[i + 1] - axis->events[i];
+
+			if (!axis->cut[i])
+				continue;
+			if (pass == 0) {
+				figure_line(figure, "cut", x, FIGURE_PAD + HEAD - 4, x, bottom);
+				sum += gap;
+				n++;
+			}
+			if (pass == 0 || room)
+				room = put_cut(figure, x, &free_from[pass], gap, pass == 1) && room;
+		}
+	if (room)
+		return;
+	put_time(text, sizeof(text), sum);
+	figure_printf(figure, "dim", FIGURE_START, BARS_AT, FIGURE_PAD + 32, BARS_END - BARS_AT,
+		      "%s left out, at %u dotted lines", text, n);
 }
 
 void figure_tape(FILE *page, const json_t *launch)
