@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/lab/html.h>
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ void html_end(FILE *out)
 /* The character at *p, which goes on behind it; what is no UTF-8 is U+FFFD. */
 static uint32_t next_character(const char **p)
 {
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *s = (const unsigned char *)*p;
 	const unsigned length = s[0] < 0x80	      ? 1 :
 				(s[0] & 0xe0) == 0xc0 ? 2 :
@@ -62,7 +64,8 @@ static uint32_t next_character(const char **p)
 		c = c << 6 | (s[i] & 0x3f);
 	}
 	*p += length ? length : 1;
-	return c;
+	/* In more bytes than it takes it is no character: RFC 3629. */
+	return length > 1 && c < least[length] ? 0xfffd : c;
 }
 
 static bool is_shown_by_number(uint32_t c)
@@ -133,8 +136,31 @@ bool html_text_cut(FILE *out, const char *text, unsigned columns)
 	return true;
 }
 
+/* The end of an emphasis that begins at `text`, *so* or **so**, in the same paragraph; NULL: it is none. */
+static const char *emphasis_end(const char *text, const char *before)
+{
+	const size_t stars = text[1] == '*' ? 2 : 1;
+	const char *end = strstr(text, "\n\n");
+
+	if (text > before && isalnum((unsigned char)text[-1]))
+		return NULL;
+	if (!text[stars] || isspace((unsigned char)text[stars]) || text[stars] == '*')
+		return NULL;
+	for (const char *p = text + stars + 1; *p && *p != '`' && (!end || p < end); p++)
+		if (strncmp(p, "**", stars) == 0 && !isspace((unsigned char)p[-1]))
+			return isalnum((unsigned char)p[stars]) || p[stars] == '*' ? NULL : p;
+	return NULL;
+}
+
+/* Code that is open goes to the end of its paragraph. */
+static bool is_code(const char *text)
+{
+	return strchr(text + 1, '`') != NULL;
+}
+
 void html_prose(FILE *out, const char *text)
 {
+	const char *const begin = text, *emphasis = NULL;
 	bool code = false, open = false;
 
 	while (*text) {
@@ -145,15 +171,20 @@ void html_prose(FILE *out, const char *text)
 			fputs(code ? "</code></p>\n" : "</p>\n", out);
 			code = open = false;
 			text += strspn(text, "\n");
-			continue;
-		}
-		if (*text == '`' && (code || strchr(text + 1, '`'))) {
+		} else if (*text == '`' && (code || is_code(text))) {
 			fputs(code ? "</code>" : "<code>", out);
 			code = !code;
 			text++;
-			continue;
+		} else if (emphasis && text == emphasis) {
+			fputs("</em>", out);
+			emphasis = NULL;
+			text += text[1] == '*' ? 2 : 1;
+		} else if (*text == '*' && !code && !emphasis && (emphasis = emphasis_end(text, begin))) {
+			fputs("<em>", out);
+			text += text[1] == '*' ? 2 : 1;
+		} else {
+			put_character(out, next_character(&text));
 		}
-		put_character(out, next_character(&text));
 	}
 	if (open)
 		fputs(code ? "</code></p>\n" : "</p>\n", out);

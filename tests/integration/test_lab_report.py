@@ -96,7 +96,7 @@ def parse(page):
     for element in tree.iter():
         name = element.tag.replace("{%s}" % SVG, "")
         check(name in ("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "a", "pre", "code", "dl", "div", "dt", "dd", "small", "span",
-                       "b", "strong", "br", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "figure", "figcaption", "svg", "g", "rect", "line", "path",
+                       "b", "strong", "em", "br", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "figure", "figcaption", "svg", "g", "rect", "line", "path",
                        "polygon", "text", "section", "footer", "details", "summary"), "element %r" % name)
         for key, value in element.attrib.items():
             check(key in ("lang", "charset", "http-equiv", "content", "name", "class", "id", "href", "role", "viewBox", "aria-label", "text-anchor", "x", "y",

@@ -23,7 +23,7 @@ extern const char html_style[];
 void html_text(FILE *out, const char *text);
 /* At most `columns` columns of it, and a sign where more was; a wide character counts as two. Returns whether it was cut. */
 bool html_text_cut(FILE *out, const char *text, unsigned columns);
-/* Paragraphs; `code` within backquotes. */
+/* Paragraphs; `code` within backquotes, *emphasis*. */
 void html_prose(FILE *out, const char *text);
 /* "20 s", "3 min", "1 h 20 min" */
 void html_seconds(FILE *out, json_int_t seconds);
