@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 /* What `nsrun lab` takes beside the names of chapters. */
-#define LAB_WORDS "list check solve reset"
+#define LAB_WORDS "list check solve report reset"
 
 /* What a value is: "file", "source" (SRC:DST), "user", "capability", "signal", "inside", "text". */
 const char *value_sort(const struct option_row *row);

@@ -97,9 +97,11 @@ const struct command_row commands[] = {
 		  "Without a word: where you are, and what comes next. With a chapter's name: plays it; questions are answered before their answer is seen, tasks are "
 		  "graded by what the kernel says. list: all chapters. check [CHAPTER...]: what was solved; exit status 0 when all of it is. solve CHAPTER...: "
 		  "plays with the chapter's own solutions, which proves that it holds on this host; exit status 1 when it does not. reset [CHAPTER...]: forgets what was "
-		  "done; without a chapter all of it, with everything in the lab's directory. It takes no network. What it needs lies in $NSRUN_LAB_DIR, or nsrun/lab below $XDG_STATE_HOME or ~/.local/state; whatever ends the lab, no "
+		  "done; without a chapter all of it, with everything in the lab's directory. report: writes one HTML file of what was done, predictions against reality, with figures of the last launches (without -o: "
+		  "nsrun-lab-report.html in the working directory); --json the same facts, with a hash, as they are handed in. report FILE...: of a class, of the files that were handed in; exit status 1 when "
+		  "one of them cannot be read, was edited, cannot be checked, contradicts itself, or is another one's work, and its name is told. A hash without --salt shows damage alone. The lab takes no network. What it needs lies in $NSRUN_LAB_DIR, or nsrun/lab below $XDG_STATE_HOME or ~/.local/state; whatever ends the lab, no "
 		  "container stays. docs/labs/README.md is the format of chapters.",
-	  .arguments = "[list|check|solve|reset] [CHAPTER...]",
+	  .arguments = "[list|check|solve|report|reset] [CHAPTER...|FILE...]",
 	  .options = &lab_options },
 	{ .name = "list",
 	  .run = command_list,

@@ -5,6 +5,7 @@
 #include <nsrun/cli/containers.h>
 #include <nsrun/cli/report.h>
 #include <nsrun/lab/chapter.h>
+#include <nsrun/lab/record.h>
 #include <nsrun/lab/session.h>
 #include <nsrun/lab/text.h>
 
@@ -231,17 +232,18 @@ int lab_show_next(const struct lab_options *options, struct lab_place *place)
 static void print_result(const struct lab_result *r)
 {
 	printf("%s: %s; predictions right: %u of %zu; tasks solved: %u of %zu\n", r->id, lab_status_word(r->status),
-	       r->right, r->n_asks, r->solved, r->n_tasks);
+	       r->right, r->asks_wanted, r->solved, r->tasks_wanted);
 	if (r->skipped)
 		printf("  %s\n", r->skipped);
 	for (size_t i = 0; r->status != LAB_NEW && i < r->n_asks; i++)
 		printf("  question %s: %s\n", r->asks[i].id,
-		       !r->asks[i].answer ? "no answer"
-		       : r->asks[i].right ? "right"
-					  : "wrong");
+		       r->asks[i].skipped  ? "skipped"
+		       : !r->asks[i].answer ? "no answer"
+		       : r->asks[i].right   ? "right"
+					    : "wrong");
 	for (size_t i = 0; r->status != LAB_NEW && i < r->n_tasks; i++)
-		printf("  task %s: %s; hints %u, tries %u\n", r->tasks[i].id, r->tasks[i].state, r->tasks[i].hints,
-		       r->tasks[i].tries);
+		printf("  task %s: %s; hints %u, tries %u\n", r->tasks[i].id,
+		       r->tasks[i].skipped ? "skipped" : r->tasks[i].state, r->tasks[i].hints, r->tasks[i].tries);
 }
 
 static int check_one(const struct lab_place *place, const struct lab_progress *progress, const char *id, json_t *json,
@@ -316,8 +318,10 @@ int lab_reset(const struct lab_options *options, struct lab_place *place, const 
 		r = lab_session_reset(place, &err);
 	if (r == 0)
 		r = lab_progress_load(place, &progress, &err);
-	for (size_t i = 0; r == 0 && i < n; i++)
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		lab_progress_forget(&progress, ids[i]);
+		r = lab_records_forget(place, ids[i], &err);
+	}
 	if (r == 0)
 		r = lab_progress_save(&progress, &err);
 	if (r < 0)

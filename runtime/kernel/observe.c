@@ -462,6 +462,7 @@ static const char *const inner[] = { "inner", NULL };
 static const char *const cap_kinds[] = { "eff", "bnd", "prm", "inh", "amb", NULL };
 static const char *const options[] = { "options", NULL };
 static const char *const attributes[] = { "uid", "gid", "mode", "size", "text", NULL };
+static const char *const peers[] = { "peers", NULL };
 static const char *const hard[] = { "hard", NULL };
 
 #define NAMESPACE(word)                                                                                \
@@ -495,7 +496,7 @@ const struct observe_property observe_properties[] = {
 	{ "propagation", OBSERVE_TEXT, true, false, NULL, "of the mount there: private, shared, slave",
 	  observe_propagation },
 	{ "file", OBSERVE_TEXT, true, false, attributes, "type of what is there", observe_path },
-	{ "links", OBSERVE_SET, false, false, NULL, "network devices", observe_links },
+	{ "links", OBSERVE_SET, false, false, peers, "network devices", observe_links },
 	{ "link", OBSERVE_TEXT, true, false, NULL, "up, down or none", observe_link },
 	{ "addresses", OBSERVE_SET, false, false, NULL, "DEVICE:ADDRESS/PREFIX", observe_addresses },
 	{ "cgroup.path", OBSERVE_TEXT, false, false, NULL, "its control group", observe_cgroup_path },

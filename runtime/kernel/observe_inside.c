@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/if_addr.h>
 #include <net/if.h>
 #include <sched.h>
@@ -187,6 +188,7 @@ struct answer {
 	size_t n;
 	const char *wanted; /* a device */
 	int state;	    /* of it: -1 none, 0 down, 1 up */
+	bool peers;	    /* words are NAME:INDEX:PEER */
 };
 
 static int add_word(struct answer *answer, const char *word)
@@ -214,6 +216,23 @@ static void put_words(struct answer *answer, FILE *out)
 	free(answer->words);
 }
 
+/* IFLA_LINK is the index of the other end, in the namespace where that is: veth(4). */
+static int add_peer(struct answer *answer, const struct nlmsghdr *message, const char *name)
+{
+	const struct ifinfomsg *info = NLMSG_DATA(message);
+	const struct rtattr *link = rtnl_find(message, sizeof(*info), IFLA_LINK);
+	uint32_t peer = 0;
+	char word[128];
+
+	if (!link || RTA_PAYLOAD(link) < sizeof(peer))
+		return 0;
+	memcpy(&peer, RTA_DATA(link), sizeof(peer));
+	if (peer == 0)
+		return 0;
+	snprintf(word, sizeof(word), "%s:%d:%" PRIu32, name, info->ifi_index, peer);
+	return add_word(answer, word);
+}
+
 static int take_link(const struct nlmsghdr *message, void *data)
 {
 	const struct ifinfomsg *info = NLMSG_DATA(message);
@@ -222,6 +241,8 @@ static int take_link(const struct nlmsghdr *message, void *data)
 
 	if (message->nlmsg_type != RTM_NEWLINK || !name)
 		return 0;
+	if (answer->peers)
+		return add_peer(answer, message, RTA_DATA(name));
 	if (!answer->wanted)
 		return add_word(answer, RTA_DATA(name));
 	if (streq(RTA_DATA(name), answer->wanted))
@@ -276,6 +297,17 @@ static int ask_links(const char *argument, FILE *out, struct err *err)
 	return r;
 }
 
+static int ask_peers(const char *argument, FILE *out, struct err *err)
+{
+	const struct ifinfomsg body = { .ifi_family = AF_UNSPEC };
+	struct answer answer = { .peers = true };
+
+	(void)argument;
+	const int r = dump(RTM_GETLINK, &body, sizeof(body), take_link, &answer, err);
+	put_words(&answer, out);
+	return r;
+}
+
 static int ask_addresses(const char *argument, FILE *out, struct err *err)
 {
 	const struct ifaddrmsg body = { .ifa_family = AF_UNSPEC };
@@ -289,8 +321,7 @@ static int ask_addresses(const char *argument, FILE *out, struct err *err)
 
 int observe_links(pid_t pid, const struct observe_term *term, FILE *out, struct err *err)
 {
-	(void)term;
-	return ask_inside(pid, ask_links, "network devices", NULL, out, err);
+	return ask_inside(pid, term->more ? ask_peers : ask_links, "network devices", NULL, out, err);
 }
 
 int observe_link(pid_t pid, const struct observe_term *term, FILE *out, struct err *err)

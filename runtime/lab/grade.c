@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions and tasks. */
 #include <nsrun/lab/play.h>
+#include <nsrun/lab/record.h>
 
 #include <nsrun/base/strings.h>
 
@@ -169,7 +170,8 @@ void lab_play_tell(struct lab_play *play)
 		if (!good)
 			print_right(play, block, right);
 		if (play->progress)
-			lab_progress_ask(play->progress, play->chapter, block->id, given, good);
+			lab_progress_ask(play->progress, play->chapter, block->id, given, good, right);
+		lab_record_all(play->session);
 	}
 	if (block->why)
 		lab_print_wrapped(&play->view, "", "", block->why);
@@ -248,6 +250,8 @@ static void keep_task(struct lab_play *play, const struct lab_block *block, cons
 	if (!play->progress)
 		return;
 	lab_progress_task(play->progress, play->chapter, block->id, state, hints, tries);
+	if (state)
+		lab_record_all(play->session);
 	if (lab_progress_save(play->progress, &err) < 0)
 		lab_play_error(play, &err);
 }

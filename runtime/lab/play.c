@@ -333,6 +333,8 @@ static enum lab_end play_block(struct lab_play *play, const struct lab_block *bl
 
 	if (!lab_needs_met(play->session, block->needs, &reason)) {
 		forget_skipped(play, block, reason ? reason : "this host cannot");
+		if (play->progress && (block->word == LAB_ASK || block->word == LAB_TASK))
+			lab_progress_leave_out(play->progress, play->chapter, block, reason ? reason : "");
 		return LAB_TO_ITS_END;
 	}
 	if (is_skipped(play, block))
@@ -420,6 +422,7 @@ static enum lab_end play_blocks(struct lab_play *play)
 
 int lab_play_run(struct lab_play *play, size_t from, enum lab_end *ret, struct err *err)
 {
+	play->session->recorded = play->progress ? play->chapter->id : NULL;
 	if (from > 0) {
 		lab_say(&play->view, "lab", "you were at block %zu of %zu; what came before is set up again.", from + 1,
 			play->chapter->n_blocks);

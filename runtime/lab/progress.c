@@ -160,14 +160,17 @@ void lab_progress_at(struct lab_progress *progress, const struct lab_chapter *ch
 }
 
 void lab_progress_ask(struct lab_progress *progress, const struct lab_chapter *chapter, const char *id,
-		      const char *answer, bool right)
+		      const char *answer, bool right, const char *reality)
 {
 	json_t *object = object_in(object_in(want(progress, chapter), "asks"), id);
 	char text[512];
 
+	json_object_del(object, "skipped");
 	/* As printable text: jansson takes valid UTF-8 alone. */
 	escape_text(answer, text, sizeof(text));
 	json_object_set_new(object, "answer", json_string(text));
+	escape_text(reality, text, sizeof(text));
+	json_object_set_new(object, "reality", json_string(text));
 	json_object_set_new(object, "right", json_boolean(right));
 	set_now(object, "time");
 }
@@ -177,10 +180,21 @@ void lab_progress_task(struct lab_progress *progress, const struct lab_chapter *
 {
 	json_t *object = object_in(object_in(want(progress, chapter), "tasks"), id);
 
+	json_object_del(object, "skipped");
 	json_object_set_new(object, "state", json_string(state ? state : "open"));
 	json_object_set_new(object, "hints", json_integer(hints));
 	json_object_set_new(object, "tries", json_integer(tries));
 	set_now(object, "time");
+}
+
+void lab_progress_leave_out(struct lab_progress *progress, const struct lab_chapter *chapter,
+			    const struct lab_block *block, const char *reason)
+{
+	json_t *object = object_in(object_in(want(progress, chapter), block->word == LAB_ASK ? "asks" : "tasks"), block->id);
+	char text[1024];
+
+	escape_text(reason, text, sizeof(text));
+	json_object_set_new(object, "skipped", json_string(text));
 }
 
 void lab_progress_skip(struct lab_progress *progress, const struct lab_chapter *chapter, const char *reason)
@@ -212,9 +226,13 @@ static void add_ask(struct lab_result *result, const struct lab_block *block, co
 	*ask = (struct lab_ask_result){ .id = block->id,
 					.question = block->text,
 					.answer = text_of(object, "answer"),
+					.reality = text_of(object, "reality"),
+					.skipped = text_of(object, "skipped"),
+					.block = block,
 					.right = json_is_true(json_object_get(object, "right")),
 					.time = text_of(object, "time") };
 	result->right += ask->right;
+	result->asks_wanted += !ask->skipped;
 }
 
 static void add_task(struct lab_result *result, const struct lab_block *block, const json_t *tasks)
@@ -225,11 +243,14 @@ static void add_task(struct lab_result *result, const struct lab_block *block, c
 
 	*task = (struct lab_task_result){ .id = block->id,
 					  .text = block->text,
+					  .hints_there = block->hints.n,
+					  .skipped = text_of(object, "skipped"),
 					  .state = state ? state : "open",
 					  .hints = number_of(object, "hints"),
 					  .tries = number_of(object, "tries"),
 					  .time = text_of(object, "time") };
 	result->solved += streq(task->state, "solved");
+	result->tasks_wanted += !task->skipped;
 }
 
 static enum lab_status status_of(const struct lab_result *r, const json_t *object)
@@ -243,8 +264,8 @@ static enum lab_status status_of(const struct lab_result *r, const json_t *objec
 	if (!r->ended)
 		return LAB_BEGUN;
 	for (size_t i = 0; i < r->n_asks; i++)
-		given += r->asks[i].answer != NULL;
-	return given == r->n_asks && r->solved == r->n_tasks ? LAB_SOLVED : LAB_PLAYED;
+		given += r->asks[i].answer && !r->asks[i].skipped;
+	return given >= r->asks_wanted && r->solved >= r->tasks_wanted ? LAB_SOLVED : LAB_PLAYED;
 }
 
 int lab_result_make(struct arena *arena, const struct lab_chapter *chapter, const struct lab_progress *progress,
@@ -287,12 +308,14 @@ json_t *lab_result_json(const struct lab_result *r)
 
 	for (size_t i = 0; i < r->n_asks; i++)
 		json_array_append_new(asks,
-				      json_pack("{s:s, s:s?, s:b, s:s?}", "id", r->asks[i].id, "answer",
-						r->asks[i].answer, "right", r->asks[i].right, "time", r->asks[i].time));
+				      json_pack("{s:s, s:s?, s:b, s:s?, s:s?}", "id", r->asks[i].id, "answer",
+						r->asks[i].answer, "right", r->asks[i].right, "time", r->asks[i].time,
+						"skipped", r->asks[i].skipped));
 	for (size_t i = 0; i < r->n_tasks; i++)
-		json_array_append_new(tasks, json_pack("{s:s, s:s, s:i, s:i, s:s?}", "id", r->tasks[i].id, "state",
+		json_array_append_new(tasks, json_pack("{s:s, s:s, s:i, s:i, s:s?, s:s?}", "id", r->tasks[i].id, "state",
 						       r->tasks[i].state, "hints", (int)r->tasks[i].hints, "tries",
-						       (int)r->tasks[i].tries, "time", r->tasks[i].time));
+						       (int)r->tasks[i].tries, "time", r->tasks[i].time, "skipped",
+						       r->tasks[i].skipped));
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:s?, s:s?, s:s?, s:o, s:o}", "id", r->id, "title",
 			 r->title, "status", lab_status_word(r->status), "block", (json_int_t)r->block, "blocks",
 			 (json_int_t)r->blocks, "plays", (int)r->plays, "seconds", (int)r->seconds, "begun", r->begun,

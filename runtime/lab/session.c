@@ -3,6 +3,7 @@
 
 #include <nsrun/base/clock.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/lab/record.h>
 #include <nsrun/plan/container.h>
 #include <nsrun/plan/container_group.h>
 
@@ -142,8 +143,41 @@ static void container_free(struct lab_container *c)
 {
 	lab_process_done(&c->nsrun);
 	tape_free(c->tape);
+	json_decref(c->record);
+	free(c->command);
 	free(c->name);
 	free(c);
+}
+
+static void put_quoted(FILE *out, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%^";
+
+	if (*word && !word[strspn(word, plain)]) {
+		fputs(word, out);
+		return;
+	}
+	fputc('\'', out);
+	for (const char *p = word; *p; p++)
+		fputs(*p == '\'' ? "'\\''" : (const char[]){ *p, '\0' }, out);
+	fputc('\'', out);
+}
+
+/* Words as a line that a shell would part into the same. */
+static char *join(char *const *words)
+{
+	char *line = NULL;
+	size_t size;
+	FILE *out = open_memstream(&line, &size);
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; words[i]; i++) {
+		if (i)
+			fputc(' ', out);
+		put_quoted(out, words[i]);
+	}
+	return fclose(out) == 0 ? line : NULL;
 }
 
 void lab_session_clear(struct lab_session *session)
@@ -363,6 +397,7 @@ int lab_session_run(struct lab_session *session, char *const *words, enum step_i
 	}
 	c->nsrun = LAB_PROCESS_NONE;
 	c->state = LAB_STARTING;
+	c->command = join(words);
 	r = start(session, words, hold, c, err);
 	if (r < 0) {
 		container_free(c);
@@ -370,17 +405,21 @@ int lab_session_run(struct lab_session *session, char *const *words, enum step_i
 	}
 	session->containers[session->n++] = c;
 	*ret = c;
-	return await(c, err);
+	r = await(c, err);
+	lab_record(session, c);
+	return r;
 }
 
 int lab_session_go(struct lab_session *session, struct lab_container *c, enum step_id step, bool every, struct err *err)
 {
-	(void)session;
 	if (look(c, 0) != LAB_HELD)
 		return err_input(err, "%s: it is not held: %s", c->name,
 				 c->state == LAB_ENDED ? "it has ended" : "it goes on by itself");
 	tape_go(c->tape, step, every);
-	return await(c, err);
+	const int r = await(c, err);
+
+	lab_record(session, c);
+	return r;
 }
 
 /* Its record, and whatever runs in it; nothing where there is none. *ret_text: what the command says; its status is returned, or -errno. */
@@ -410,6 +449,9 @@ int lab_session_end(struct lab_session *session, const char *name, struct err *e
 
 	if (state == LAB_NONE && !c)
 		return err_input(err, "%s: no container has this name", name);
+	/* As it is before that: a learner may have changed something. */
+	if (c)
+		lab_record(session, c);
 	/* A launch that is not finished ends with its nsrun; what it had made is for gc to find. */
 	const bool unfinished = state == LAB_HELD || state == LAB_STARTING;
 

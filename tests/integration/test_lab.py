@@ -245,6 +245,39 @@ def play_right(who):
     assert_nothing_left(before, who)
 
 
+BY_USER = """
+```ask as-root needs=root
+One?
+answer: 1
+```
+
+```ask as-ordinary needs=ordinary
+Two?
+answer: 2
+```
+
+That was all.
+"""
+
+
+@generate(timeout=60)
+def what_was_skipped_is_nobodys_omission():
+    for kind, who in USERS:
+        if ROOT or kind == "root":
+            yield kind, lambda kind=kind, who=who: skipped_question(kind, who())
+
+
+def skipped_question(kind, who):
+    path = chapter(BY_USER)
+    fresh(who)
+    ordinary = kind != "root" or not ROOT
+    found = lab("own", who=who, chapters=path, input="%d\n" % (2 if ordinary else 1)).check(0)
+    contains(" ".join(found.stdout.split()), "Predictions that were right: 1 of 1;")
+    result = result_of("own", who, path)
+    equal((result["status"], [bool(ask["skipped"]) for ask in result["asks"]]), ("solved", [ordinary, not ordinary]), "result")
+    contains(lab("check", "own", who=who, chapters=path).check(0).stdout, "question %s: skipped" % ("as-root" if ordinary else "as-ordinary"))
+
+
 @test(timeout=120)
 def test_wrong_is_wrong():
     path = chapter(SMALL)

@@ -9,7 +9,7 @@
 
 struct lab_options {
 	enum tristate help, json, verify, one_column;
-	const char *chapters;
+	const char *chapters, *output, *salt;
 };
 
 /* Where the learner is, and what comes next. */
@@ -19,6 +19,8 @@ int lab_show_list(const struct lab_options *options, struct lab_place *place);
 /* `ids`: of these chapters, all when there is none. Exit status 1: not all of it is solved. */
 int lab_show_check(const struct lab_options *options, struct lab_place *place, const char *const *ids, size_t n);
 int lab_reset(const struct lab_options *options, struct lab_place *place, const char *const *ids, size_t n);
+/* Without files: the learner's own report; with files: of a class. Exit status 1: some of them are doubtful. */
+int lab_report(const struct lab_options *options, struct lab_place *place, const char *const *files, size_t n);
 /* Reads a chapter; its mistakes, or why there is none of this name, are printed. */
 int lab_read_chapter(const struct lab_place *place, const char *id, struct lab_chapter **ret);
 /* Opens the lab's directory where there is one, and what it has of the learner's progress. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a learner has done, in progress.json of the lab's directory: {"version": 1, "chapters": {ID: {"digest", "block", "plays", "begun", "ended", "seconds",
- * "skipped", "asks": {ID: {"answer", "right", "time"}}, "tasks": {ID: {"state": "solved"|"shown", "hints", "tries", "time"}}}}}. It is replaced by rename(2), so it is always
+ * "skipped", "asks": {ID: {"answer", "right", "reality", "time"} or {"skipped": reason}}, "tasks": {ID: {"state": "solved"|"shown", "hints", "tries", "time"} or
+ * {"skipped"}}}}}. It is replaced by rename(2), so it is always
  * whole. A report takes struct lab_result, which joins it with the chapter.
  */
 #ifndef NSRUN_LAB_PROGRESS_H
@@ -30,10 +31,13 @@ size_t lab_progress_block(const struct lab_progress *progress, const struct lab_
 void lab_progress_begin(struct lab_progress *progress, const struct lab_chapter *chapter, size_t block);
 void lab_progress_at(struct lab_progress *progress, const struct lab_chapter *chapter, size_t block, unsigned seconds);
 void lab_progress_ask(struct lab_progress *progress, const struct lab_chapter *chapter, const char *id,
-		      const char *answer, bool right);
+		      const char *answer, bool right, const char *reality);
 /* `state`: "solved", "shown", or NULL while it is not done. */
 void lab_progress_task(struct lab_progress *progress, const struct lab_chapter *chapter, const char *id,
 		       const char *state, unsigned hints, unsigned tries);
+/* A question or a task that this host, or this user, cannot have. */
+void lab_progress_leave_out(struct lab_progress *progress, const struct lab_chapter *chapter,
+			    const struct lab_block *block, const char *reason);
 /* The reason why it was not played; NULL: it was. */
 void lab_progress_skip(struct lab_progress *progress, const struct lab_chapter *chapter, const char *reason);
 
@@ -49,7 +53,10 @@ enum lab_status {
 
 struct lab_ask_result {
 	const char *id, *question;
-	const char *answer; /* NULL: none was given */
+	const char *answer;  /* NULL: none was given */
+	const char *reality; /* what was right when it was told; NULL: it was not */
+	const struct lab_block *block;
+	const char *skipped; /* why it was not asked here; NULL: it was, or was not reached */
 	bool right;
 	const char *time;
 };
@@ -57,8 +64,9 @@ struct lab_ask_result {
 struct lab_task_result {
 	const char *id, *text;
 	const char *state; /* "open", "solved", "shown" */
+	size_t hints_there; /* that the chapter has */
 	unsigned hints, tries;
-	const char *time;
+	const char *skipped, *time;
 };
 
 struct lab_result {
@@ -71,7 +79,8 @@ struct lab_result {
 	size_t n_asks;
 	struct lab_task_result *tasks;
 	size_t n_tasks;
-	unsigned right, solved; /* of these */
+	unsigned right, solved;		    /* of these */
+	size_t asks_wanted, tasks_wanted; /* without those that were skipped */
 };
 
 const char *lab_status_word(enum lab_status status); /* "new", "begun", "played", "solved", "skipped" */

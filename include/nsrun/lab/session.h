@@ -8,6 +8,8 @@
 #include <nsrun/lab/spawn.h>
 #include <nsrun/launch/tape.h>
 
+#include <jansson.h>
+
 #define LAB_COMMAND_SECONDS 60
 #define LAB_STATUS_LOST (-1)
 
@@ -29,6 +31,8 @@ struct lab_container {
 	bool left_it; /* the command has ended well, and left its container: `create`, -d */
 	enum step_id held;
 	enum role held_role;
+	char *command; /* as it was typed */
+	json_t *record; /* lab/record.h; NULL: nothing was taken down */
 };
 
 struct lab_session {
@@ -38,6 +42,7 @@ struct lab_session {
 	char token[40];
 	int guardian_pipe;
 	struct pidref guardian;
+	const char *recorded; /* the chapter whose launches are taken down for a report; NULL: they are not */
 };
 
 /* The place has a directory and its lock. Tidies up what an earlier lab may have left, makes the rootfs if there is none, starts the guardian. */
