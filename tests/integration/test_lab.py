@@ -382,7 +382,7 @@ nsrun --name host2 --privileged --ephemeral machine sleep 600
 ```sh host2
 nsrun -d --name guest --userns=host rootfs tail -f /dev/null
 watch -n 1000 true >/dev/null 2>&1 &
-killall watch
+until killall watch; do sleep 0.1; done
 watch -n 1000 true >/dev/null 2>&1 &
 ```
 
