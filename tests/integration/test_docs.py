@@ -240,7 +240,8 @@ STRING_OR_COMMENT = re.compile(r'"((?:[^"\\\n]|\\.)*)"|/\*.*?\*/|//[^\n]*|\'(?:[
 def words_of_messages():
     """[(--word, file, the text around)]: what strings of the sources say; the text is the row of err_table.h, or the file."""
     out = []
-    paths = glob.glob(os.path.join(TOP, "runtime/**/*.c"), recursive=True)
+    # Properties of CSS are written like options.
+    paths = [path for path in glob.glob(os.path.join(TOP, "runtime/**/*.c"), recursive=True) if not path.endswith("lab/html_style.c")]
     for path in sorted(paths) + [os.path.join(TOP, "include/nsrun/base/err_table.h")]:
         with open(path, encoding="utf-8") as file:
             text = file.read()

@@ -416,9 +416,9 @@ def _():
         equal(c.nsrun("logs", "--since", stamped[2].split()[0]).stdout, "three\n", "since a time")
 
 
-@of("lab", "chapters", "json", "one-column", "verify")
+@of("lab", "chapters", "json", "one-column", "output", "salt", "verify")
 def _():
-    """test_lab.py plays."""
+    """test_lab.py plays, test_lab_report.py reports."""
     chapter = "# Mine\n\n```lab\nminutes: 1\ngoal: something\n```\n\nText.\n"
     place = tmp("chapters")
     words = ["lab", "list", "--chapters", place]
@@ -426,6 +426,12 @@ def _():
     file_of(chapter, "chapters/mine.md")
     equal([(one["id"], one["title"]) for one in json.loads(nsrun([*words, "--json"], env=env).check(0).stdout)], [("mine", "Mine")], "chapters")
     contains(nsrun([*words, "--verify", "--one-column"], env=env).check(0).stdout, "1 chapters, 0 with mistakes")
+    results = os.path.join(tmp("results"), "mine.json")
+    nsrun(["lab", "report", "--json", "--output", results, "--salt", "autumn", "--chapters", place], env=env).check(0)
+    with open(results) as opened:
+        equal(json.load(opened)["hash"]["salted"], True, "salted")
+    nsrun(["lab", "report", "--json", "--salt", "autumn", results], env=env).check(0)
+    contains(nsrun(["lab", "report", "--json", "--salt", "winter", results], env=env).check(1).stderr, "another salt")
     file_of(chapter + "```rnu\n```\n", "chapters/mine.md")
     contains(nsrun([*words, "--verify"], env=env).check(1).stderr, "mine.md:9: 'rnu' is no block")
 
