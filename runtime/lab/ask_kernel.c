@@ -2,6 +2,7 @@
 /* Terms of a chapter asked of the kernel, and commands on both sides. */
 #include <nsrun/lab/session.h>
 
+#include <nsrun/base/clock.h>
 #include <nsrun/base/procstat.h>
 #include <nsrun/base/strings.h>
 #include <nsrun/plan/container.h>
@@ -9,6 +10,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define RECORD_MS 2000
 
 /* Its inode; 0: it cannot be told. */
 static ino_t pid_namespace(pid_t pid)
@@ -63,12 +66,21 @@ static pid_t find_called(pid_t init, const char *comm)
 
 static int pid_of_init(struct lab_session *session, const char *name, pid_t *ret, struct err *err)
 {
-	_cleanup_(container_done) struct container container = { 0 };
 	struct lab_container *c = lab_session_find(session, name);
+	/* Init may be held before runtime, which works beside it, has recorded its number (row state.init). */
+	const bool is_coming = c && c->state == LAB_HELD && c->held_role != ROLE_RUNTIME;
+	const uint64_t end = now_ms() + (is_coming ? RECORD_MS : 0);
 
-	if (container_find(name, &container, NULL) == 0 && container.init) {
-		*ret = container.init;
-		return 0;
+	for (;;) {
+		_cleanup_(container_done) struct container container = { 0 };
+
+		if (container_find(name, &container, NULL) == 0 && container.init) {
+			*ret = container.init;
+			return 0;
+		}
+		if (now_ms() >= end)
+			break;
+		usleep(10000);
 	}
 	return err_set(err, ERR_INPUT, ERR_ID_NONE, ESRCH, "%s: it has no process 1%s", name,
 		       c && c->state == LAB_HELD ? " yet: its launch is held before that" : ": it does not run");

@@ -93,7 +93,7 @@ class Container:
     def end(self):
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.init, signal.SIGKILL)
+                os.kill(self.init or self.process.pid, signal.SIGKILL)  # init is none yet where the test ended before it was seen
         deadline = time.monotonic() + 10 * SLOW
         while self.process.poll() is None and time.monotonic() < deadline:
             reap()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -326,10 +327,11 @@ def test_closed_standard_streams():
     with hostile("/bin/sleep", "1000") as b:
         for line in ("create -b %s c" % b.dir, "state c", "exec c true", "start c", "exec c true", "ps c", "list", "events --stats c", "pause c", "resume c",
                      "kill c KILL", "delete --force c", "features", "--version"):
-            process = subprocess.run(["/bin/sh", "-c", "exec %s --root %s %s <&- >&- 2>&-" % (binary(), b.root, line)], env=environment(None), timeout=60)
+            process = subprocess.run(["/bin/sh", "-c", "exec %s --root %s %s <&- >&- 2>&-" % (shlex.quote(binary()), b.root, line)], env=environment(None), timeout=60)
             equal(process.returncode, 0, line)
     with hostile("/bin/sh", "-c", "ls /proc/self/fd > /tmp/fds", tree=rootfs(private=True, fresh=True)) as b:
-        subprocess.run(["/bin/sh", "-c", "exec %s --root %s run -b %s c <&- >&- 2>&-" % (binary(), b.root, b.dir)], env=environment(None), check=True, timeout=60)
+        subprocess.run(["/bin/sh", "-c", "exec %s --root %s run -b %s c <&- >&- 2>&-" % (shlex.quote(binary()), b.root, b.dir)], env=environment(None), check=True,
+                       timeout=60)
         with open(b.config["root"]["path"] + "/tmp/fds") as file:
             equal(file.read().split(), ["0", "1", "2", "3"], "descriptors of the workload: 3 is that of ls")
 
