@@ -3,12 +3,14 @@
 #include <nsrun/lab/play.h>
 #include <nsrun/lab/record.h>
 
+#include <nsrun/base/clock.h>
 #include <nsrun/base/strings.h>
 
 #include <ctype.h>
 #include <string.h>
 
 #define SOLVED_MS 3000
+#define RECHECK_MS 30
 
 static enum lab_end end_of(enum lab_action action)
 {
@@ -39,9 +41,15 @@ static char *right_answer(struct lab_play *play, const struct lab_block *block, 
 		err_oom(err);
 		return NULL;
 	}
-	if (lab_term_parse(arena, block->answer, false, known, &term, err) < 0 ||
-	    lab_session_value(play->session, &term, &value, err) < 0)
+	if (lab_term_parse(arena, block->answer, false, known, &term, err) < 0)
 		return NULL;
+	/* A process that a command has put into the background comes a moment later. */
+	const uint64_t last = now_ms() + SOLVED_MS;
+
+	while (lab_session_value(play->session, &term, &value, err) == -ESRCH && now_ms() < last) {
+		*err = ERR_INIT;
+		usleep(RECHECK_MS * 1000);
+	}
 	return value;
 }
 
@@ -149,14 +157,18 @@ void lab_play_tell(struct lab_play *play)
 	if (!block)
 		return;
 	play->asked = NULL;
-	_cleanup_free_ char *right = right_answer(play, block, &err), *given = TAKE_PTR(play->answer);
+	_cleanup_free_ char *given = TAKE_PTR(play->answer);
 
 	fputc('\n', play->view.out);
+	/* They wait for what is coming, which the answer may be about. */
+	const bool holds = lab_play_checks(play, &block->checks, SOLVED_MS, true);
+	_cleanup_free_ char *right = right_answer(play, block, &err);
+
 	if (!right) {
 		lab_play_wrong(play, block->line, "ask %s: %s", block->id, err_format(&err, message, sizeof(message)));
 		return;
 	}
-	if (!lab_play_checks(play, &block->checks, SOLVED_MS, true))
+	if (!holds)
 		lab_play_wrong(play, block->line, "ask %s: what makes its answer true does not hold", block->id);
 	else
 		play->vouched += block->checks.n > 0 || block->answer_is_term;

@@ -458,6 +458,12 @@ def test_typed_commands():
     assert_nothing_left(before)
 
 
+def test_answer_that_is_coming():
+    """A process that a command has put into the background may not be there yet when its text follows."""
+    path = chapter(BOX + "```ask late\nWho?\nanswer: box/tail.uid.inner\n```\n```sh box\n(sleep 0.7; exec tail -f /dev/null) >/dev/null 2>&1 &\n```\nText.\n")
+    contains(lab("solve", "own", chapters=path).check(0).stdout, "answer: 0")
+
+
 HELD = """
 ```run hold=root.pivot
 nsrun --name box rootfs sleep 600
