@@ -277,20 +277,21 @@ void pane_resize(struct pane *pane, unsigned width, unsigned height)
 {
 	const size_t top = pane->top < pane->n_rows ? pane->rows[pane->top].line : 0;
 	const size_t seen = pane->seen && pane->seen <= pane->n_rows ? pane->rows[pane->seen - 1].line : 0;
+	const bool at_end = pane->seen == pane->n_rows, at_bottom = pane->top + pane->height >= pane->n_rows;
 	const bool anew = width != pane->width;
 
-	pane->height = height;
-	if (!anew)
+	if (!anew && height == pane->height)
 		return;
+	pane->height = height;
 	pane->width = width;
-	const bool at_end = pane->seen == pane->n_rows;
 
 	pane->built = pane->n_rows = 0;
 	pane->top = 0;
 	pane->seen = 0;
 	for (; width && pane->built < pane->n && lay_out_line(pane, pane->built) == 0; pane->built++)
 		;
-	pane->top = first_row_of(pane, top);
+	/* Who saw the end sees it, else what stood at the top stays there. */
+	pane->top = !at_bottom ? first_row_of(pane, top) : pane->n_rows > height ? pane->n_rows - height : 0;
 	pane->seen = at_end ? pane->n_rows : first_row_of(pane, seen + 1);
 }
 

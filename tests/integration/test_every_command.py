@@ -416,9 +416,9 @@ def _():
         equal(c.nsrun("logs", "--since", stamped[2].split()[0]).stdout, "three\n", "since a time")
 
 
-@of("lab", "chapters", "json", "one-column", "verify")
+@of("lab", "chapters", "json", "one-column", "plain", "verify", "view")
 def _():
-    """test_lab.py plays."""
+    """test_lab.py and test_lab_view.py play."""
     chapter = "# Mine\n\n```lab\nminutes: 1\ngoal: something\n```\n\nText.\n"
     place = tmp("chapters")
     words = ["lab", "list", "--chapters", place]
@@ -426,6 +426,12 @@ def _():
     file_of(chapter, "chapters/mine.md")
     equal([(one["id"], one["title"]) for one in json.loads(nsrun([*words, "--json"], env=env).check(0).stdout)], [("mine", "Mine")], "chapters")
     contains(nsrun([*words, "--verify", "--one-column"], env=env).check(0).stdout, "1 chapters, 0 with mistakes")
+    words[1] = "mine"
+    for view in (("--plain",), ("--view", "plain")):
+        contains(nsrun([*words, *view], env=env).check(0).stdout, "\nText.\n")
+    contains(nsrun([*words, "--view", "panes"], env=env).check(125).stderr, "--view panes: standard input and output are not a terminal")
+    contains(nsrun([*words, "--view", "panes", "--plain"], env=env).check(125).stderr, "--plain is for lines")
+    words[1] = "list"
     file_of(chapter + "```rnu\n```\n", "chapters/mine.md")
     contains(nsrun([*words, "--verify"], env=env).check(1).stderr, "mine.md:9: 'rnu' is no block")
 
