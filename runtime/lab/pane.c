@@ -277,7 +277,8 @@ void pane_resize(struct pane *pane, unsigned width, unsigned height)
 {
 	const size_t top = pane->top < pane->n_rows ? pane->rows[pane->top].line : 0;
 	const size_t seen = pane->seen && pane->seen <= pane->n_rows ? pane->rows[pane->seen - 1].line : 0;
-	const bool at_end = pane->seen == pane->n_rows, at_bottom = pane->top + pane->height >= pane->n_rows;
+	const bool at_end = pane->seen == pane->n_rows;
+	const bool at_bottom = pane->n_rows > 0 && pane->top + pane->height >= pane->n_rows;
 	const bool anew = width != pane->width;
 
 	if (!anew && height == pane->height)

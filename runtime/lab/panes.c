@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DRAW_MS 50	  /* at most so often while something is being done */
+#define WORD_MS 300	  /* a letter that follows so soon belongs to a word, not to a key */
 #define PLAY_COLUMNS_MIN 40
 
 static const char keys_text[] =
@@ -123,7 +124,7 @@ static void other_container(struct lab_panes *panes, bool right)
 	renew(panes);
 }
 
-/* A key that may also begin a line: what it has done is undone when a letter follows. */
+/* A key that may also begin a line: what it has done is undone when a letter follows at once. */
 static bool is_key(struct lab_panes *panes, wchar_t c)
 {
 	if (panes->edit.n > 0 || panes->open)
@@ -141,6 +142,7 @@ static bool is_key(struct lab_panes *panes, wchar_t c)
 	else
 		return panes->open = c == L':';
 	panes->key = c;
+	panes->key_ms = now_ms();
 	return true;
 }
 
@@ -150,7 +152,7 @@ static void undo_key(struct lab_panes *panes, wchar_t next)
 
 	panes->key = 0;
 	/* One key behind another: no word begins like that. */
-	if (!key || wcschr(L" ?:tzq", next))
+	if (!key || now_ms() > panes->key_ms + WORD_MS || wcschr(L" ?:tzq", next))
 		return;
 	if (key == L't')
 		toggle_tape(panes);
@@ -399,7 +401,7 @@ int lab_panes_open(struct lab_play *play, FILE *in, FILE *out, bool colour, stru
 		free(panes);
 		return r;
 	}
-	panes->pane[PART_SIDES].cut = panes->pane[PART_TAPE].cut = panes->pane[PART_HELP].cut = true;
+	panes->pane[PART_SIDES].cut = panes->pane[PART_TAPE].cut = true;
 	snprintf(panes->heading[PART_HELP], sizeof(panes->heading[0]), "Keys and words");
 	(void)pane_write(&panes->pane[PART_HELP], keys_text, strlen(keys_text));
 	(void)pane_write(&panes->pane[PART_HELP], lab_help_text, strlen(lab_help_text));

@@ -9,6 +9,8 @@ import shlex
 import shutil
 import signal
 import subprocess
+import termios
+import time
 
 from harness import *
 
@@ -190,6 +192,7 @@ def plain(screen):
     screen = re.sub(r"\b40\d{8}\b", inode, screen)
     screen = re.sub(r"process 1 is process \d+ of the", "process 1 is process NNNN of the", screen)
     screen = re.sub(r"\b(host name     ).{12}", lambda m: m.group(1) + "N".ljust(12), screen)
+    screen = re.sub(r"\b(host name     .*=  )\S+", r"\1N", screen)
     screen = re.sub(r"\b(process|pid inside|uid|capabilities)(  .*)",
                     lambda m: m.group(1) + re.sub(r"\d+ *", lambda n: "N".ljust(len(n.group())), m.group(2)), screen)
     screen = re.sub(r" *\d+\.\d{3} ms", "  N.NNN ms", screen)
@@ -272,8 +275,7 @@ def test_played_by_keys():
         lab.see("The end: Enter leaves")
         golden("end-80x24", lab)
         lab.key("Enter")
-        screen = lab.see(r"^ended 0\n")
-        contains(screen, "isig icanon echo")
+        screen = lab.see(r"^ended 0\n(.*\n)*isig icanon echo$")
         contains(" ".join(screen.split()), "Predictions that were right: 1 of 2; tasks that you have solved: 1 of 1.")
     one = progress()
     equal({name: ask["answer"] for name, ask in one["asks"].items()}, {"name": "a", "who": "0"}, "answers")
@@ -311,11 +313,12 @@ def test_held():
         lab.go("3/3", "Enter")
         lab.key("t")
         lab.see("box held before root.pivot")
-        lab.see(r"^> held    root.pivot")
+        lab.see(r"^ > held    root.pivot")
         golden("held-80x24", lab)
+        lab.key("C-l")  # `t` was a key, not the beginning of a word
         lab.type("step")
         lab.key("Enter")
-        lab.see(r"^> held    root.detach")
+        lab.see(r"^ > held    root.detach")
         contains(lab.at("3/3"), "done    root.pivot")
         lab.key("q")
         lab.see(r"^ended 0\n")
@@ -369,8 +372,7 @@ def test_keys_and_sizes():
         for columns, rows in ((60, 15), (20, 6), (8, 2), (250, 60), (80, 24)):
             lab.tmux("resize-window", "-x", str(columns), "-y", str(rows))
             lab.key("z", "z", "Tab")
-        screen = lab.see(r"^  \| 100\n")
-        contains(screen, "Enter next")
+        lab.see(r"^  \| 100\n(.*\n)* Enter next   PgUp PgDn scroll   Tab pane  t tape  : command  \? help  q quit$")
         lab.key("q")
         lab.see(r"^ended 0\n")
 
@@ -400,7 +402,7 @@ def evil_screen(view, columns=80):
         lab.go("3/12 answer", "Enter")
         lab.type("box " + EVIL)
         lab.key("Enter")
-        screen = lab.see(r" end$")
+        screen = lab.see(r"\bend$")
         contains(screen, r"\x1b]2;stolen\x07\x1b[2J\x1b[31mred\x1b[0m")
         contains(screen, r"\x9bH\xc2\x9b2J")
         lab.at("3/12 answer")
@@ -451,9 +453,11 @@ def ended_by(number):
         os.kill(lab.pid(), number)
         wait_for(lambda: modes(lab) == termios.ICANON | termios.ECHO, "the terminal's settings")
         wait_for(lambda: lab.tmux("display-message", "-p", "#{alternate_on}").strip() == "0", "the terminal's screen")
-        screen = lab.see(r"^ended \d+\n")
-        if number not in (signal.SIGSEGV, signal.SIGABRT):  # which sanitizers report
-            contains(screen, "ended %d\n" % (128 + number))
+        # Whoever waits for a process that was killed may be faster than its guard, and write to the other screen still.
+        if number != signal.SIGKILL:
+            screen = lab.see(r"^ended \d+\n(.*\n)*isig icanon echo$")
+            if number not in (signal.SIGSEGV, signal.SIGABRT):  # which sanitizers report
+                contains(screen, "ended %d\n" % (128 + number))
         wait_for(lambda: lab.tmux("display-message", "-p", "#{cursor_flag}").strip() == "1", "the cursor")
     assert_clean(before, 10)
 
@@ -489,7 +493,7 @@ def test_stopped_and_shell():
         lab.at("3/12 answer")
         contains(lab.text(), "[interrupted]")
         lab.key("C-c")
-        contains(lab.see(r"^ended 130\n"), "isig icanon echo")
+        lab.see(r"^ended 130\n(.*\n)*isig icanon echo$")
 
 
 # ---- which view -------------------------------------------------------------------------------------------------------
@@ -516,8 +520,8 @@ def test_which_view():
             lab.key("C-d")
             lab.see(r"^ended 0\n")
     with Screen("own", "--view", "panes", term="dumb") as lab:
-        screen = " ".join(lab.see(r"^ended 125\n").split())
-        contains(screen, "--view panes: TERM says that the terminal can only print lines; --plain shows the same as lines")
+        screen = "".join(lab.see(r"^ended 125\n").split())
+        contains(screen, "--view panes: TERM says that the terminal can only print lines; --plain shows the same as lines".replace(" ", ""))
 
 
 def test_every_screen_is_used():

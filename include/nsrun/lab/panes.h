@@ -71,7 +71,7 @@ struct lab_panes {
 	const char *status; /* what the last line says instead of keys; NULL: keys */
 	bool open;	    /* letters are a line, not keys */
 	wchar_t key;	    /* the last key, where it could also begin a line; 0: none */
-	uint64_t drawn_ms;
+	uint64_t key_ms, drawn_ms;
 };
 
 /* Where all is, on a screen of this size. `containers`: how many there are. */
