@@ -50,7 +50,8 @@ int lab_choose_view(const struct lab_options *options, bool *ret_panes, struct e
 	struct winsize size;
 
 	if (options->view && lines && streq(options->view, "panes"))
-		return err_input(err, "--view panes: --%s is for lines", options->plain == YES ? "plain" : "one-column");
+		return err_input(err, "--view panes: --%s is for lines",
+				 options->plain == YES ? "plain" : "one-column");
 	*ret_panes = false;
 	if (lines || (options->view && streq(options->view, "plain")))
 		return 0;

@@ -140,7 +140,8 @@ static int add_line(struct pane *pane, const char *raw, size_t n)
 		pane->room = room;
 	}
 	sort_pieces(raw, n, text, hang);
-	struct pane_line line = { .text = strdup(text), .hang = memchr(raw, LAB_HANG_END[0], n) ? strdup(hang) : own_hang(text) };
+	struct pane_line line = { .text = strdup(text),
+				  .hang = memchr(raw, LAB_HANG_END[0], n) ? strdup(hang) : own_hang(text) };
 
 	if (!line.text || !line.hang) {
 		line_done(&line);
@@ -167,7 +168,8 @@ int pane_write(struct pane *pane, const char *p, size_t n)
 		if (p[i] != '\n')
 			pane->part[pane->part_n++] = p[i];
 		/* Between characters, not within one. */
-		const bool full = pane->part_n >= PANE_LINE_MAX && (i + 1 == n || ((unsigned char)p[i + 1] & 0xc0) != 0x80);
+		const bool full =
+			pane->part_n >= PANE_LINE_MAX && (i + 1 == n || ((unsigned char)p[i + 1] & 0xc0) != 0x80);
 
 		if (p[i] == '\n' || full) {
 			r = add_line(pane, pane->part ? pane->part : "", pane->part_n);

@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#define DRAW_MS 50	  /* at most so often while something is being done */
-#define WORD_MS 300	  /* a letter that follows so soon belongs to a word, not to a key */
+#define DRAW_MS 50  /* at most so often while something is being done */
+#define WORD_MS 300 /* a letter that follows so soon belongs to a word, not to a key */
 #define PLAY_COLUMNS_MIN 40
 
 static const char keys_text[] =
@@ -350,7 +350,9 @@ static void await_end(struct lab_panes *panes)
 	panes_fill(panes);
 	pane_show_news(&panes->pane[PART_TEXT]);
 	do {
-		panes->status = pane_unseen(&panes->pane[PART_TEXT]) ? NULL : "The end: Enter leaves   PgUp PgDn scroll   Tab pane";
+		panes->status = pane_unseen(&panes->pane[PART_TEXT])
+					? NULL
+					: "The end: Enter leaves   PgUp PgDn scroll   Tab pane";
 		panes_draw(panes);
 		event = panes_event(panes, &c, &motion);
 		if (panes->help && event != EVENT_GONE && !is_scroll(event))

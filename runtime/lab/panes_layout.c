@@ -4,14 +4,16 @@
 
 #define BESIDE_COLUMNS 150 /* from here on the text has one side and all else the other */
 #define TEXT_COLUMNS_MAX 100
-#define STACK_ROWS 37 /* from here on sides and tape are below each other */
-#define SIDES_ROWS 9	/* with the heading */
+#define STACK_ROWS 37	    /* from here on sides and tape are below each other */
+#define SIDES_ROWS 9	    /* with the heading */
 #define SIDES_ROWS_BELOW 19 /* with several containers */
 #define TEXT_ROWS_MIN 4
 
 static void set(struct panes_area *area, int y, int x, int height, int width)
 {
-	*area = (struct panes_area){ .y = y, .x = x, .height = height > 0 ? height : 0, .width = width > 0 ? width : 0 };
+	*area = (struct panes_area){
+		.y = y, .x = x, .height = height > 0 ? height : 0, .width = width > 0 ? width : 0
+	};
 }
 
 static void beside(struct panes_layout *layout, int body, size_t containers)
@@ -37,7 +39,8 @@ static void stacked(struct panes_layout *layout, int body, bool tape, size_t con
 	if (both || !tape)
 		set(&layout->area[PART_SIDES], 1 + body - shown - both, 0, shown, layout->columns);
 	if (both || tape)
-		set(&layout->area[PART_TAPE], 1 + body - (both ? both : shown), 0, both ? both : shown, layout->columns);
+		set(&layout->area[PART_TAPE], 1 + body - (both ? both : shown), 0, both ? both : shown,
+		    layout->columns);
 }
 
 void panes_lay_out(struct panes_layout *layout, int rows, int columns, const struct lab_panes *panes, size_t containers)

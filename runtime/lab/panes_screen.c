@@ -14,7 +14,7 @@
 #include <poll.h>
 #include <string.h>
 
-#define CTRL(c) ((c) & 0x1f)
+#define CTRL(c) ((c)&0x1f)
 
 static attr_t attribute_of(const struct lab_panes *panes, char mark)
 {
@@ -76,7 +76,8 @@ static void draw_heading(const struct lab_panes *panes, enum panes_part part)
 				   area->width - 1, LAB_STRONG[0]);
 
 	if (pane->n_rows > pane->height)
-		snprintf(where, sizeof(where), " %zu-%zu of %zu ", pane->top + 1, pane->top + pane->height, pane->n_rows);
+		snprintf(where, sizeof(where), " %zu-%zu of %zu ", pane->top + 1, pane->top + pane->height,
+			 pane->n_rows);
 	if (*where && used + (int)strlen(where) + 3 < area->width)
 		(void)mvaddstr(area->y, area->x + area->width - (int)strlen(where) - 1, where);
 }

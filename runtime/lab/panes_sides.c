@@ -20,8 +20,9 @@ static const struct row namespaces[] = {
 	{ "net", "net" }, { "user", "user" }, { "cgroup", "cgroup" }, { "time", "time" },
 };
 static const struct row ids[] = {
-	{ "host name", "hostname" },   { "process", "process" },      { "pid inside", "process.inner" },
-	{ "uid", "uid" },	       { "uid inside", "uid.inner" }, { "capabilities", "caps.eff" },
+	{ "host name", "hostname" },	    { "process", "process" },
+	{ "pid inside", "process.inner" },  { "uid", "uid" },
+	{ "uid inside", "uid.inner" },	    { "capabilities", "caps.eff" },
 	{ "no_new_privs", "no_new_privs" }, { "seccomp", "seccomp" },
 };
 
@@ -253,7 +254,8 @@ static int compare_begin(const void *a, const void *b)
 	return *x < *y ? -1 : 1;
 }
 
-static void put_tape_row(FILE *out, enum step_id id, enum role role, const char *state, const char *time, const char *note)
+static void put_tape_row(FILE *out, enum step_id id, enum role role, const char *state, const char *time,
+			 const char *note)
 {
 	const bool here = streq(state, "held") || streq(state, "now");
 
@@ -281,7 +283,8 @@ static void put_record(FILE *out, const struct tape *tape, const struct tape_rec
 	if (state == TAPE_OK && record->begin_ns && record->end_ns >= record->begin_ns)
 		snprintf(time, sizeof(time), "%.3f ms", (double)(record->end_ns - record->begin_ns) / 1e6);
 	memcpy(note, record->note, TAPE_NOTE_MAX);
-	put_tape_row(out, id, record->role ? (enum role)record->role : score[id].role, word ? word : "failed", time, note);
+	put_tape_row(out, id, record->role ? (enum role)record->role : score[id].role, word ? word : "failed", time,
+		     note);
 }
 
 void panes_fill_tape(struct pane *pane, const struct lab_container *container, char *ret_heading, size_t heading_size)

@@ -8,18 +8,18 @@
 #include <string.h>
 
 const char lab_help_text[] = "  Enter, next          go on; at a task: check it\n"
-				"  hint  check  solve   at a task: a hint, grade it, the lab's own solution\n"
-				"  look [NAME] [WHAT]   host and container by the kernel's word: ns ids caps mounts\n"
-				"                       cgroup links processes\n"
-				"  tape [NAME] [ROW]    the rows of its launch, with manual pages and times\n"
-				"  step, go [NAME]      a launch that is held: one row, or all of them\n"
-				"  host CMD             a command on the host (in the lab's directory)\n"
-				"  NAME CMD             the same in the container; both NAME CMD: on both sides\n"
-				"  shell NAME           a shell in it (exit comes back); shell host\n"
-				"  nsrun ...            any command of nsrun; with --name it runs beside the lab\n"
-				"  end NAME             ends a container\n"
-				"  again  quit          the chapter from its beginning; leave, to go on another day\n"
-				"  = TEXT               an answer that would be a command otherwise\n";
+			     "  hint  check  solve   at a task: a hint, grade it, the lab's own solution\n"
+			     "  look [NAME] [WHAT]   host and container by the kernel's word: ns ids caps mounts\n"
+			     "                       cgroup links processes\n"
+			     "  tape [NAME] [ROW]    the rows of its launch, with manual pages and times\n"
+			     "  step, go [NAME]      a launch that is held: one row, or all of them\n"
+			     "  host CMD             a command on the host (in the lab's directory)\n"
+			     "  NAME CMD             the same in the container; both NAME CMD: on both sides\n"
+			     "  shell NAME           a shell in it (exit comes back); shell host\n"
+			     "  nsrun ...            any command of nsrun; with --name it runs beside the lab\n"
+			     "  end NAME             ends a container\n"
+			     "  again  quit          the chapter from its beginning; leave, to go on another day\n"
+			     "  = TEXT               an answer that would be a command otherwise\n";
 
 /* The rest of `line` behind the word; NULL: it begins with another one. */
 static char *behind(char *line, const char *word)

@@ -161,7 +161,8 @@ void lab_say(const struct lab_view *view, const char *word, const char *fmt, ...
 		if (*c == '\n')
 			*c = ' ';
 	escaped = malloc((size_t)n * 4 + 1);
-	if (!escaped || asprintf(&first, "%s%s:%s ", view->colour ? LAB_STRONG : "", word, view->colour ? LAB_NORMAL : "") < 0) {
+	if (!escaped ||
+	    asprintf(&first, "%s%s:%s ", view->colour ? LAB_STRONG : "", word, view->colour ? LAB_NORMAL : "") < 0) {
 		first = NULL;
 		return;
 	}

@@ -23,7 +23,7 @@ enum panes_motion {
 	EDIT_RIGHT,
 	EDIT_BEGIN,
 	EDIT_END,
-	EDIT_RUB,   /* the character before the cursor */
+	EDIT_RUB,    /* the character before the cursor */
 	EDIT_DELETE, /* at it */
 	EDIT_RUB_WORD,
 	EDIT_CLEAR,
