@@ -89,9 +89,9 @@ int parse_size(const char *s, uint64_t *ret)
 	return 0;
 }
 
-/* The length of the valid UTF-8 sequence at `p`, 0 when it is none. Overlong forms, surrogates and C1 controls are none. */
-static size_t utf8_length(const unsigned char *p)
+size_t utf8_length(const char *text)
 {
+	const unsigned char *p = (const unsigned char *)text;
 	uint32_t code;
 	size_t n;
 
@@ -126,7 +126,7 @@ void escape_text(const char *in, char *out, size_t size)
 	size_t used = 0;
 
 	while (*p) {
-		size_t n = utf8_length(p);
+		size_t n = utf8_length((const char *)p);
 
 		if (n == 0 || (n == 1 && (*p < 0x20 || *p == 0x7f))) {
 			if (used + 5 > size)

@@ -9,11 +9,7 @@
 #include <nsrun/lab/play.h>
 
 #include <string.h>
-#include <sys/ioctl.h>
 
-#define WIDTH_MIN 40
-#define WIDTH_MAX 100
-#define WIDTH 80
 #define WORDS_MAX 1024 /* results of a class, too */
 
 #define LINE(field, ...) COMMAND_OPTION(struct lab_options, field, __VA_ARGS__)
@@ -28,34 +24,12 @@ static const struct option_row rows[] = {
 	LINE(output, "output", 'o', "FILE", STRING, "report: write it there; - is standard output",
 	     "-o anna.html"),
 	LINE(salt, "salt", 0, "TEXT", STRING, "report: hash with this (better: $NSRUN_LAB_SALT)", "--salt autumn"),
+	LINE(plain, "plain", 0, NULL, FLAG, "lines instead of panes, as --view plain", "--plain"),
 	LINE(verify, "verify", 0, NULL, FLAG, "list: read all chapters and tell every mistake", "--verify"),
+	LINE(view, "view", 0, "VIEW", STRING, "plain: lines; panes: the whole screen (as it fits)", "--view plain",
+	     .values = (const char *const[]){ "plain", "panes", NULL }),
 };
 const struct option_table lab_options = { .rows = rows, .count = ARRAY_LEN(rows), .command = "lab" };
-
-/* ---- the view ---- */
-
-static unsigned width_of(const char *columns)
-{
-	struct winsize size;
-	uint32_t width = WIDTH;
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-		width = size.ws_col;
-	else if (columns && parse_u32(columns, &width) < 0)
-		width = WIDTH;
-	return width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width;
-}
-
-static struct lab_view make_view(const struct lab_options *options)
-{
-	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
-	const bool able = isatty(STDOUT_FILENO) && term && *term && !streq(term, "dumb");
-
-	return (struct lab_view){ .out = stdout,
-				  .width = width_of(getenv("COLUMNS")),
-				  .colour = able && !(no_color && *no_color),
-				  .columns = able && options->one_column != YES };
-}
 
 /* ---- playing ---- */
 
@@ -126,43 +100,80 @@ static void print_outcome(const struct lab_play *play, enum lab_end end)
 		r.right, r.asks_wanted, r.solved, r.tasks_wanted);
 }
 
+static int play_to_end(struct lab_play *play, enum lab_end *ret, struct err *err)
+{
+	size_t from = lab_progress_block(play->progress, play->chapter);
+	enum lab_end end = LAB_ONCE_MORE;
+	int r = 0;
+
+	print_begin(&play->view, play->chapter);
+	while (r == 0 && end == LAB_ONCE_MORE) {
+		r = lab_play_run(play, from, &end, err);
+		if (r == 0 && end == LAB_ONCE_MORE) {
+			lab_session_clear(play->session);
+			lab_play_done(play);
+			play->asked = NULL;
+			from = 0;
+		}
+	}
+	*ret = end;
+	return r;
+}
+
+/* What stays on the terminal when the panes are gone is told once more, as lines. */
+static int play_shown(const struct lab_options *options, struct lab_play *play, bool panes, struct err *err)
+{
+	enum lab_end end = LAB_QUIT;
+	int r = 0;
+
+	if (panes) {
+		play->shown->close(play, false);
+		r = lab_open_panes(play, err);
+		if (r < 0)
+			return r;
+	}
+	r = play_to_end(play, &end, err);
+	if (r == 0)
+		print_outcome(play, end);
+	play->shown->close(play, r == 0 && end == LAB_TO_ITS_END);
+	if (r == 0 && panes) {
+		r = lab_open_lines(options, play, err);
+		if (r < 0)
+			return r;
+		print_outcome(play, end);
+		play->shown->close(play, false);
+	}
+	return r;
+}
+
 static int play(const struct lab_options *options, struct lab_place *place, const char *id)
 {
 	_cleanup_(lab_chapter_freep) struct lab_chapter *chapter = NULL;
 	_cleanup_(lab_progress_done) struct lab_progress progress = { 0 };
 	struct lab_session *session = NULL;
 	struct err err = ERR_INIT;
-	enum lab_end end = LAB_ONCE_MORE;
+	bool panes = false;
 
 	int status = lab_read_chapter(place, id, &chapter);
 	if (status)
 		return status;
-	int r = open_session(place, &session, &err);
+	int r = lab_choose_view(options, &panes, &err);
+	if (r == 0)
+		r = open_session(place, &session, &err);
 	if (r == 0)
 		r = lab_progress_load(place, &progress, &err);
-	struct lab_play state = { .view = make_view(options),
-				  .in = stdin,
+	struct lab_play state = { .in = stdin,
 				  .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
 				  .session = session,
 				  .chapter = chapter,
 				  .progress = &progress };
 
-	if (r == 0 && is_playable(&state)) {
-		size_t from = lab_progress_block(&progress, chapter);
-
-		print_begin(&state.view, chapter);
-		while (r == 0 && end == LAB_ONCE_MORE) {
-			r = lab_play_run(&state, from, &end, &err);
-			if (r == 0 && end == LAB_ONCE_MORE) {
-				lab_session_clear(session);
-				lab_play_done(&state);
-				state.asked = NULL;
-				from = 0;
-			}
-		}
-		if (r == 0)
-			print_outcome(&state, end);
-	}
+	if (r == 0)
+		r = lab_open_lines(options, &state, &err);
+	if (r == 0 && is_playable(&state))
+		r = play_shown(options, &state, panes, &err);
+	else if (r == 0)
+		state.shown->close(&state, false);
 	lab_play_done(&state);
 	fflush(stdout);
 	lab_session_close(session);
@@ -178,19 +189,24 @@ static int solve_one(const struct lab_options *options, struct lab_session *sess
 
 	if (lab_read_chapter(place, id, &chapter))
 		return 1;
-	struct lab_play state = { .view = make_view(options), .session = session, .chapter = chapter };
+	struct lab_play state = { .session = session, .chapter = chapter };
 
+	if (lab_open_lines(options, &state, &err) < 0)
+		return report_error(stderr, &err);
 	print_begin(&state.view, chapter);
-	if (!is_playable(&state))
+	if (!is_playable(&state)) {
+		state.shown->close(&state, false);
 		return 0;
+	}
 	(void)lab_play_solve(&state, &err);
 	lab_play_done(&state);
-	fputc('\n', stdout);
+	fputc('\n', state.view.out);
 	if (state.errors)
 		lab_say(&state.view, "lab", "%s: does not hold here: %u error%s", id, state.errors,
 			state.errors == 1 ? "" : "s");
 	else
 		lab_say(&state.view, "lab", "%s: holds. Answers that the kernel vouches for: %u.", id, state.vouched);
+	state.shown->close(&state, false);
 	return state.errors ? 1 : 0;
 }
 

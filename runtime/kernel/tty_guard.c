@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -11,6 +12,8 @@
 /* What the guard waits on, and the terminal: the only descriptors that it keeps. */
 struct guarded {
 	int tty, control, parent;
+	const struct termios *saved, *changed; /* `changed` NULL: raw mode */
+	const char *screen;		       /* written first; NULL: nothing */
 };
 
 /* Standard output of a pipeline, the container's mounts, locks: none of them may live longer because of the guard. */
@@ -26,18 +29,32 @@ static void close_others(const struct guarded *g)
 	closefrom(top + 1);
 }
 
-/* True when the terminal is still in the raw mode that `saved` leads to. A shell that has noticed the death first
- * and made its own settings keeps them. */
-static bool still_raw(int tty_fd, const struct termios *saved)
+/* True when the terminal is still in the mode that its owner has set. A shell that has noticed the death first and made its own settings keeps
+ * them. */
+static bool still_changed(const struct guarded *g)
 {
-	struct termios now, raw = *saved;
+	struct termios now, raw = *g->saved;
 
 	cfmakeraw(&raw);
-	return tcgetattr(tty_fd, &now) == 0 && now.c_lflag == raw.c_lflag && now.c_iflag == raw.c_iflag &&
-	       now.c_oflag == raw.c_oflag;
+	const struct termios *wanted = g->changed ? g->changed : &raw;
+
+	return tcgetattr(g->tty, &now) == 0 && now.c_lflag == wanted->c_lflag && now.c_iflag == wanted->c_iflag &&
+	       now.c_oflag == wanted->c_oflag;
 }
 
-static _Noreturn void guard_main(const struct guarded *g, const struct termios *saved)
+static void restore(const struct guarded *g)
+{
+	/* What a shell was faster with stays on the other screen: better than to be left on it. A terminal that takes nothing must not keep the guard. */
+	struct pollfd tty = { .fd = g->tty, .events = POLLOUT };
+
+	if (g->screen && poll(&tty, 1, 0) == 1 && write(g->tty, g->screen, strlen(g->screen)) < 0) {
+		/* it was hung up */
+	}
+	if (still_changed(g))
+		(void)tcsetattr(g->tty, TCSANOW, g->saved);
+}
+
+static _Noreturn void guard_main(const struct guarded *g)
 {
 	struct pollfd fds[] = {
 		{ .fd = g->parent, .events = POLLIN },
@@ -69,14 +86,20 @@ static _Noreturn void guard_main(const struct guarded *g, const struct termios *
 			_exit(1);
 		if (fds[0].revents) {
 			/* Death is seen; the word may have been sent right before it. */
-			if (recv(g->control, &word, 1, MSG_DONTWAIT) != 1 && still_raw(g->tty, saved))
-				tcsetattr(g->tty, TCSANOW, saved);
+			if (recv(g->control, &word, 1, MSG_DONTWAIT) != 1)
+				restore(g);
 			_exit(0);
 		}
 	}
 }
 
 int tty_guard_start(int tty_fd, const struct termios *saved, struct tty_guard *ret, struct err *err)
+{
+	return tty_guard_start_screen(tty_fd, saved, NULL, NULL, ret, err);
+}
+
+int tty_guard_start_screen(int tty_fd, const struct termios *saved, const struct termios *changed, const char *screen,
+			   struct tty_guard *ret, struct err *err)
 {
 	_cleanup_close_ int parent = FD_NONE, ours = FD_NONE, theirs = FD_NONE;
 	int pair[2];
@@ -95,7 +118,12 @@ int tty_guard_start(int tty_fd, const struct termios *saved, struct tty_guard *r
 	sigprocmask(SIG_SETMASK, &all, &old);
 	pid = fork();
 	if (pid == 0)
-		guard_main(&(struct guarded){ .tty = tty_fd, .control = theirs, .parent = parent }, saved);
+		guard_main(&(struct guarded){ .tty = tty_fd,
+					      .control = theirs,
+					      .parent = parent,
+					      .saved = saved,
+					      .changed = changed,
+					      .screen = screen });
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0)
 		return err_system(err, "terminal guard: fork");

@@ -271,7 +271,7 @@ static void read_all(struct lab_reader *reader)
 }
 
 /* The bytes of the character at `p`; 0: it is no UTF-8. Forms that are too long pass: nothing depends on them here. */
-static size_t utf8_length(const unsigned char *p)
+static size_t character_length(const unsigned char *p)
 {
 	const size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
 
@@ -285,7 +285,7 @@ static void check_utf8(struct lab_reader *reader)
 {
 	for (size_t i = 0; i < reader->lines.n; i++)
 		for (const unsigned char *p = (const unsigned char *)reader->lines.at[i].text; *p;) {
-			const size_t n = utf8_length(p);
+			const size_t n = character_length(p);
 
 			if (n == 0) {
 				lab_mistake(reader, reader->lines.at[i].line, "this is no UTF-8");

@@ -30,16 +30,28 @@ static const struct topic topics[] = {
 	{ "processes", "Processes", { NULL } },
 };
 
+/* A container chooses its host name and what its processes are called. */
+static char *escaped(const char *value)
+{
+	const size_t size = strlen(value) * 4 + 1;
+	char *text = malloc(size);
+
+	if (text)
+		escape_text(value, text, size);
+	return text;
+}
+
 /* malloc'd, also where the kernel does not say: "?" and why. */
 static char *value_of(struct lab_session *session, const char *subject, const char *property)
 {
 	const struct lab_term term = { .text = property, .subject = subject, .property = property };
+	_cleanup_free_ char *raw = NULL;
 	struct err err = ERR_INIT;
 	char text[ERR_MESSAGE_MAX * 4];
 	char *value = NULL;
 
-	if (lab_session_value(session, &term, &value, &err) == 0)
-		return value;
+	if (lab_session_value(session, &term, &raw, &err) == 0)
+		return escaped(raw);
 	if (asprintf(&value, "? (%s)", err_format(&err, text, sizeof(text))) < 0)
 		return NULL;
 	return value;

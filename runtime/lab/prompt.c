@@ -7,19 +7,19 @@
 
 #include <string.h>
 
-static const char help_text[] = "  Enter, next          go on; at a task: check it\n"
-				"  hint  check  solve   at a task: a hint, grade it, the lab's own solution\n"
-				"  look [NAME] [WHAT]   host and container by the kernel's word: ns ids caps mounts\n"
-				"                       cgroup links processes\n"
-				"  tape [NAME] [ROW]    the rows of its launch, with manual pages and times\n"
-				"  step, go [NAME]      a launch that is held: one row, or all of them\n"
-				"  host CMD             a command on the host (in the lab's directory)\n"
-				"  NAME CMD             the same in the container; both NAME CMD: on both sides\n"
-				"  shell NAME           a shell in it (exit comes back); shell host\n"
-				"  nsrun ...            any command of nsrun; with --name it runs beside the lab\n"
-				"  end NAME             ends a container\n"
-				"  again  quit          the chapter from its beginning; leave, to go on another day\n"
-				"  = TEXT               an answer that would be a command otherwise\n";
+const char lab_help_text[] = "  Enter, next          go on; at a task: check it\n"
+			     "  hint  check  solve   at a task: a hint, grade it, the lab's own solution\n"
+			     "  look [NAME] [WHAT]   host and container by the kernel's word: ns ids caps mounts\n"
+			     "                       cgroup links processes\n"
+			     "  tape [NAME] [ROW]    the rows of its launch, with manual pages and times\n"
+			     "  step, go [NAME]      a launch that is held: one row, or all of them\n"
+			     "  host CMD             a command on the host (in the lab's directory)\n"
+			     "  NAME CMD             the same in the container; both NAME CMD: on both sides\n"
+			     "  shell NAME           a shell in it (exit comes back); shell host\n"
+			     "  nsrun ...            any command of nsrun; with --name it runs beside the lab\n"
+			     "  end NAME             ends a container\n"
+			     "  again  quit          the chapter from its beginning; leave, to go on another day\n"
+			     "  = TEXT               an answer that would be a command otherwise\n";
 
 /* The rest of `line` behind the word; NULL: it begins with another one. */
 static char *behind(char *line, const char *word)
@@ -124,18 +124,15 @@ static bool do_words(struct lab_play *play, const char *word, char *rest)
 	return true;
 }
 
+/* What a container prints is read by the lab, which escapes it: a terminal does what control characters say. */
 static void do_shell_line(struct lab_play *play, const char *name, const char *line)
 {
 	_cleanup_free_ char *text = NULL;
 	struct err err = ERR_INIT;
-	int status = 0, r;
+	int status = 0;
 
 	fflush(play->view.out);
-	if (play->terminal)
-		r = lab_session_sh_terminal(play->session, name, line, &status, &err);
-	else
-		r = lab_session_sh(play->session, name, line, &status, &text, &err);
-	if (r < 0) {
+	if (lab_session_sh(play->session, name, line, &status, &text, &err) < 0) {
 		show_error(play, &err);
 		return;
 	}
@@ -144,21 +141,36 @@ static void do_shell_line(struct lab_play *play, const char *name, const char *l
 		fprintf(play->view.out, "  exit status %d\n", status);
 }
 
-static void do_shell(struct lab_play *play, const char *name)
+/* What the learner wants to type to has the terminal itself. `line` NULL: a shell. */
+static void do_terminal_line(struct lab_play *play, const char *name, const char *line, const char *say)
 {
 	struct err err = ERR_INIT;
-	int status;
+	int status = 0;
+
+	fflush(play->view.out);
+	play->shown->lend(play, say);
+	const int r = lab_session_sh_terminal(play->session, name, line, &status, &err);
+
+	play->shown->take_back(play, line != NULL);
+	if (r < 0)
+		show_error(play, &err);
+	else if (line && status)
+		fprintf(play->view.out, "  exit status %d\n", status);
+}
+
+static void do_shell(struct lab_play *play, const char *name)
+{
+	const bool host = streq(name, "host");
+	char say[160];
 
 	if (!play->terminal) {
 		fputs("A shell takes a terminal; `NAME CMD` runs one command.\n", play->view.out);
-	} else if (!streq(name, "host") && !is_container(play, name)) {
+	} else if (!host && !is_container(play, name)) {
 		fputs("There is no such container.\n", play->view.out);
 	} else {
-		fprintf(play->view.out, "A shell %s%s; `exit` comes back to the lab.\n",
-			streq(name, "host") ? "on the " : "in ", name);
-		fflush(play->view.out);
-		if (lab_session_sh_terminal(play->session, streq(name, "host") ? NULL : name, NULL, &status, &err) < 0)
-			show_error(play, &err);
+		snprintf(say, sizeof(say), "A shell %s%s; `exit` comes back to the lab.\n", host ? "on the " : "in ",
+			 name);
+		do_terminal_line(play, host ? NULL : name, NULL, say);
 	}
 }
 
@@ -182,6 +194,21 @@ static void do_both(struct lab_play *play, char *rest)
 		lab_print_both(&play->view, name, host, inside);
 }
 
+/* A launch, exec or attach for a terminal; -t of other commands is something else. Options of the container's command are taken for nsrun's, and do no
+ * harm. */
+static bool wants_terminal(char *const *words)
+{
+	if (!words[1] || streq(words[1], "attach"))
+		return words[1] != NULL;
+	if (words[1][0] != '-' && !strchr(words[1], '/') && !streq(words[1], "rootfs") && !streq(words[1], "exec") &&
+	    !streq(words[1], "run"))
+		return false;
+	for (; *words; words++)
+		if (streq(*words, "--tty") || streq(*words, "-t") || streq(*words, "-it") || streq(*words, "-ti"))
+			return true;
+	return false;
+}
+
 static bool has_option(char *const *words, const char *name, const char *letter)
 {
 	for (; *words; words++)
@@ -199,8 +226,10 @@ static void do_nsrun(struct lab_play *play, const char *line)
 
 	if (!words)
 		fprintf(play->view.out, "%s\n", wrong ? wrong : "memory is exhausted");
-	else if (words[1] && (words[1][0] == '-' || lab_is_of_bundle(words)) && lab_name_of(words) && !has_option(words, "--detach", "-d") &&
-		 !has_option(words, "-it", "-ti") && !has_option(words, "--tty", "-t") &&
+	else if (wants_terminal(words) && play->terminal)
+		do_terminal_line(play, NULL, line, "");
+	else if (words[1] && (words[1][0] == '-' || lab_is_of_bundle(words)) && lab_name_of(words) &&
+		 !has_option(words, "--detach", "-d") && !wants_terminal(words) &&
 		 !has_option(words, "--dry-run", "--help"))
 		(void)lab_play_launch(play, words, STEP_NONE, false, 0);
 	else
@@ -217,7 +246,7 @@ static bool do_command(struct lab_play *play, char *line)
 	if (!word)
 		return true;
 	if (streq(word, "help") || streq(word, "?"))
-		fputs(help_text, play->view.out);
+		fputs(lab_help_text, play->view.out);
 	else if ((rest = behind(line, "host")) && *rest)
 		do_shell_line(play, NULL, rest);
 	else if ((rest = behind(line, "shell")) && *rest)
@@ -245,13 +274,13 @@ static const struct {
 	{ "hint", LAB_HINT, true },   { "check", LAB_TRY, true },   { "solve", LAB_SOLVE, true },
 };
 
-static void show_prompt(const struct lab_play *play, enum lab_prompt where)
+const char *lab_prompt_text(const struct lab_play *play, enum lab_prompt where, char buf[LAB_PROMPT_MAX])
 {
 	static const char *const words[] = { "", " answer", " task" };
 
-	fprintf(play->view.out, "%s %zu/%zu%s> ", play->chapter->id, play->at + 1, play->chapter->n_blocks,
-		words[where]);
-	fflush(play->view.out);
+	snprintf(buf, LAB_PROMPT_MAX, "%s %zu/%zu%s> ", play->chapter->id, play->at + 1, play->chapter->n_blocks,
+		 words[where]);
+	return buf;
 }
 
 /* The action of a line; -1: it is none. */
@@ -284,24 +313,14 @@ static bool is_word_of_actions(const char *line)
 enum lab_action lab_prompt(struct lab_play *play, enum lab_prompt where, const struct lab_block *block, char **ret_line)
 {
 	for (;;) {
-		_cleanup_free_ char *buf = NULL;
-		size_t size = 0;
+		_cleanup_free_ char *buf = play->shown->read_line(play, where);
+		size_t n = buf ? strlen(buf) : 0;
 
-		show_prompt(play, where);
-		ssize_t n = getline(&buf, &size, play->in);
-
-		if (n < 0) {
-			/* A terminal's own line goes on behind the prompt. */
-			fputs("\n", play->view.out);
+		if (!buf)
 			return LAB_LEAVE;
-		}
 		while (n > 0 && strchr(" \t\r\n", buf[n - 1]))
 			buf[--n] = '\0';
 		char *line = buf + strspn(buf, " \t");
-		/* A terminal shows the line, and its end. */
-		if (!play->terminal)
-			fputc('\n', play->view.out);
-		fflush(play->view.out);
 		const int action = action_of(play, where, line);
 
 		if (action >= 0)

@@ -2,35 +2,26 @@
 #include <nsrun/lab/text.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/lab/sieve.h>
 
 #include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
 
-#define STRONG "\033[1m"
-#define CODE "\033[36m"
-#define PLAIN "\033[0m"
-#define ESCAPE '\033'
-
-/* A character's bytes but its first, and escape sequences, take no column. */
+/* A character's bytes but its first, and marks, take no column. */
 unsigned lab_columns(const char *text)
 {
 	unsigned n = 0;
 
-	for (const char *p = text; *p; p++) {
-		if (*p == ESCAPE)
-			while (p[1] && *p != 'm')
-				p++;
-		else if (((unsigned char)*p & 0xc0) != 0x80)
-			n++;
-	}
+	for (const char *p = text; *p; p++)
+		n += (unsigned char)*p >= ' ' && ((unsigned char)*p & 0xc0) != 0x80;
 	return n;
 }
 
 void lab_strong(const struct lab_view *view, bool on)
 {
 	if (view->colour)
-		fputs(on ? STRONG : PLAIN, view->out);
+		fputs(on ? LAB_STRONG : LAB_NORMAL, view->out);
 }
 
 /* ---- Markdown within a line ---- */
@@ -69,7 +60,7 @@ static size_t put_span(const struct lab_view *view, FILE *out, const char *p)
 	if (!end || end == p + len || (*mark == '*' && isspace((unsigned char)p[len])))
 		return 0;
 	if (view->colour)
-		fputs(*mark == '`' ? CODE : STRONG, out);
+		fputs(*mark == '`' ? LAB_CODE : LAB_STRONG, out);
 	/* The backquotes stay: without colour nothing else says where a command ends. */
 	if (*mark == '`' || !view->colour)
 		fputs(mark, out);
@@ -77,7 +68,7 @@ static size_t put_span(const struct lab_view *view, FILE *out, const char *p)
 	if (*mark == '`' || !view->colour)
 		fputs(mark, out);
 	if (view->colour)
-		fputs(PLAIN, out);
+		fputs(LAB_NORMAL, out);
 	return (size_t)(end - p) + len;
 }
 
@@ -121,12 +112,14 @@ static void wrap(const struct lab_view *view, const char *first, const char *res
 	bool empty = true;
 
 	fputs(first, view->out);
+	if (view->flow)
+		fprintf(view->out, LAB_HANG_BEGIN "%s" LAB_HANG_END, rest);
 	for (const char *p = text; *(p += strspn(p, " \t\n"));) {
 		const size_t len = strcspn(p, " \t\n");
 		_cleanup_free_ char *word = strndup(p, len);
 		const unsigned columns = word ? lab_columns(word) : 0;
 
-		if (!empty && at + 1 + columns > view->width) {
+		if (!empty && !view->flow && at + 1 + columns > view->width) {
 			fprintf(view->out, "\n%s", rest);
 			at = lab_columns(rest);
 			empty = true;
@@ -168,7 +161,8 @@ void lab_say(const struct lab_view *view, const char *word, const char *fmt, ...
 		if (*c == '\n')
 			*c = ' ';
 	escaped = malloc((size_t)n * 4 + 1);
-	if (!escaped || asprintf(&first, "%s%s:%s ", view->colour ? STRONG : "", word, view->colour ? PLAIN : "") < 0) {
+	if (!escaped ||
+	    asprintf(&first, "%s%s:%s ", view->colour ? LAB_STRONG : "", word, view->colour ? LAB_NORMAL : "") < 0) {
 		first = NULL;
 		return;
 	}

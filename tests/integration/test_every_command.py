@@ -416,9 +416,9 @@ def _():
         equal(c.nsrun("logs", "--since", stamped[2].split()[0]).stdout, "three\n", "since a time")
 
 
-@of("lab", "chapters", "json", "one-column", "output", "salt", "verify")
+@of("lab", "chapters", "json", "one-column", "output", "plain", "salt", "verify", "view")
 def _():
-    """test_lab.py plays, test_lab_report.py reports."""
+    """test_lab.py and test_lab_view.py play, test_lab_report.py reports."""
     chapter = "# Mine\n\n```lab\nminutes: 1\ngoal: something\n```\n\nText.\n"
     place = tmp("chapters")
     words = ["lab", "list", "--chapters", place]
@@ -432,6 +432,12 @@ def _():
         equal(json.load(opened)["hash"]["salted"], True, "salted")
     nsrun(["lab", "report", "--json", "--salt", "autumn", results], env=env).check(0)
     contains(nsrun(["lab", "report", "--json", "--salt", "winter", results], env=env).check(1).stderr, "another salt")
+    words[1] = "mine"
+    for view in (("--plain",), ("--view", "plain")):
+        contains(nsrun([*words, *view], env=env).check(0).stdout, "\nText.\n")
+    contains(nsrun([*words, "--view", "panes"], env=env).check(125).stderr, "--view panes: standard input and output are not a terminal")
+    contains(nsrun([*words, "--view", "panes", "--plain"], env=env).check(125).stderr, "--plain is for lines")
+    words[1] = "list"
     file_of(chapter + "```rnu\n```\n", "chapters/mine.md")
     contains(nsrun([*words, "--verify"], env=env).check(1).stderr, "mine.md:9: 'rnu' is no block")
 

@@ -675,7 +675,7 @@ def terminal(env, more=()):
 @test(timeout=120)
 def test_terminal():
     fresh()
-    for env, more, colour, columns in (({"TERM": "xterm"}, (), True, True), ({"TERM": "xterm", "NO_COLOR": "1"}, (), False, True),
+    for env, more, colour, columns in (({"TERM": "xterm"}, ("--plain",), True, True), ({"TERM": "xterm", "NO_COLOR": "1"}, (), False, True),
                                        ({"TERM": "dumb"}, (), False, False), ({"TERM": "xterm", "NO_COLOR": "1"}, ("--one-column",), False, False)):
         fresh()
         with terminal(env, more) as pty:

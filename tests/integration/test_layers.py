@@ -13,8 +13,9 @@ from harness import *
 RANK = {"base": 0, "kernel": 1, "plan": 2, "launch": 3, "oci": 4, "lab": 4, "cli": 5, "main": 6, "gen": 6}
 # What belongs to one layer, however it is reached.
 HEADERS = {r"^jansson\.h$": {"plan", "oci", "lab", "gen", "cli"}, r"^getopt\.h$": {"cli"}, r"^argp\.h$": {"cli"},
-           r"^seccomp\.h$": {"kernel", "plan"}, r"^sys/capability\.h$": {"kernel"}, r"^libcgroup\.h$": {"kernel"}}
+           r"^seccomp\.h$": {"kernel", "plan"}, r"^sys/capability\.h$": {"kernel"}, r"^libcgroup\.h$": {"kernel"}, r"^(curses|ncurses|term)\.h$": {"lab"}}
 SYMBOLS = {r"^json(_|p_)": {"plan", "oci", "lab", "cli"}, r"^getopt": {"cli"},
+           r"^(newterm|endwin|setupterm|tigetstr|wrefresh|get_wch)$": {"lab"},
            r"^cap_(set|get|init|free|clear|from|to)_?": {"kernel"},
            r"^seccomp_(init|load|rule_|export|arch_|attr_|merge|syscall_)": {"kernel", "plan"},
            r"^cgroup_(init|new_cgroup|add_controller|create_cgroup)$": {"kernel"}}
@@ -23,7 +24,8 @@ PRINTS = r"^(v?printf|__v?printf_chk|puts|putchar|perror|stdout|stderr|syslog|er
 EXITS = r"^(exit|abort|quick_exit|__assert_fail)$"
 # {source: {variable: why}} of every writable variable with static storage in the library, in functions or out of them.
 STATE_ALLOWED = {"cli/globals.c": {"current": "flags before the command: written once, by main()"},
-                 "cli/report.c": {"log_state": "where messages go"}}
+                 "cli/report.c": {"log_state": "where messages go"},
+                 "lab/panes_terminal.c": {"owner": "whose the screen is: a signal handler gives the terminal back"}}
 SANITIZER = r"^(__asan|__ubsan|__odr|\.LASAN|asan\.|_sub_[ID]_|__sanitizer)"
 
 

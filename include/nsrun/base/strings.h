@@ -25,6 +25,10 @@ bool path_is_below(const char *path, const char *directory);
  * accepted. Returns 0, -EINVAL or -ERANGE. */
 int parse_size(const char *s, uint64_t *ret);
 
+/* The length of the valid UTF-8 sequence at `p`, 0 when it is none: overlong forms, surrogates, C1 controls and marks that change the order of a line
+ * are none. */
+size_t utf8_length(const char *p);
+
 /* Copies `in` with control characters and bytes >= 0x80 that are not valid UTF-8 written as \xNN. Always terminates. */
 void escape_text(const char *in, char *out, size_t size);
 

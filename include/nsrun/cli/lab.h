@@ -4,12 +4,13 @@
 #define NSRUN_CLI_LAB_H
 
 #include <nsrun/lab/place.h>
+#include <nsrun/lab/play.h>
 #include <nsrun/lab/progress.h>
 #include <nsrun/plan/request.h>
 
 struct lab_options {
-	enum tristate help, json, verify, one_column;
-	const char *chapters, *output, *salt;
+	enum tristate help, json, verify, one_column, plain;
+	const char *chapters, *output, *salt, *view;
 };
 
 /* Where the learner is, and what comes next. */
@@ -25,5 +26,12 @@ int lab_report(const struct lab_options *options, struct lab_place *place, const
 int lab_read_chapter(const struct lab_place *place, const char *id, struct lab_chapter **ret);
 /* Opens the lab's directory where there is one, and what it has of the learner's progress. */
 int lab_open_progress(struct lab_place *place, struct lab_progress *ret);
+
+/* ---- views ---- */
+
+/* Panes, or lines: what was asked for, or what this terminal can show. */
+int lab_choose_view(const struct lab_options *options, bool *ret_panes, struct err *err);
+int lab_open_lines(const struct lab_options *options, struct lab_play *play, struct err *err);
+int lab_open_panes(struct lab_play *play, struct err *err);
 
 #endif

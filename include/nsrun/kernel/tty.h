@@ -39,6 +39,9 @@ struct tty_guard {
 };
 #define TTY_GUARD_NONE ((struct tty_guard){ .control_fd = FD_NONE, .pid = 0 })
 int tty_guard_start(int tty_fd, const struct termios *saved, struct tty_guard *ret, struct err *err);
+/* The same of a full-screen program, started when it has set its mode, `changed`; `screen` are the sequences that leave its screen. */
+int tty_guard_start_screen(int tty_fd, const struct termios *saved, const struct termios *changed, const char *screen,
+			   struct tty_guard *ret, struct err *err);
 void tty_guard_end(struct tty_guard *guard);
 
 #endif

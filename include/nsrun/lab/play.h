@@ -12,10 +12,27 @@
 
 enum lab_end { LAB_TO_ITS_END, LAB_QUIT, LAB_ONCE_MORE };
 
+enum lab_prompt { LAB_AT_BLOCK, LAB_AT_ASK, LAB_AT_TASK };
+
+/* How a play is shown. Text goes to play->view.out; what else the player wants of a view is here. */
+struct lab_play;
+struct lab_presentation {
+	/* The learner's next line, malloc'd, without its end; NULL: there is none. */
+	char *(*read_line)(struct lab_play *play, enum lab_prompt where);
+	/* The terminal is for a command that wants one, and then the view's again. `say` is a line before it; with `wait` the learner says when he has
+	 * read what is there. */
+	void (*lend)(struct lab_play *play, const char *say);
+	void (*take_back)(struct lab_play *play, bool wait);
+	/* The view is over, and frees what it has; with `wait` once the learner has seen it. */
+	void (*close)(struct lab_play *play, bool wait);
+};
+
 struct lab_play {
 	struct lab_view view;
-	FILE *in;      /* where lines are read; NULL: the chapter is solved by itself */
-	bool terminal; /* `in` is one: commands may have it */
+	const struct lab_presentation *shown;
+	void *shown_by; /* its own */
+	FILE *in;	/* where lines are read; NULL: the chapter is solved by itself */
+	bool terminal;	/* `in` is one: commands may have it */
 	struct lab_session *session;
 	const struct lab_chapter *chapter;
 	struct lab_progress *progress; /* NULL: none is kept */
@@ -40,10 +57,23 @@ int lab_play_run(struct lab_play *play, size_t from, enum lab_end *ret, struct e
 int lab_play_solve(struct lab_play *play, struct err *err);
 void lab_play_done(struct lab_play *play);
 
+/* ---- views ---- */
+
+/* Lines, one below the other: for pipes, screen readers and every terminal. `colour` and `columns` of play->view are said by the caller, `width` too. */
+int lab_plain_open(struct lab_play *play, FILE *out, struct err *err);
+/* What panes need: NULL, or why this terminal cannot have them (static). */
+const char *lab_panes_lack(FILE *in, FILE *out);
+/* Panes on the whole screen of a terminal. `colour`: where the terminal has it. */
+int lab_panes_open(struct lab_play *play, FILE *in, FILE *out, bool colour, struct err *err);
+/* The prompt's words, one a line. */
+extern const char lab_help_text[];
+/* "uts 3/20 answer> " */
+#define LAB_PROMPT_MAX 160
+const char *lab_prompt_text(const struct lab_play *play, enum lab_prompt where, char buf[LAB_PROMPT_MAX]);
+
 /* ---- the parts ---- */
 
 enum lab_action { LAB_NEXT, LAB_ANSWER, LAB_TRY, LAB_HINT, LAB_SOLVE, LAB_AGAIN, LAB_LEAVE };
-enum lab_prompt { LAB_AT_BLOCK, LAB_AT_ASK, LAB_AT_TASK };
 
 /* Reads lines and does what they say, until one means that the chapter goes on (or ends). *ret_line (malloc'd) of LAB_ANSWER. */
 enum lab_action lab_prompt(struct lab_play *play, enum lab_prompt where, const struct lab_block *block,

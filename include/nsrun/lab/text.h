@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plain-line view: text for any terminal, 80 columns, a screen reader, a pipe. Colour is only ever an addition. */
+/* Text of the lab, as lines: for any terminal, 80 columns, a screen reader, a pipe. Colour is only ever an addition. */
 #ifndef NSRUN_LAB_TEXT_H
 #define NSRUN_LAB_TEXT_H
 
@@ -13,6 +13,7 @@ struct lab_view {
 	unsigned width;
 	bool colour;  /* a terminal that has it, and NO_COLOR is not set */
 	bool columns; /* may put the two sides beside each other */
+	bool flow;    /* who reads `out` wraps by itself: a paragraph is one line, with marks of sieve.h */
 };
 
 /* Markdown of a chapter: paragraphs and lists are wrapped, tables and fences stay as they are. */
@@ -27,7 +28,7 @@ void lab_print_output(const struct lab_view *view, const char *prefix, const cha
 void lab_print_both(const struct lab_view *view, const char *right_name, const char *left, const char *right);
 /* Emphasis where there is colour: begins and ends it. */
 void lab_strong(const struct lab_view *view, bool on);
-/* Columns that the text takes: escape sequences take none, a character of several bytes one. */
+/* Columns that the text takes: marks take none, a character of several bytes one. */
 unsigned lab_columns(const char *text);
 
 #endif
