@@ -192,6 +192,10 @@ static void read_run(struct lab_reader *reader, const struct lab_fence *fence, s
 		lab_mistake(reader, block->lines.at[0].line,
 			    "run: wanted is a --name, by which the other blocks call it");
 	} else {
+		if (block->step && lab_is_of_bundle(block->words))
+			lab_mistake(reader, fence->line,
+				    "run: `nsrun %s` is not held: wanted is a launch without a bundle",
+				    block->words[1]);
 		block->name = name;
 		lab_reader_knows(reader, name, block->lines.at[0].line);
 	}

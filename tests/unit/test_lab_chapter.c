@@ -147,6 +147,7 @@ static void tells_of_blocks(void **state)
 	BAD(HEAD "```run hold=root.pivto\nnsrun --name a rootfs\n```\n",
 	    "c.md:8: 'root.pivto' is no row*is it 'root.pivot'?");
 	BAD(HEAD "```run\nnsrun --name host rootfs\n```\n", "c.md:9: --name host: wanted is");
+	BAD(HEAD "```run hold=root.pivot\nnsrun create -b dir web\n```\n", "c.md:8: run: `nsrun create` is not held");
 	BAD(HEAD BOX "```sh bxo\ntrue\n```\n```sh box two\ntrue\n```\n```sh both\ntrue\n```\n",
 	    "c.md:11: bxo: no `run`*is it box?", "c.md:14: sh: one word too many: 'two'",
 	    "c.md:17: sh both: which container?");
@@ -267,6 +268,11 @@ static void splits_lines(void **state)
 	assert_string_equal(lab_name_of(lab_split(arena, "nsrun -d --name=web rootfs", &wrong)), "web");
 	assert_string_equal(lab_name_of(lab_split(arena, "nsrun create -b dir web", &wrong)), "web");
 	assert_null(lab_name_of(lab_split(arena, "nsrun rootfs", &wrong)));
+	assert_null(lab_name_of(lab_split(arena, "nsrun create", &wrong)));
+	assert_true(lab_is_create(lab_split(arena, "nsrun create -b dir web", &wrong)));
+	assert_false(lab_is_create(lab_split(arena, "nsrun run web", &wrong)));
+	assert_true(lab_is_of_bundle(lab_split(arena, "nsrun run web", &wrong)));
+	assert_false(lab_is_of_bundle(lab_split(arena, "nsrun", &wrong)));
 	arena_free(arena);
 }
 
