@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-const char *const lab_needs[] = { "root",      "ordinary", "ids",      "cgroup",  "limits", "v2",
-				  "net-admin", "seccomp",  "apparmor", "selinux", "time",   "machine", NULL };
+const char *const lab_needs[] = { "root",    "ordinary", "ids",	    "cgroup", "limits",	 "v2", "net-admin",
+				  "seccomp", "apparmor", "selinux", "time",   "machine", NULL };
 const char *const lab_looks[] = { "ns", "ids", "caps", "mounts", "cgroup", "links", "processes", NULL };
 
 static const struct {

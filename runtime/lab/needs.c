@@ -84,7 +84,7 @@ static const struct {
 	bool (*has)(void);
 	const char *launch[8]; /* or a launch with these words succeeds */
 	const char *reason;
-	const char *remedy; /* NULL: the launch tells */
+	const char *remedy;					  /* NULL: the launch tells */
 	int (*furnish)(struct lab_place *place, struct err *err); /* what that launch takes; may be NULL */
 } needs[] = {
 	{ "root", is_root, {}, "this takes root", "play it with sudo nsrun lab" },
@@ -160,7 +160,8 @@ static bool is_met(struct lab_session *session, const char *word, char **ret_rea
 
 		if (!streq(needs[i].word, word))
 			continue;
-		if (needs[i].has ? needs[i].has() : !session || try_launch(session, needs[i].launch, needs[i].furnish, &said))
+		if (needs[i].has ? needs[i].has()
+				 : !session || try_launch(session, needs[i].launch, needs[i].furnish, &said))
 			return true;
 		if (ret_reason)
 			*ret_reason = reason_of(needs[i].reason, needs[i].remedy, said);
