@@ -16,15 +16,22 @@
 void lab_mistake(struct lab_reader *reader, unsigned line, const char *fmt, ...)
 {
 	struct lab_mistakes *m = reader->mistakes;
-	char **lines = reallocarray(m->lines, m->n + 1, sizeof(*lines));
 	char text[1024], escaped[2048];
 	char *whole = NULL;
 	va_list args;
 
+	if (reader->full)
+		return;
+	char **lines = reallocarray(m->lines, m->n + 1, sizeof(*lines));
 	if (lines)
 		m->lines = lines;
+	reader->full = ++reader->n_mistakes == LAB_MISTAKES_MAX;
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	if (reader->full)
+		snprintf(text, sizeof(text), "there are more mistakes than these %d: no more is read",
+			 LAB_MISTAKES_MAX - 1);
+	else
+		vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	escape_text(text, escaped, sizeof(escaped));
 	if (!lines || asprintf(&whole, "%s:%u: %s", reader->chapter->path, line, escaped) < 0) {
@@ -50,6 +57,31 @@ struct lab_line *lab_lines_add(struct lab_reader *reader, struct lab_lines *line
 	}
 	lines->at[lines->n] = (struct lab_line){ line, text };
 	return &lines->at[lines->n++];
+}
+
+const char *lab_text_add(struct lab_reader *reader, struct lab_long_text *text, const char *separator, const char *more,
+			 size_t len)
+{
+	const size_t between = text->text ? strlen(separator) : 0, wanted = text->size + between + len + 1;
+
+	if (!text->text || wanted > text->room) {
+		const size_t room = wanted < 64 ? 64 : wanted * 2;
+		char *at = arena_alloc(reader->arena, room);
+
+		if (!at) {
+			reader->failed = true;
+			return NULL;
+		}
+		if (text->text)
+			memcpy(at, text->text, text->size);
+		text->text = at;
+		text->room = room;
+	}
+	memcpy(text->text + text->size, separator, between);
+	memcpy(text->text + text->size + between, more, len);
+	text->size = wanted - 1;
+	text->text[text->size] = '\0';
+	return text->text;
 }
 
 bool lab_is_id(const char *text)
@@ -115,6 +147,12 @@ static void add_block(struct lab_reader *reader, const struct lab_block *block)
 {
 	struct lab_chapter *c = reader->chapter;
 
+	if (c->n_blocks == LAB_BLOCKS_MAX) {
+		lab_mistake(reader, block->line, "a chapter has at most %d blocks, texts between them included",
+			    LAB_BLOCKS_MAX);
+		reader->full = true;
+		return;
+	}
 	if (c->n_blocks == reader->room) {
 		const size_t room = reader->room ? reader->room * 2 : 16;
 		struct lab_block *blocks = arena_array(reader->arena, room, sizeof(*blocks));
@@ -253,7 +291,7 @@ static void read_all(struct lab_reader *reader)
 	size_t text = 1, at = 1;
 
 	read_title(reader);
-	while (at < reader->lines.n && !reader->failed) {
+	while (at < reader->lines.n && !reader->failed && !reader->full) {
 		const struct lab_line *line = &reader->lines.at[at];
 
 		if (!is_fence(line->text)) {
@@ -305,6 +343,15 @@ static uint64_t digest_of(const char *data, size_t size)
 	return hash;
 }
 
+static unsigned line_of(const char *data, const char *at)
+{
+	unsigned line = 1;
+
+	for (const char *p = data; p < at; p++)
+		line += *p == '\n';
+	return line;
+}
+
 static struct lab_chapter *chapter_new(const char *path, const char *id)
 {
 	struct arena *arena = arena_new();
@@ -334,13 +381,19 @@ int lab_chapter_parse(const char *path, const char *id, const char *data, size_t
 	if (!chapter)
 		return err_oom(err);
 	struct lab_reader reader = { .chapter = chapter, .arena = chapter->arena, .mistakes = mistakes };
-	char *copy = arena_strndup(chapter->arena, data, size);
+	const bool fits = size <= LAB_FILE_MAX;
+	char *copy = fits ? arena_strndup(chapter->arena, data, size) : NULL;
 
-	if (!copy)
+	if (fits && !copy)
 		return err_oom(err);
-	snprintf(chapter->digest, sizeof(chapter->digest), "%016" PRIx64, digest_of(data, size));
-	if (memchr(data, '\0', size)) {
-		lab_mistake(&reader, 1, "this is no text: it has a zero byte");
+	if (fits)
+		snprintf(chapter->digest, sizeof(chapter->digest), "%016" PRIx64, digest_of(data, size));
+	const char *zero = fits ? memchr(data, '\0', size) : NULL;
+
+	if (!fits) {
+		lab_mistake(&reader, 1, "a chapter has at most %d bytes, and this has more", LAB_FILE_MAX);
+	} else if (zero) {
+		lab_mistake(&reader, line_of(data, zero), "this is no text: it has a zero byte");
 	} else {
 		split_lines(&reader, copy);
 		check_utf8(&reader);
@@ -369,6 +422,8 @@ int lab_chapter_read(const char *dir, const char *id, struct lab_chapter **ret, 
 	}
 	const int r = file_read_at(AT_FDCWD, path, LAB_FILE_MAX, &data, &size, err);
 
+	if (r == -EFBIG)
+		return lab_chapter_parse(path, id, NULL, LAB_FILE_MAX + 1, ret, mistakes, err);
 	return r < 0 ? r : lab_chapter_parse(path, id, data, size, ret, mistakes, err);
 }
 

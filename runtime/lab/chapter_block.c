@@ -56,7 +56,7 @@ char **lab_read_words(struct lab_reader *reader, const char *text, const char *c
 		reader->failed = true;
 		return NULL;
 	}
-	for (const char *p = text; *(p += strspn(p, " \t,"));) {
+	for (const char *p = text; !reader->full && *(p += strspn(p, " \t,"));) {
 		const size_t len = strcspn(p, " \t,");
 		char *word = arena_strndup(reader->arena, p, len);
 
@@ -105,7 +105,7 @@ static void take_needs(struct lab_reader *reader, struct lab_fence *fence, struc
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < fence->n_words; i++) {
+	for (size_t i = 0; i < fence->n_words && !reader->full; i++) {
 		const char *value = str_after(fence->words[i], "needs=");
 
 		if (i > 0 && value)
@@ -121,30 +121,28 @@ static void take_needs(struct lab_reader *reader, struct lab_fence *fence, struc
 static struct lab_lines read_commands(struct lab_reader *reader, const struct lab_fence *fence)
 {
 	struct lab_lines commands = { 0 };
-	const char *begun = NULL;
+	struct lab_long_text begun = { 0 };
 	unsigned line = 0;
 
 	for (size_t i = 0; i < fence->n_body && !reader->failed; i++) {
 		const char *text = fence->body[i].text;
 
-		if (!begun && lab_is_blank(text))
+		if (!begun.text && lab_is_blank(text))
 			continue;
-		text += begun ? strspn(text, " \t") : 0;
+		text += begun.text ? strspn(text, " \t") : 0;
 		const size_t len = strlen(text);
 		const bool goes_on = len > 0 && text[len - 1] == '\\';
 
-		line = begun ? line : fence->body[i].line;
-		begun = arena_printf(reader->arena, "%s%.*s", begun ? begun : "", (int)(len - goes_on), text);
-		if (!begun) {
-			reader->failed = true;
+		line = begun.text ? line : fence->body[i].line;
+		if (!lab_text_add(reader, &begun, "", text, len - goes_on))
 			return commands;
-		}
 		if (goes_on)
 			continue;
-		lab_lines_add(reader, &commands, line, begun);
-		begun = NULL;
+		if (!lab_is_blank(begun.text))
+			lab_lines_add(reader, &commands, line, begun.text);
+		begun = (struct lab_long_text){ 0 };
 	}
-	if (begun)
+	if (begun.text)
 		lab_mistake(reader, line, "the last line ends in a backslash: wanted is a line behind it");
 	return commands;
 }
@@ -163,7 +161,7 @@ static void read_run(struct lab_reader *reader, const struct lab_fence *fence, s
 {
 	const char *wrong = NULL, *name;
 
-	for (size_t i = 1; i < fence->n_words; i++) {
+	for (size_t i = 1; i < fence->n_words && !reader->full; i++) {
 		const char *row = str_after(fence->words[i], "hold=");
 
 		if (row)
@@ -237,7 +235,7 @@ static void read_about_one(struct lab_reader *reader, const struct lab_fence *fe
 		return;
 	}
 	block->words = fence->words + 2;
-	for (char **word = block->words; *word; word++) {
+	for (char **word = block->words; *word && !reader->full; word++) {
 		if (block->word == LAB_LOOK && !is_one_of(*word, lab_looks))
 			unknown_word(reader, fence->line, *word, lab_looks, "thing to look at");
 		if (block->word == LAB_GO)
@@ -278,7 +276,7 @@ static void read_checks(struct lab_reader *reader, const struct lab_fence *fence
 
 	if (fence->n_words > 1)
 		too_many(reader, fence, 1);
-	for (size_t i = 0; i < fence->n_body; i++)
+	for (size_t i = 0; i < fence->n_body && !reader->full; i++)
 		if (!lab_is_blank(fence->body[i].text))
 			lab_check_add(reader, &block->checks, fence->body[i].text, fence->body[i].line);
 	if (block->checks.n == 0 && reader->mistakes->n == before)

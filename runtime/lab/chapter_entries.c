@@ -17,6 +17,7 @@ struct entries {
 	const char *prose;
 	struct entry *at;
 	size_t n;
+	struct lab_long_text prose_text, last_text; /* of the prose, and of the last entry when it goes on */
 };
 
 static const char *const about_keys[] = { "minutes", "goal", "after", "needs", NULL };
@@ -74,17 +75,16 @@ static struct entry *add_entry(struct lab_reader *reader, struct entries *entrie
 		return NULL;
 	}
 	entries->at[entries->n] = *entry;
+	entries->last_text = (struct lab_long_text){ 0 };
 	return &entries->at[entries->n++];
 }
 
 static void add_prose(struct lab_reader *reader, struct entries *entries, const char *line)
 {
-	const char *text = arena_printf(reader->arena, "%s%s%s", entries->prose, *entries->prose ? "\n" : "", line);
+	const char *text = lab_text_add(reader, &entries->prose_text, "\n", line, strlen(line));
 
 	if (text)
 		entries->prose = text;
-	else
-		reader->failed = true;
 }
 
 /* A line of the block; `keys`: what the block may have; `choices`: it may have a) and b). */
@@ -103,9 +103,14 @@ static void read_line(struct lab_reader *reader, const struct lab_fence *fence, 
 		return;
 	}
 	if (last && str_after(line->text, "  ")) {
-		last->value = arena_printf(reader->arena, "%s%s%s", last->value, *last->value ? " " : "",
-					   line->text + strspn(line->text, " "));
-		reader->failed = reader->failed || !last->value;
+		const char *more = line->text + strspn(line->text, " "), *whole = last->value;
+
+		if (!entries->last_text.text && *whole)
+			whole = lab_text_add(reader, &entries->last_text, "", whole, strlen(whole));
+		if (whole)
+			whole = lab_text_add(reader, &entries->last_text, " ", more, strlen(more));
+		if (whole)
+			last->value = whole;
 		return;
 	}
 	const bool form = has_form(line->text, &key, &argument, &argument_len, &value);
@@ -142,9 +147,9 @@ static struct entries read_entries(struct lab_reader *reader, const struct lab_f
 {
 	struct entries entries = { .prose = "" };
 
-	for (size_t i = 0; i < fence->n_body && !reader->failed; i++)
+	for (size_t i = 0; i < fence->n_body && !reader->failed && !reader->full; i++)
 		read_line(reader, fence, i, keys, choices, &entries);
-	for (size_t i = 0; i < entries.n; i++) {
+	for (size_t i = 0; i < entries.n && !reader->full; i++) {
 		const struct entry *e = &entries.at[i];
 
 		if (lab_is_blank(e->value))
@@ -161,7 +166,7 @@ static const struct entry *only(struct lab_reader *reader, const struct entries 
 {
 	const struct entry *found = NULL;
 
-	for (size_t i = 0; i < entries->n; i++) {
+	for (size_t i = 0; i < entries->n && !reader->full; i++) {
 		if (!streq(entries->at[i].key, key))
 			continue;
 		if (found)
@@ -209,7 +214,7 @@ void lab_read_about(struct lab_reader *reader, const struct lab_fence *fence)
 
 static void read_choices(struct lab_reader *reader, const struct entries *entries, struct lab_block *block)
 {
-	for (size_t i = 0; i < entries->n; i++) {
+	for (size_t i = 0; i < entries->n && !reader->full; i++) {
 		const struct entry *e = &entries->at[i];
 
 		if (!streq(e->key, "choice"))
@@ -263,7 +268,7 @@ void lab_read_ask(struct lab_reader *reader, const struct lab_fence *fence, stru
 		read_answer(reader, answer, block);
 	else if (!answer)
 		lab_mistake(reader, fence->line, "ask: wanted is `answer:`");
-	for (size_t i = 0; i < entries.n; i++)
+	for (size_t i = 0; i < entries.n && !reader->full; i++)
 		if (streq(entries.at[i].key, "holds"))
 			lab_check_add(reader, &block->checks, entries.at[i].value, entries.at[i].line);
 }
@@ -310,10 +315,10 @@ void lab_read_task(struct lab_reader *reader, const struct lab_fence *fence, str
 	if (!*entries.prose)
 		lab_mistake(reader, fence->line, "task: wanted is what to do");
 	/* A solution may make what the checks are about. */
-	for (size_t i = 0; i < entries.n; i++)
+	for (size_t i = 0; i < entries.n && !reader->full; i++)
 		if (streq(entries.at[i].key, "solution"))
 			add_solution(reader, &entries.at[i], block, entries.n);
-	for (size_t i = 0; i < entries.n; i++) {
+	for (size_t i = 0; i < entries.n && !reader->full; i++) {
 		const struct entry *e = &entries.at[i];
 
 		if (streq(e->key, "hint"))

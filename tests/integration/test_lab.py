@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 from harness import *
 
@@ -150,6 +151,52 @@ def test_every_mistake_is_told():
     played = lab("own", chapters=path)
     equal(played.status, 125, "status of a chapter with mistakes")
     contains(played.stderr, "own.md:8:")
+
+
+MIB = 1 << 20
+
+
+def filled(begin, piece, end="\n", size=MIB):
+    return begin + piece * ((size - len(begin) - len(end)) // len(piece)) + end
+
+
+MALFORMED = {
+    "empty": ("", ":1: the first line is the title"),
+    "zero-byte": (HEAD + "Text.\n\0\n", r":9: this is no text: it has a zero byte"),
+    "no-utf-8": (HEAD + "Text.\n\udcff\n", r":9: this is no UTF-8"),
+    "too-large": (filled(HEAD, "x\n", size=MIB + 100), r":1: a chapter has at most 1048576 bytes"),
+    "backslashes": (HEAD + "```run\n\\\n\\\n\n```\n", r":8: run: wanted is one command of nsrun, but there are 0"),
+    "one-line": (filled(HEAD + "```check\n", "x ", "\n```\n"), r":9: x x"),
+    "quotes": (filled(HEAD + "```run\n", "'x", "\n```\n"), r":8: run: wanted is|:9: "),
+    "open-blocks": (filled(HEAD, "```x\n"), r":8: this block is not ended"),
+    "questions": (filled(HEAD, "```ask a\nx\na) y\na) z\nanswer: c\n```\n"), r":11: a\): wanted is b\)"),
+    "words": (filled(HEAD + "```sh ", "needs=x ", "\n```\n"), r":8: 'x' is no need"),
+    "checks": (filled(HEAD + "```check\n", "a.b == c\n", "```\n"), r"there are more mistakes than these 199"),
+    "going-on": (filled(HEAD + "```ask a\nx\nwhy: a\n", "  b\n", "```\n"), r":8: ask: wanted is `answer:`"),
+    "commands": (filled(HEAD + "```run\n", "\\\n", "\n```\n"), r":8: run: wanted is one command"),
+    "blocks": (filled(HEAD, "```text\n```\n"), r": a chapter has at most 4096 blocks"),
+    "containers": (HEAD + "".join("```run\nnsrun --name b%d rootfs x\n```\n" % i for i in range(9999)), r"--name b64: a chapter has at most 64 containers"),
+}
+
+
+@generate
+def malformed():
+    """Whatever the file is: what is wrong, with file and line, within a second."""
+    for name, (text, pattern) in MALFORMED.items():
+        yield name, lambda text=text, pattern=pattern: is_told(text, pattern)
+
+
+def is_told(text, pattern):
+    path = tmp("chapters")
+    with open(os.path.join(path, "own.md"), "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+    begun = time.monotonic()
+    found = lab("list", "--verify", chapters=path).check(1)
+    took = time.monotonic() - begun
+    check(re.search(r"/own\.md(%s|.*%s)" % (pattern, pattern), found.stderr), "%r lacks %s" % (found, pattern))
+    equal([line for line in found.stderr.splitlines() if not re.match(r"\S+/own\.md:\d+: ", line)], [], "lines without file and line")
+    check(len(found.stderr) < 100000, "%d bytes of mistakes" % len(found.stderr))
+    check(took < SLOW * PATIENCE, "it took %.2f s" % took)
 
 
 BROKEN = {

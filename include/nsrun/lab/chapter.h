@@ -91,7 +91,7 @@ extern const char *const lab_needs[];
 /* What `look` may be asked; ends with NULL. */
 extern const char *const lab_looks[];
 
-/* -EINVAL with at least one mistake added. `data` need not be text at all. */
+/* -EINVAL with at least one mistake added. `data` need not be text at all; it is not looked at when `size` is more than LAB_FILE_MAX. */
 int lab_chapter_parse(const char *path, const char *id, const char *data, size_t size, struct lab_chapter **ret,
 		      struct lab_mistakes *mistakes, struct err *err);
 /* The file DIR/ID.md. -ENOENT: there is none. */

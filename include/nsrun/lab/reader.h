@@ -5,8 +5,11 @@
 
 #include <nsrun/lab/chapter.h>
 
-/* Containers and programs that one chapter may name; blocks and entries are bounded by the file's size. */
+/* Containers and programs that one chapter may name; entries are bounded by the file's size. */
 #define LAB_NAMES_MAX 64
+#define LAB_BLOCKS_MAX 4096
+/* The last one says that there are more. */
+#define LAB_MISTAKES_MAX 200
 
 struct lab_reader {
 	struct lab_chapter *chapter;
@@ -18,6 +21,8 @@ struct lab_reader {
 	size_t room; /* of chapter->blocks */
 	bool begun;  /* the `lab` block was met */
 	bool failed; /* memory is exhausted */
+	unsigned n_mistakes;
+	bool full; /* of mistakes or of blocks: no more is read */
 };
 
 /* A fenced block as it was read: words behind the backquotes, and what is within. */
@@ -29,10 +34,19 @@ struct lab_fence {
 	size_t n_body;
 };
 
+/* A text to which lines are added; its room doubles, so that a long one costs no more than what it is made of. */
+struct lab_long_text {
+	char *text; /* NULL until something was added */
+	size_t size, room;
+};
+
 /* Adds "PATH:LINE: ..." */
 void lab_mistake(struct lab_reader *reader, unsigned line, const char *fmt, ...) _printf_(3, 4);
 /* Appends to a vector in the arena, doubled when it is full; NULL without memory. */
 struct lab_line *lab_lines_add(struct lab_reader *reader, struct lab_lines *lines, unsigned line, const char *text);
+/* `separator` unless it is the first, then `len` bytes. The text as it is now; NULL without memory. */
+const char *lab_text_add(struct lab_reader *reader, struct lab_long_text *text, const char *separator, const char *more,
+			 size_t len);
 /* A container that is known from here on. */
 void lab_reader_knows(struct lab_reader *reader, const char *name, unsigned line);
 /* False, with a mistake: no `run` has made it. */
