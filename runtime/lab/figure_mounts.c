@@ -122,7 +122,8 @@ void figure_mounts(FILE *page, const json_t *launch)
 	if (left_out)
 		figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 6, mounts.y + 15, 800, "and %lld more",
 			      (long long)left_out);
-	figure_end(figure,
-		   "Each hangs from the mount that it covers a file or directory of. When something is mounted below one, its peers learn of it if it is shared; a slave learns "
-		   "of its master's, a private one of nothing (mount_namespaces(7)).");
+	figure_end(
+		figure,
+		"Each hangs from the mount that it covers a file or directory of. When something is mounted below one, its peers learn of it if it is shared; a slave learns "
+		"of its master's, a private one of nothing (mount_namespaces(7)).");
 }

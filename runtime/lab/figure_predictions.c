@@ -96,7 +96,8 @@ void figure_predictions(FILE *page, const json_t *chapters)
 			figure_line(&figure, "grid", FIGURE_PAD, y, FIGURE_WIDTH - FIGURE_PAD, y);
 		y = draw_chapter(&figure, chapter, y);
 	}
-	figure_end(&figure,
-		   "A square is a question, in the order of the chapter: what was said before the kernel's answer was seen. A wrong prediction is no fault; it is "
-		   "where something was learned.");
+	figure_end(
+		&figure,
+		"A square is a question, in the order of the chapter: what was said before the kernel's answer was seen. A wrong prediction is no fault; it is "
+		"where something was learned.");
 }

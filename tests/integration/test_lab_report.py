@@ -106,7 +106,7 @@ def parse(page):
     check("url(" not in style and "@import" not in style, "the style refers to something outside")
     for part in ("prefers-color-scheme:dark", "@media print"):
         contains(style, part)
-    equal([meta.get("content") for meta in tree.iter("meta") if meta.get("http-equiv")], ["default-src 'none'; style-src 'unsafe-inline'"], "content policy")
+    equal([meta.get("content") for meta in tree.iter("meta") if meta.get("http-equiv")], ["default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"], "content policy")
     return tree
 
 
