@@ -79,6 +79,14 @@ static json_t *map_of(pid_t pid, const char *property)
 	return map;
 }
 
+static bool is_null(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return base && streq(base, "/null");
+}
+
+/* What is mounted of a file system may be a path of the host, and is left out; that it is /dev/null is told. */
 static json_t *mount_json(char *line)
 {
 	struct mountinfo m;
@@ -86,8 +94,9 @@ static json_t *mount_json(char *line)
 
 	if (sscanf(line, "%*d %d", &parent) != 1 || !mountinfo_parse(line, &m))
 		return NULL;
-	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:s}", "id", m.id, "parent", parent, "target", text_json(m.target),
-			 "type", text_json(m.type), "options", text_json(m.options), "propagation",
+	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:b, s:s}", "id", m.id, "parent", parent, "target",
+			 text_json(m.target), "type", text_json(m.type), "options", text_json(m.options), "masked",
+			 is_null(m.root) && !is_null(m.target), "propagation",
 			 m.shared && m.slave ? "shared, slave"
 			 : m.shared	     ? "shared"
 			 : m.slave	     ? "slave"

@@ -73,7 +73,7 @@ def stretched(launch, number):
     launch["name"] = "stretched-%d" % number
     long = ("/" + "long-name-" * 9, "/\u6f22\u5b57" * 30, "/W")[number]
     launch["mounts"] = [{"id": i, "parent": (i - 1) // (1, 2, 3)[number], "target": long + str(i), "type": "fuse.a-long-type", "options": "ro," + "option," * 20,
-                         "propagation": "shared, slave"} for i in range(1, 129)]
+                         "masked": i % 5 == 0, "propagation": "shared, slave"} for i in range(1, 129)]
     launch["mounts_left_out"] = 7
     launch["uid_map"] = [[i * 10, 4000000000 - i * (7 if i % 2 else -9), 1 + i % 3 * 4000] for i in range(40)]
     launch["gid_map"] = [[0, 0, 4294967295]]

@@ -157,6 +157,8 @@ def page(who):
     equal(len(classes(figures["mounts"], "rect", "mount")), len(targets), "lines against mounts")
     check({"/", "/proc", "/dev", '/tmp/<u>&"'} <= set(targets), "mounts: %r" % targets)
     contains(text_of(figures["mounts"]), '/tmp/<u>&"')
+    masked = [mount["target"] for mount in launch["mounts"] if mount["masked"]]
+    check(masked and all(re.match(r"/(proc|sys)/", target) for target in masked), "masked: %r" % masked)
     contains(text_of(figures["network"]), "lo")
     # What the learner said.
     squares = classes(figures["predictions"], "rect", "question")
