@@ -91,12 +91,16 @@ static double draw_map(struct figure *figure, const json_t *map, const char *wha
 		order[i] = &extents[i];
 		mapped += extents[i].count;
 	}
-	qsort(order, n, sizeof(order[0]), compare_inside);
-	for (size_t i = 0; i < n; left += order[i++]->height + GAP)
+	qsort(order, n, sizeof(struct extent *), compare_inside);
+	for (size_t i = 0; i < n; i++) {
 		order[i]->left = left;
-	qsort(order, n, sizeof(order[0]), compare_outside);
-	for (size_t i = 0; i < n; right += order[i++]->height + GAP)
+		left += order[i]->height + GAP;
+	}
+	qsort(order, n, sizeof(struct extent *), compare_outside);
+	for (size_t i = 0; i < n; i++) {
 		order[i]->right = right;
+		right += order[i]->height + GAP;
+	}
 	for (size_t i = 0; i < n; i++)
 		draw(figure, &extents[i], what);
 	if (all > n) {

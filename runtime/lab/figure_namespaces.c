@@ -124,8 +124,8 @@ static void draw_chips(struct figure *figure, struct tree *tree, int64_t owner, 
 
 		if (is_user(node) || node->owner != owner || node->drawn)
 			continue;
-		const double left = x + INDENT + at % columns * (chip + GAP);
-		const double top = y + at / columns * (CHIP_HEIGHT + GAP);
+		const unsigned line = at / columns, column = at % columns;
+		const double left = x + INDENT + column * (chip + GAP), top = y + line * (CHIP_HEIGHT + GAP);
 		char class[32];
 
 		snprintf(class, sizeof(class), "ns %s",

@@ -251,7 +251,7 @@ static void add_rows(json_t *record, const struct tape *tape)
 	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
 		if (atomic_load_explicit(&tape->records[id].state, memory_order_acquire) != TAPE_NOT_RUN)
 			ran[n++] = &tape->records[id];
-	qsort(ran, n, sizeof(ran[0]), compare_begin);
+	qsort(ran, n, sizeof(struct tape_record *), compare_begin);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(rows, row_json(tape, (enum step_id)(ran[i] - tape->records), ran[0]->begin_ns));
 	json_object_set_new(record, "rows", rows);
