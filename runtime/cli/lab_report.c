@@ -108,8 +108,8 @@ static void tell_doubts(const json_t *class)
 		if (streq(verdict, lab_verdict_word(LAB_FILE_SOUND)))
 			fprintf(stderr, "nsrun: %s: the same work as that of %s\n", file, twin ? twin : "");
 		else
-			fprintf(stderr, "nsrun: %s: %s%s%s\n", file, lab_verdict_text(verdict), reason && *reason ? ": " : "",
-				reason ? reason : "");
+			fprintf(stderr, "nsrun: %s: %s%s%s\n", file, lab_verdict_text(verdict),
+				reason && *reason ? ": " : "", reason ? reason : "");
 	}
 }
 

@@ -237,7 +237,7 @@ static void print_result(const struct lab_result *r)
 		printf("  %s\n", r->skipped);
 	for (size_t i = 0; r->status != LAB_NEW && i < r->n_asks; i++)
 		printf("  question %s: %s\n", r->asks[i].id,
-		       r->asks[i].skipped  ? "skipped"
+		       r->asks[i].skipped   ? "skipped"
 		       : !r->asks[i].answer ? "no answer"
 		       : r->asks[i].right   ? "right"
 					    : "wrong");

@@ -30,8 +30,7 @@ static void put_cell(FILE *out, const json_t *summary)
 	}
 	fprintf(out, "<td class=\"cell %s\"><b>", streq(status, "solved") ? "done" : "");
 	html_text(out, status);
-	fprintf(out,
-		"</b><br />%" PRId64 "/%" PRId64 "<br />%" PRId64 "/%" PRId64 "<br /><span class=\"dim\">",
+	fprintf(out, "</b><br />%" PRId64 "/%" PRId64 "<br />%" PRId64 "/%" PRId64 "<br /><span class=\"dim\">",
 		number_in(summary, "right"), number_in(summary, "asks"), number_in(summary, "solved"),
 		number_in(summary, "tasks"));
 	html_seconds(out, number_in(summary, "seconds"));
@@ -45,7 +44,8 @@ static void put_learner(FILE *out, const json_t *learner, const json_t *chapters
 		fputs("<br /><span class=\"chip wrong\">doubtful</span>", out);
 	fputs("</th>", out);
 	if (streq(text_in(learner, "verdict"), "unreadable")) {
-		fprintf(out, "<td class=\"dim\" colspan=\"%zu\">", json_array_size(chapters) ? json_array_size(chapters) : 1);
+		fprintf(out, "<td class=\"dim\" colspan=\"%zu\">",
+			json_array_size(chapters) ? json_array_size(chapters) : 1);
 		fputs("its file cannot be read</td>", out);
 	}
 	for (size_t i = 0; !streq(text_in(learner, "verdict"), "unreadable") && i < json_array_size(chapters); i++)
@@ -101,9 +101,10 @@ static json_t *begun_of(const json_t *learners, const json_t *chapters)
 		bool found = false;
 
 		for (size_t k = 0; k < json_array_size(learners) && !found; k++) {
-			const char *status = text_in(json_object_get(json_object_get(json_array_get(learners, k), "chapters"),
-								     text_in(chapter, "id")),
-						     "status");
+			const char *status =
+				text_in(json_object_get(json_object_get(json_array_get(learners, k), "chapters"),
+							text_in(chapter, "id")),
+					"status");
 
 			found = *status && !streq(status, "new");
 		}
@@ -135,7 +136,8 @@ static void put_matrix(FILE *out, const json_t *learners, const json_t *chapters
 {
 	fputs("<div class=\"wide\"><table class=\"matrix\"><thead><tr><th>Learner</th>", out);
 	for (size_t i = 0; i < json_array_size(chapters); i++) {
-		put_text(out, "<th class=\"cell\" title=\"", text_in(json_array_get(chapters, i), "title"), "\"><span>");
+		put_text(out, "<th class=\"cell\" title=\"", text_in(json_array_get(chapters, i), "title"),
+			 "\"><span>");
 		put_text(out, "", text_in(json_array_get(chapters, i), "id"), "</span></th>");
 	}
 	fputs("</tr></thead><tbody>\n", out);
@@ -199,11 +201,11 @@ static void put_wrong(FILE *out, const json_t *question)
 	json_t *wrong = json_object_get(question, "wrong"), *count;
 	int64_t times = 0;
 
-	json_object_foreach(wrong, answer, count)
-		if (json_integer_value(count) > times) {
-			times = json_integer_value(count);
-			most = answer;
-		}
+	json_object_foreach(wrong, answer, count) if (json_integer_value(count) > times)
+	{
+		times = json_integer_value(count);
+		most = answer;
+	}
 	if (!most)
 		return;
 	html_text(out, most);
@@ -271,10 +273,11 @@ void lab_class_page(FILE *out, const json_t *class)
 		put_doubts(out, learners);
 	put_questions(out, chapters);
 	fputs("<footer><h2>What the hashes show</h2>\n<p class=\"dim\">", out);
-	fputs(json_is_true(json_object_get(class, "salted")) ?
-		      "They were checked with a salt. A file that was edited by somebody who does not know the salt is found; whoever has made a report with it could read it there. " :
-		      "They were checked without a salt. They show damage; whoever edits a file can make its hash anew. ",
+	fputs(json_is_true(json_object_get(class, "salted"))
+		      ? "They were checked with a salt. A file that was edited by somebody who does not know the salt is found; whoever has made a report with it could read it there. "
+		      : "They were checked without a salt. They show damage; whoever edits a file can make its hash anew. ",
 	      out);
-	fputs("No hash shows who sat at the keyboard, and nothing here replaces a question asked face to face.</p></footer>\n", out);
+	fputs("No hash shows who sat at the keyboard, and nothing here replaces a question asked face to face.</p></footer>\n",
+	      out);
 	html_end(out);
 }

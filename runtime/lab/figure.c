@@ -71,8 +71,8 @@ void figure_line(struct figure *figure, const char *class, double x1, double y1,
 {
 	if (figure->failed)
 		return;
-	fprintf(figure->out, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" />\n", class, x1, y1, x2,
-		y2);
+	fprintf(figure->out, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" />\n", class, x1, y1,
+		x2, y2);
 	reach(figure, y1 > y2 ? y1 : y2);
 }
 
@@ -83,7 +83,8 @@ void figure_text(struct figure *figure, const char *class, enum figure_anchor an
 
 	if (figure->failed || !*text || width < FIGURE_CHAR)
 		return;
-	fprintf(figure->out, "<text class=\"%s\" text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">", class, anchors[anchor], x, y);
+	fprintf(figure->out, "<text class=\"%s\" text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">", class, anchors[anchor], x,
+		y);
 	if (html_text_cut(figure->out, text, (unsigned)(width / FIGURE_CHAR))) {
 		fputs("<title>", figure->out);
 		html_text(figure->out, text);

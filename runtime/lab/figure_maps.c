@@ -85,29 +85,35 @@ static double draw_map(struct figure *figure, const json_t *map, const char *wha
 	for (size_t i = 0; i < n; i++) {
 		const json_t *line = json_array_get(map, i);
 
-		extents[i] = (struct extent){ .inside = item(line, 0), .outside = item(line, 1), .count = item(line, 2) };
+		extents[i] =
+			(struct extent){ .inside = item(line, 0), .outside = item(line, 1), .count = item(line, 2) };
 		extents[i].height = extents[i].inside == 0 ? HIGH : LOW;
 		order[i] = &extents[i];
 		mapped += extents[i].count;
 	}
-	qsort(order, n, sizeof(order[0]), compare_inside);
-	for (size_t i = 0; i < n; left += order[i++]->height + GAP)
+	qsort(order, n, sizeof(struct extent *), compare_inside);
+	for (size_t i = 0; i < n; i++) {
 		order[i]->left = left;
-	qsort(order, n, sizeof(order[0]), compare_outside);
-	for (size_t i = 0; i < n; right += order[i++]->height + GAP)
+		left += order[i]->height + GAP;
+	}
+	qsort(order, n, sizeof(struct extent *), compare_outside);
+	for (size_t i = 0; i < n; i++) {
 		order[i]->right = right;
+		right += order[i]->height + GAP;
+	}
 	for (size_t i = 0; i < n; i++)
 		draw(figure, &extents[i], what);
 	if (all > n) {
-		figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 10, left + 14, SIDE, "and %zu more lines", all - n);
+		figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 10, left + 14, SIDE, "and %zu more lines",
+			      all - n);
 		left += 24;
 	}
 	/* The last number is no id: -1 means none in many calls. */
 	if (mapped >= UINT32_MAX)
 		return left + GAP;
 	figure_rect(figure, "area unknown", FIGURE_PAD, left, SIDE, LOW);
-	figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 10, left + 17, SIDE - 20, "every other %s: nobody, 65534",
-		      what);
+	figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 10, left + 17, SIDE - 20,
+		      "every other %s: nobody, 65534", what);
 	return left + LOW + GAP;
 }
 
@@ -129,7 +135,8 @@ void figure_maps(FILE *page, const json_t *launch)
 		if (json_array_size(gids))
 			y = draw_map(&figure, gids, "gid", "gid_map", y);
 	}
-	figure_end(&figure,
-		   "A line of a map is a band: ids of the container, and which ids of the host they are. What no band holds has no name in the container, and shows as "
-		   "nobody (user_namespaces(7)).");
+	figure_end(
+		&figure,
+		"A line of a map is a band: ids of the container, and which ids of the host they are. What no band holds has no name in the container, and shows as "
+		"nobody (user_namespaces(7)).");
 }

@@ -43,11 +43,18 @@ static void draw_head(struct mounts *mounts)
 }
 
 /* "rw" or "ro" comes first; the rest is what is not said by it. */
-static void draw_options(struct figure *figure, const char *options, double y)
+static void draw_options(struct figure *figure, const json_t *mount, double y)
 {
+	const char *options = text_in(mount, "options");
 	const bool ro = strncmp(options, "ro", 2) == 0 && (options[2] == ',' || !options[2]);
 	const bool rw = strncmp(options, "rw", 2) == 0 && (options[2] == ',' || !options[2]);
 
+	if (json_is_true(json_object_get(mount, "masked"))) {
+		figure_text(figure, "dim", FIGURE_START, WRITE_AT, y, OPTIONS_AT - WRITE_AT - 8, "masked");
+		figure_text(figure, "dim", FIGURE_START, OPTIONS_AT, y, PROPAGATION_AT - OPTIONS_AT - 8,
+			    "/dev/null covers the file");
+		return;
+	}
 	if (ro || rw) {
 		figure_text(figure, ro ? "dim" : "strong", FIGURE_START, WRITE_AT, y, OPTIONS_AT - WRITE_AT - 8,
 			    ro ? "read-only" : "writable");
@@ -82,7 +89,7 @@ static void draw(struct mounts *mounts, size_t at, unsigned depth, double parent
 	}
 	figure_text(figure, "strong", FIGURE_START, x, y + 15, TYPE_AT - x - 10, text_in(mount, "target"));
 	figure_text(figure, "", FIGURE_START, TYPE_AT, y + 15, WRITE_AT - TYPE_AT - 8, type);
-	draw_options(figure, text_in(mount, "options"), y + 15);
+	draw_options(figure, mount, y + 15);
 	figure_text(figure, "", FIGURE_START, PROPAGATION_AT, y + 15, FIGURE_WIDTH - FIGURE_PAD - PROPAGATION_AT,
 		    text_in(mount, "propagation"));
 	const int64_t id = number_in(mount, "id");
@@ -122,7 +129,8 @@ void figure_mounts(FILE *page, const json_t *launch)
 	if (left_out)
 		figure_printf(figure, "dim", FIGURE_START, FIGURE_PAD + 6, mounts.y + 15, 800, "and %lld more",
 			      (long long)left_out);
-	figure_end(figure,
-		   "Each hangs from the mount that it covers a file or directory of. When something is mounted below one, its peers learn of it if it is shared; a slave learns "
-		   "of its master's, a private one of nothing (mount_namespaces(7)).");
+	figure_end(
+		figure,
+		"Each hangs from the mount that it covers a file or directory of. When something is mounted below one, its peers learn of it if it is shared; a slave learns "
+		"of its master's, a private one of nothing (mount_namespaces(7)).");
 }

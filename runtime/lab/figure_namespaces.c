@@ -107,10 +107,10 @@ static double box_height(const struct tree *tree, const struct node *user, doubl
 
 static const char *whose(const struct node *node)
 {
-	return node->host && node->container ? "of both" :
-	       node->host		     ? "the host's" :
-	       node->container		     ? "the container's" :
-					       "between them";
+	return node->host && node->container ? "of both"
+	       : node->host		     ? "the host's"
+	       : node->container	     ? "the container's"
+					     : "between them";
 }
 
 static void draw_chips(struct figure *figure, struct tree *tree, int64_t owner, double x, double y, double width)
@@ -124,13 +124,14 @@ static void draw_chips(struct figure *figure, struct tree *tree, int64_t owner, 
 
 		if (is_user(node) || node->owner != owner || node->drawn)
 			continue;
-		const double left = x + INDENT + at % columns * (chip + GAP);
-		const double top = y + at / columns * (CHIP_HEIGHT + GAP);
+		const unsigned line = at / columns, column = at % columns;
+		const double left = x + INDENT + column * (chip + GAP), top = y + line * (CHIP_HEIGHT + GAP);
 		char class[32];
 
-		snprintf(class, sizeof(class), "ns %s", node->host && node->container ? "both" :
-							node->host		      ? "host" :
-										"box");
+		snprintf(class, sizeof(class), "ns %s",
+			 node->host && node->container ? "both"
+			 : node->host		       ? "host"
+						       : "box");
 		figure_rect(figure, class, left, top, chip, CHIP_HEIGHT);
 		figure_printf(figure, "strong", FIGURE_START, left + 8, top + 17, chip - 16, "%s %lld", node->kind,
 			      (long long)node->inode);
@@ -147,8 +148,8 @@ static void draw_user(struct figure *figure, struct tree *tree, struct node *use
 
 	user->drawn = true;
 	figure_rect(figure, "ns area", x, y, width, box_height(tree, user, width, depth));
-	figure_printf(figure, "strong", FIGURE_START, x + INDENT, y + 18, width - 2 * INDENT,
-		      "user namespace %lld, %s", (long long)user->inode, whose(user));
+	figure_printf(figure, "strong", FIGURE_START, x + INDENT, y + 18, width - 2 * INDENT, "user namespace %lld, %s",
+		      (long long)user->inode, whose(user));
 	draw_chips(figure, tree, user->inode, x, y + HEAD, width);
 	y += HEAD + chips_height(n, width);
 	for (size_t i = 0; depth < DEPTH_MAX && i < tree->n; i++) {
@@ -210,7 +211,8 @@ void figure_namespaces(FILE *page, const json_t *launch)
 			    "owner not told: it is outside of the user namespace from which the lab looked");
 		draw_chips(&figure, &tree, 0, FIGURE_PAD, y + HEAD, width);
 	}
-	figure_end(&figure,
-		   "A frame is a user namespace, and owns what is drawn in it: a capability that a process has there counts for what the frame holds, and for nothing outside. "
-		   "The numbers are inodes: two processes are in the same namespace when they have the same number (namespaces(7)).");
+	figure_end(
+		&figure,
+		"A frame is a user namespace, and owns what is drawn in it: a capability that a process has there counts for what the frame holds, and for nothing outside. "
+		"The numbers are inodes: two processes are in the same namespace when they have the same number (namespaces(7)).");
 }

@@ -28,7 +28,8 @@ static void put_addresses(struct figure *figure, double x, double y, const json_
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *address = json_string_value(json_array_get(list, i));
-		const int n = address ? snprintf(text + used, sizeof(text) - used, "%s%s", used ? "  " : "", address) : 0;
+		const int n =
+			address ? snprintf(text + used, sizeof(text) - used, "%s%s", used ? "  " : "", address) : 0;
 
 		if (n < 0 || (size_t)n >= sizeof(text) - used)
 			break;
@@ -65,7 +66,8 @@ static void put_link(struct figure *figure, double x, double y, const json_t *li
 		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40, "%s (%s), other end: %s", name, state,
 			      text_in(near, "name"));
 	else
-		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40, "%s (%s), other end: link %lld elsewhere", name, state,
+		figure_printf(figure, "strong", FIGURE_START, x, y, SIDE - 40,
+			      "%s (%s), other end: link %lld elsewhere", name, state,
 			      (long long)number_in(link, "peer"));
 }
 
@@ -78,7 +80,8 @@ static void draw_side(struct figure *figure, const json_t *links, const json_t *
 	figure_rect(figure, "area", x, FIGURE_PAD, SIDE, HEAD + (double)(n ? n : 1) * (row + GAP));
 	figure_text(figure, "strong", FIGURE_START, x + 12, FIGURE_PAD + 20, SIDE - 24, title);
 	if (n == 0)
-		figure_text(figure, "dim", FIGURE_START, x + 12, y_of(0, row) + 18, SIDE - 24, "nothing that is connected with it");
+		figure_text(figure, "dim", FIGURE_START, x + 12, y_of(0, row) + 18, SIDE - 24,
+			    "nothing that is connected with it");
 	for (size_t i = 0; i < n; i++) {
 		const json_t *link = json_array_get(links, i);
 		char classes[32];
@@ -96,8 +99,8 @@ static void draw_wires(struct figure *figure, const json_t *here, const json_t *
 	for (size_t i = 0; i < count(here); i++)
 		for (size_t k = 0; k < count(there); k++)
 			if (is_cable(json_array_get(here, i), json_array_get(there, k)))
-				figure_line(figure, "wire", FIGURE_PAD + SIDE - 12, y_of(i, ROW) + ROW / 2.0, RIGHT + 12,
-					    y_of(k, ROW) + ROW / 2.0);
+				figure_line(figure, "wire", FIGURE_PAD + SIDE - 12, y_of(i, ROW) + ROW / 2.0,
+					    RIGHT + 12, y_of(k, ROW) + ROW / 2.0);
 }
 
 void figure_network(FILE *page, const json_t *launch)
@@ -116,8 +119,9 @@ void figure_network(FILE *page, const json_t *launch)
 	} else {
 		draw_side(&figure, container, NULL, "both", FIGURE_PAD, "one network namespace: the host's");
 	}
-	figure_end(&figure,
-		   json_is_array(host) ?
-			   "When it had most links. A link is in one network namespace. A pair of veth(4) is a cable: its ends may be in two. Of the host only such ends are shown." :
-			   "The container was left in the network namespace of the host, so all of the host's links are its own. Their addresses are not taken down.");
+	figure_end(
+		&figure,
+		json_is_array(host)
+			? "When it had most links. A link is in one network namespace. A pair of veth(4) is a cable: its ends may be in two. Of the host only such ends are shown."
+			: "The container was left in the network namespace of the host, so all of the host's links are its own. Their addresses are not taken down.");
 }

@@ -11,7 +11,6 @@
 #define SQUARES_AT 350
 #define COUNT_AT (FIGURE_WIDTH - FIGURE_PAD - 6)
 #define COUNT_WIDTH 80
-#define IN_A_LINE ((COUNT_AT - COUNT_WIDTH - SQUARES_AT) / STEP)
 #define CHAPTERS_MAX 64
 #define ASKS_MAX 256
 
@@ -44,7 +43,8 @@ static double draw_chapter(struct figure *figure, const json_t *chapter, double 
 {
 	const json_t *asks = json_object_get(chapter, "asks");
 	const size_t n = json_array_size(asks) < ASKS_MAX ? json_array_size(asks) : ASKS_MAX;
-	size_t at = 0, right = 0, lines;
+	const size_t in_a_line = (COUNT_AT - COUNT_WIDTH - SQUARES_AT) / STEP;
+	size_t at = 0, right = 0;
 
 	figure_text(figure, "strong", FIGURE_START, FIGURE_PAD + 6, y + 17, SQUARES_AT - FIGURE_PAD - 20,
 		    text_in(chapter, "title"));
@@ -53,15 +53,17 @@ static double draw_chapter(struct figure *figure, const json_t *chapter, double 
 
 		if (*text_in(ask, "skipped"))
 			continue;
+		const size_t line = at / in_a_line, column = at % in_a_line;
+
 		figure_open(figure, text_in(ask, "question"));
-		put_square(figure, class_of(ask), SQUARES_AT + (double)(at % IN_A_LINE * STEP),
-			   y + 5 + (double)(at / IN_A_LINE * ROW));
+		put_square(figure, class_of(ask), SQUARES_AT + (double)column * STEP, y + 5 + (double)line * ROW);
 		figure_close(figure);
 		right += json_is_true(json_object_get(ask, "right"));
 		at++;
 	}
 	figure_printf(figure, "", FIGURE_END, COUNT_AT, y + 17, COUNT_WIDTH, "%zu of %zu", right, at);
-	lines = at ? (at + IN_A_LINE - 1) / IN_A_LINE : 1;
+	const size_t lines = at ? (at + in_a_line - 1) / in_a_line : 1;
+
 	return y + (double)lines * ROW;
 }
 
@@ -96,7 +98,8 @@ void figure_predictions(FILE *page, const json_t *chapters)
 			figure_line(&figure, "grid", FIGURE_PAD, y, FIGURE_WIDTH - FIGURE_PAD, y);
 		y = draw_chapter(&figure, chapter, y);
 	}
-	figure_end(&figure,
-		   "A square is a question, in the order of the chapter: what was said before the kernel's answer was seen. A wrong prediction is no fault; it is "
-		   "where something was learned.");
+	figure_end(
+		&figure,
+		"A square is a question, in the order of the chapter: what was said before the kernel's answer was seen. A wrong prediction is no fault; it is "
+		"where something was learned.");
 }

@@ -47,9 +47,9 @@ static size_t read_rows(json_t *list, struct row *rows)
 
 		rows[n++] = (struct row){ .object = object,
 					  .begin = begin,
-					  .end = json_is_integer(json_object_get(object, "end")) ?
-							 (end < begin ? begin : end) :
-							 -1 };
+					  .end = json_is_integer(json_object_get(object, "end"))
+							 ? (end < begin ? begin : end)
+							 : -1 };
 	}
 	return n;
 }
@@ -94,9 +94,9 @@ static void make_axis(struct axis *axis, const struct row *rows, size_t n)
 	for (size_t i = 0; i < axis->n; i++) {
 		const int64_t gap = i ? axis->events[i] - axis->events[i - 1] : 0;
 
-		axis->at[i] = i == 0		 ? BARS_AT :
-			      axis->cut[i - 1] ? axis->at[i - 1] + width * CUT_SHARE :
-						 axis->at[i - 1] + (double)gap * scale;
+		axis->at[i] = i == 0		 ? BARS_AT
+			      : axis->cut[i - 1] ? axis->at[i - 1] + width * CUT_SHARE
+						 : axis->at[i - 1] + (double)gap * scale;
 	}
 }
 
@@ -174,8 +174,7 @@ static double x_of_shown(const struct axis *axis, int64_t wanted)
 		const int64_t gap = axis->cut[i] ? 0 : axis->events[i + 1] - axis->events[i];
 
 		if (gap > 0 && wanted <= shown + gap)
-			return axis->at[i] +
-			       (axis->at[i + 1] - axis->at[i]) * (double)(wanted - shown) / (double)gap;
+			return axis->at[i] + (axis->at[i + 1] - axis->at[i]) * (double)(wanted - shown) / (double)gap;
 		shown += gap;
 	}
 	return BARS_END;
@@ -282,7 +281,8 @@ void figure_tape(FILE *page, const json_t *launch)
 	draw_cuts(&figure, &axis, bottom);
 	for (size_t i = 0; i < n; i++)
 		draw_row(&figure, &axis, &rows[i], FIGURE_PAD + HEAD + (double)i * ROW);
-	figure_end(&figure,
-		   "Each row acquires one resource or makes one change in the kernel; beside its bar stands the call. runtime prepares on the host, init builds the container from "
-		   "within, workload becomes your command. Some rows wait for another process. What one is for: nsrun lab, tape NAME ROW.");
+	figure_end(
+		&figure,
+		"Each row acquires one resource or makes one change in the kernel; beside its bar stands the call. runtime prepares on the host, init builds the container from "
+		"within, workload becomes your command. Some rows wait for another process. What one is for: nsrun lab, tape NAME ROW.");
 }

@@ -9,7 +9,7 @@
 void html_begin(FILE *out, const char *title, const char *kind)
 {
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n"
-	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\" />\n"
+	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\" />\n"
 	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>",
 	      out);
 	html_text(out, title);
@@ -49,11 +49,11 @@ static uint32_t next_character(const char **p)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *s = (const unsigned char *)*p;
-	const unsigned length = s[0] < 0x80	      ? 1 :
-				(s[0] & 0xe0) == 0xc0 ? 2 :
-				(s[0] & 0xf0) == 0xe0 ? 3 :
-				(s[0] & 0xf8) == 0xf0 ? 4 :
-							0;
+	const unsigned length = s[0] < 0x80		? 1
+				: (s[0] & 0xe0) == 0xc0 ? 2
+				: (s[0] & 0xf0) == 0xe0 ? 3
+				: (s[0] & 0xf8) == 0xf0 ? 4
+							: 0;
 	uint32_t c = length == 1 ? s[0] : length ? s[0] & (0x7f >> length) : 0xfffd;
 
 	for (unsigned i = 1; i < length; i++) {
@@ -193,7 +193,8 @@ void html_prose(FILE *out, const char *text)
 void html_seconds(FILE *out, json_int_t seconds)
 {
 	if (seconds >= 3600)
-		fprintf(out, "%" JSON_INTEGER_FORMAT " h %" JSON_INTEGER_FORMAT " min", seconds / 3600, seconds / 60 % 60);
+		fprintf(out, "%" JSON_INTEGER_FORMAT " h %" JSON_INTEGER_FORMAT " min", seconds / 3600,
+			seconds / 60 % 60);
 	else if (seconds >= 60)
 		fprintf(out, "%" JSON_INTEGER_FORMAT " min", (seconds + 30) / 60);
 	else

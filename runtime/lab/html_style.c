@@ -65,7 +65,8 @@ const char html_style[] =
 	"stroke-width:1.5}svg path.cross{stroke:var(--bad);stroke-width:2}svg .unasked{fill:none;stroke:var(--edge);"
 	"stroke-dasharray:2 2}\n"
 	/* paper */
-	"@media print{@page{margin:14mm}@page wide{size:landscape;margin:12mm}body.class{page:wide}.matrix{font-size:6.5pt;min-width:0}.matrix th,.matrix td,.matrix th.cell,.matrix td.cell{padding:.12rem}:root{color-scheme:light;font-size:13px;" DAYLIGHT "}"
+	"@media print{@page{margin:14mm}@page wide{size:landscape;margin:12mm}body.class{page:wide}.matrix{font-size:6.5pt;min-width:0}.matrix th,.matrix td,.matrix th.cell,.matrix td.cell{padding:.12rem}:root{color-scheme:light;font-size:13px;" DAYLIGHT
+	"}"
 	"body{max-width:none;padding:0;font-size:9.5pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}"
 	"svg{min-width:0}a{color:inherit;text-decoration:none}.wide{overflow:visible}"
 	"svg,tr,.tiles div,pre{break-inside:avoid}figcaption{break-before:avoid}h2,h3,summary{break-after:avoid}"

@@ -190,7 +190,8 @@ void lab_progress_task(struct lab_progress *progress, const struct lab_chapter *
 void lab_progress_leave_out(struct lab_progress *progress, const struct lab_chapter *chapter,
 			    const struct lab_block *block, const char *reason)
 {
-	json_t *object = object_in(object_in(want(progress, chapter), block->word == LAB_ASK ? "asks" : "tasks"), block->id);
+	json_t *object =
+		object_in(object_in(want(progress, chapter), block->word == LAB_ASK ? "asks" : "tasks"), block->id);
 	char text[1024];
 
 	escape_text(reason, text, sizeof(text));
@@ -307,15 +308,14 @@ json_t *lab_result_json(const struct lab_result *r)
 	json_t *asks = json_array(), *tasks = json_array();
 
 	for (size_t i = 0; i < r->n_asks; i++)
-		json_array_append_new(asks,
-				      json_pack("{s:s, s:s?, s:b, s:s?, s:s?}", "id", r->asks[i].id, "answer",
-						r->asks[i].answer, "right", r->asks[i].right, "time", r->asks[i].time,
-						"skipped", r->asks[i].skipped));
+		json_array_append_new(asks, json_pack("{s:s, s:s?, s:b, s:s?, s:s?}", "id", r->asks[i].id, "answer",
+						      r->asks[i].answer, "right", r->asks[i].right, "time",
+						      r->asks[i].time, "skipped", r->asks[i].skipped));
 	for (size_t i = 0; i < r->n_tasks; i++)
-		json_array_append_new(tasks, json_pack("{s:s, s:s, s:i, s:i, s:s?, s:s?}", "id", r->tasks[i].id, "state",
-						       r->tasks[i].state, "hints", (int)r->tasks[i].hints, "tries",
-						       (int)r->tasks[i].tries, "time", r->tasks[i].time, "skipped",
-						       r->tasks[i].skipped));
+		json_array_append_new(tasks, json_pack("{s:s, s:s, s:i, s:i, s:s?, s:s?}", "id", r->tasks[i].id,
+						       "state", r->tasks[i].state, "hints", (int)r->tasks[i].hints,
+						       "tries", (int)r->tasks[i].tries, "time", r->tasks[i].time,
+						       "skipped", r->tasks[i].skipped));
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:s?, s:s?, s:s?, s:o, s:o}", "id", r->id, "title",
 			 r->title, "status", lab_status_word(r->status), "block", (json_int_t)r->block, "blocks",
 			 (json_int_t)r->blocks, "plays", (int)r->plays, "seconds", (int)r->seconds, "begun", r->begun,

@@ -41,8 +41,8 @@ static json_t *number_json(const char *text)
 {
 	uint64_t number;
 
-	return text && parse_u64(text, &number) == 0 && number < INT64_MAX ? json_integer((json_int_t)number) :
-									     json_null();
+	return text && parse_u64(text, &number) == 0 && number < INT64_MAX ? json_integer((json_int_t)number)
+									   : json_null();
 }
 
 static json_t *namespaces_of(pid_t pid)
@@ -56,9 +56,9 @@ static json_t *namespaces_of(pid_t pid)
 		snprintf(property, sizeof(property), "%s.owner", kinds[i]);
 		_cleanup_free_ char *inode = value_of(pid, kinds[i]), *owner = value_of(pid, property);
 		if (inode)
-			json_object_set_new(all, kinds[i],
-					    json_pack("{s:o, s:o}", "inode", number_json(inode), "owner",
-						      number_json(owner)));
+			json_object_set_new(
+				all, kinds[i],
+				json_pack("{s:o, s:o}", "inode", number_json(inode), "owner", number_json(owner)));
 	}
 	return all;
 }
@@ -79,6 +79,14 @@ static json_t *map_of(pid_t pid, const char *property)
 	return map;
 }
 
+static bool is_null(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return base && streq(base, "/null");
+}
+
+/* What is mounted of a file system may be a path of the host, and is left out; that it is /dev/null is told. */
 static json_t *mount_json(char *line)
 {
 	struct mountinfo m;
@@ -86,12 +94,13 @@ static json_t *mount_json(char *line)
 
 	if (sscanf(line, "%*d %d", &parent) != 1 || !mountinfo_parse(line, &m))
 		return NULL;
-	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:s}", "id", m.id, "parent", parent, "target", text_json(m.target),
-			 "type", text_json(m.type), "options", text_json(m.options), "propagation",
-			 m.shared && m.slave ? "shared, slave" :
-			 m.shared	     ? "shared" :
-			 m.slave	     ? "slave" :
-					       "private");
+	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:b, s:s}", "id", m.id, "parent", parent, "target",
+			 text_json(m.target), "type", text_json(m.type), "options", text_json(m.options), "masked",
+			 is_null(m.root) && !is_null(m.target), "propagation",
+			 m.shared && m.slave ? "shared, slave"
+			 : m.shared	     ? "shared"
+			 : m.slave	     ? "slave"
+					     : "private");
 }
 
 static void add_mounts(json_t *record, pid_t pid)
@@ -154,7 +163,8 @@ static json_t *network_of(pid_t pid, const char *other_peers, bool is_hosts)
 			index = peer = 0;
 		bool known = !other_peers;
 		for (const char *p = other_peers; p && *p && index; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
-			known = known || (sscanf(p, "%*[^:]:%u:%u", &there, &back) == 2 && there == peer && back == index);
+			known = known ||
+				(sscanf(p, "%*[^:]:%u:%u", &there, &back) == 2 && there == peer && back == index);
 		if (!known || json_array_size(list) >= LAB_LINKS_MAX)
 			continue;
 		snprintf(property, sizeof(property), "link:%s", name);
@@ -168,7 +178,8 @@ static json_t *network_of(pid_t pid, const char *other_peers, bool is_hosts)
 
 static size_t links_in(const json_t *network)
 {
-	return json_array_size(json_object_get(network, "container")) + json_array_size(json_object_get(network, "host"));
+	return json_array_size(json_object_get(network, "container")) +
+	       json_array_size(json_object_get(network, "host"));
 }
 
 static json_t *now_json(void)
@@ -211,15 +222,15 @@ static json_t *row_json(const struct tape *tape, enum step_id id, int64_t first)
 	memcpy(note, record->note, TAPE_NOTE_MAX);
 	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:s, s:s?, s:o}", "name", score[id].name, "role",
 			 role_name(record->role ? (enum role)record->role : score[id].role), "result",
-			 state == TAPE_OK     ? "ok" :
-			 state == TAPE_FAILED ? (error ? error : "failed") :
-						"now",
+			 state == TAPE_OK	? "ok"
+			 : state == TAPE_FAILED ? (error ? error : "failed")
+						: "now",
 			 "begin", (json_int_t)(record->begin_ns - first), "end",
-			 state == TAPE_BEGUN || record->end_ns < record->begin_ns ?
-				 json_null() :
-				 json_integer(record->end_ns - first),
-			 "interface", score[id].interface ? score[id].interface : "", "manual", score[id].manual, "note",
-			 text_json(note));
+			 state == TAPE_BEGUN || record->end_ns < record->begin_ns
+				 ? json_null()
+				 : json_integer(record->end_ns - first),
+			 "interface", score[id].interface ? score[id].interface : "", "manual", score[id].manual,
+			 "note", text_json(note));
 }
 
 static int compare_begin(const void *a, const void *b)
@@ -240,7 +251,7 @@ static void add_rows(json_t *record, const struct tape *tape)
 	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
 		if (atomic_load_explicit(&tape->records[id].state, memory_order_acquire) != TAPE_NOT_RUN)
 			ran[n++] = &tape->records[id];
-	qsort(ran, n, sizeof(ran[0]), compare_begin);
+	qsort(ran, n, sizeof(struct tape_record *), compare_begin);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(rows, row_json(tape, (enum step_id)(ran[i] - tape->records), ran[0]->begin_ns));
 	json_object_set_new(record, "rows", rows);
@@ -263,16 +274,18 @@ static void take_down(struct lab_session *session, struct lab_container *c)
 		begin(session, c);
 	if (!c->record)
 		return;
-	json_object_set_new(c->record, "state", json_string(c->state == LAB_HELD    ? "held" :
-							     c->state == LAB_RUNNING ? "running" :
-							     c->state == LAB_ENDED   ? "ended" :
-										       "starting"));
+	json_object_set_new(c->record, "state",
+			    json_string(c->state == LAB_HELD	  ? "held"
+					: c->state == LAB_RUNNING ? "running"
+					: c->state == LAB_ENDED	  ? "ended"
+								  : "starting"));
 	if (c->state == LAB_ENDED)
 		json_object_set_new(c->record, "status", json_integer(c->status));
 	if (c->tape)
 		add_rows(c->record, c->tape);
 	if (c->state != LAB_ENDED && lab_session_pid(session, c->name, NULL, &pid, &ignored) == 0) {
-		json_t *both = json_pack("{s:o, s:o}", "host", namespaces_of(getpid()), "container", namespaces_of(pid));
+		json_t *both =
+			json_pack("{s:o, s:o}", "host", namespaces_of(getpid()), "container", namespaces_of(pid));
 
 		json_object_set_new(c->record, "namespaces", both);
 		json_object_set_new(c->record, "uid_map", map_of(pid, "uid_map"));

@@ -68,9 +68,9 @@ int lab_records_forget(const struct lab_place *place, const char *chapter, struc
 
 	/* All: also of a file that cannot be read. */
 	if (!chapter)
-		return unlinkat(place->dir_fd, FILE_NAME, 0) < 0 && errno != ENOENT ?
-			       err_system(err, "%s/" FILE_NAME, place->dir) :
-			       0;
+		return unlinkat(place->dir_fd, FILE_NAME, 0) < 0 && errno != ENOENT
+			       ? err_system(err, "%s/" FILE_NAME, place->dir)
+			       : 0;
 	int r = lab_records_load(place, &launches, err);
 	if (r == 0 && json_array_size(launches) > 0) {
 		forget(launches, chapter, NULL);

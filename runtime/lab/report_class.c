@@ -12,7 +12,7 @@
 
 #define FILE_MAX (16 * 1024 * 1024)
 #define CHAPTERS_MAX 128 /* of a file */
-#define LIST_MAX 256	   /* questions, tasks of a chapter */
+#define LIST_MAX 256	 /* questions, tasks of a chapter */
 
 json_t *lab_class_new(const char *salt)
 {
@@ -75,9 +75,9 @@ static json_t *summary_of(const json_t *chapter)
 		hints += number_in(task, "hints") % 1000000;
 		n_tasks += is_wanted(task);
 	}
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "status", text_in(chapter, "status"), "right", right,
-			 "asks", n_asks, "solved", solved, "shown", shown, "tasks", n_tasks, "hints", hints, "seconds",
-			 (json_int_t)number_in(chapter, "seconds"));
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "status", text_in(chapter, "status"), "right",
+			 right, "asks", n_asks, "solved", solved, "shown", shown, "tasks", n_tasks, "hints", hints,
+			 "seconds", (json_int_t)number_in(chapter, "seconds"));
 }
 
 static json_t *summaries(json_t *class, const json_t *document)

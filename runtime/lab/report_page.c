@@ -101,8 +101,8 @@ static void put_overview(FILE *out, const json_t *chapters)
 			continue;
 		}
 		fprintf(out,
-			"</td><td class=\"num\">%" PRId64 " of %" PRId64 "</td><td class=\"num\">%" PRId64 " of %" PRId64
-			"</td><td class=\"num\">%" PRId64 "</td><td class=\"num\">",
+			"</td><td class=\"num\">%" PRId64 " of %" PRId64 "</td><td class=\"num\">%" PRId64
+			" of %" PRId64 "</td><td class=\"num\">%" PRId64 "</td><td class=\"num\">",
 			count_right(asks), wanted(asks), count_solved(tasks), wanted(tasks), sum_of(tasks, "hints"));
 		html_seconds(out, number_in(chapter, "seconds"));
 		fputs("</td><td class=\"nowrap\">", out);
@@ -162,7 +162,8 @@ static void put_task(FILE *out, const json_t *task)
 	html_prose(out, text_in(task, "text"));
 	fputs("</td><td>", out);
 	put_status(out, streq(state, "shown") ? "shown by the lab" : state);
-	fprintf(out, "</td><td class=\"num\">%" PRId64 " of %" PRId64 "</td><td class=\"num\">%" PRId64
+	fprintf(out,
+		"</td><td class=\"num\">%" PRId64 " of %" PRId64 "</td><td class=\"num\">%" PRId64
 		"</td><td class=\"nowrap\">",
 		number_in(task, "hints"), number_in(task, "hints_there"), number_in(task, "tries"));
 	html_when(out, text_in(task, "time"));
@@ -179,7 +180,8 @@ static size_t fullness(const json_t *launch)
 	return (json_array_size(json_object_get(launch, "rows")) > 0) +
 	       (json_object_size(json_object_get(launch, "namespaces")) > 0) +
 	       (json_array_size(json_object_get(launch, "mounts")) > 0) +
-	       json_array_size(json_object_get(launch, "uid_map")) + 4 * json_array_size(json_object_get(network, "host"));
+	       json_array_size(json_object_get(launch, "uid_map")) +
+	       4 * json_array_size(json_object_get(network, "host"));
 }
 
 static void put_launch(FILE *out, const json_t *launch, bool open)
@@ -221,8 +223,8 @@ static void put_launches(FILE *out, const json_t *launches, const char *chapter)
 	if (n == 0)
 		return;
 	fputs("<h3>What was launched</h3>\n", out);
-	fputs(n > 1 ? "<p class=\"dim small\">As the kernel had it when it was last looked at. One is open; what is open is printed.</p>\n" :
-		      "<p class=\"dim small\">As the kernel had it when it was last looked at.</p>\n",
+	fputs(n > 1 ? "<p class=\"dim small\">As the kernel had it when it was last looked at. One is open; what is open is printed.</p>\n"
+		    : "<p class=\"dim small\">As the kernel had it when it was last looked at.</p>\n",
 	      out);
 	for (size_t i = 0; i < json_array_size(launches); i++)
 		if (streq(text_in(json_array_get(launches, i), "chapter"), chapter))
@@ -281,8 +283,8 @@ static void put_hash(FILE *out, const json_t *hash)
 		salted ? " and the salt of the teacher" : ", without a salt");
 	html_text(out, text_in(hash, "value"));
 	fputs("</pre>\n<p class=\"dim\">It shows whether the file of results was changed by accident. ", out);
-	fputs(salted ? "Who does not know the salt cannot make it anew for a file that was edited; who has made this report on their own machine could read the salt there. " :
-		       "Whoever edits the file can make the hash anew. ",
+	fputs(salted ? "Who does not know the salt cannot make it anew for a file that was edited; who has made this report on their own machine could read the salt there. "
+		     : "Whoever edits the file can make the hash anew. ",
 	      out);
 	fputs("It does not show who sat at the keyboard.</p></footer>\n", out);
 }

@@ -99,6 +99,7 @@
 	} catch (error) {
 		wrong("the script: " + error.stack);
 	}
+	findings.ground = ground(document.body);
 	findings.folded = folded;
 	findings.details = all;
 	const out = document.createElement("pre");

@@ -11,8 +11,9 @@ from harness import *
 from test_lab import lab_dir
 from test_lab_report import classes, document, hashed, parse, play, report, write
 
-POLICY = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'" />'
+POLICY = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'; base-uri \'none\'; form-action \'none\'" />'
 SCHEMES = {"light": 1, "dark": 0}
+GROUND = {"light": (255, 255, 255), "dark": (15, 20, 26)}
 
 
 def chromium(page, *flags, width=1100, height=1600, dark=False, timeout=60):
@@ -72,7 +73,7 @@ def stretched(launch, number):
     launch["name"] = "stretched-%d" % number
     long = ("/" + "long-name-" * 9, "/\u6f22\u5b57" * 30, "/W")[number]
     launch["mounts"] = [{"id": i, "parent": (i - 1) // (1, 2, 3)[number], "target": long + str(i), "type": "fuse.a-long-type", "options": "ro," + "option," * 20,
-                         "propagation": "shared, slave"} for i in range(1, 129)]
+                         "masked": i % 5 == 0, "propagation": "shared, slave"} for i in range(1, 129)]
     launch["mounts_left_out"] = 7
     launch["uid_map"] = [[i * 10, 4000000000 - i * (7 if i % 2 else -9), 1 + i % 3 * 4000] for i in range(40)]
     launch["gid_map"] = [[0, 0, 4294967295]]
@@ -122,13 +123,16 @@ def figures():
     for name, make in PAGES.items():
         for scheme in SCHEMES:
             yield "%s-%s" % (name, scheme), lambda name=name, make=make, scheme=scheme: measure(name, make, dark=scheme == "dark")
-        yield "%s-paper" % name, lambda name=name, make=make: measure(name, make, paper=True, width=1000 if name == "class" else 700)
+        # Where the browser is dark, paper is not.
+        yield "%s-paper" % name, lambda name=name, make=make: measure(name, make, paper=True, dark=True, width=1000 if name == "class" else 700)
+        yield "%s-narrow" % name, lambda name=name, make=make: measure(name, make, width=500)
 
 
 def measure(name, make, **more):
     found = measured(make(), **more)
     fine(found, name)
     equal(found["dark"], more.get("dark", False), "dark")
+    equal(found["ground"], list(GROUND["dark" if found["dark"] and not more.get("paper") else "light"]), "the colour of the page")
     if name == "learner":
         equal(sorted(found["bars"]), sorted(len(launch["rows"]) for launch in learner()[1]), "bars against rows")
         equal((found["details"], found["folded"]), (4, 3), "launches, and those that are folded")
@@ -174,7 +178,7 @@ def pixel(path):
 @test(timeout=120, root=True, needs=["chromium"])
 def test_pictures_and_paper():
     page, directory = write("page.html", learner()[0]), tmp("pictures")
-    for scheme, colour in (("light", (255, 255, 255)), ("dark", (15, 20, 26))):
+    for scheme, colour in GROUND.items():
         target = os.path.join(directory, scheme + ".png")
         chromium(page, "--screenshot=" + target, dark=scheme == "dark", height=2000)
         equal(pixel(target), (1100, 2000, colour), scheme)

@@ -106,7 +106,7 @@ def parse(page):
     check("url(" not in style and "@import" not in style, "the style refers to something outside")
     for part in ("prefers-color-scheme:dark", "@media print"):
         contains(style, part)
-    equal([meta.get("content") for meta in tree.iter("meta") if meta.get("http-equiv")], ["default-src 'none'; style-src 'unsafe-inline'"], "content policy")
+    equal([meta.get("content") for meta in tree.iter("meta") if meta.get("http-equiv")], ["default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"], "content policy")
     return tree
 
 
@@ -157,6 +157,8 @@ def page(who):
     equal(len(classes(figures["mounts"], "rect", "mount")), len(targets), "lines against mounts")
     check({"/", "/proc", "/dev", '/tmp/<u>&"'} <= set(targets), "mounts: %r" % targets)
     contains(text_of(figures["mounts"]), '/tmp/<u>&"')
+    masked = [mount["target"] for mount in launch["mounts"] if mount["masked"]]
+    check(masked and all(re.match(r"/(proc|sys)/", target) for target in masked), "masked: %r" % masked)
     contains(text_of(figures["network"]), "lo")
     # What the learner said.
     squares = classes(figures["predictions"], "rect", "question")

@@ -44,7 +44,8 @@ static void characters(void **state)
 	assert_written(html_text, "\u00e9\u0416\u6f22\U0001f600", "\u00e9\u0416\u6f22\U0001f600");
 	assert_written(html_text, "\x01\x1b[31m\t\r\x7f", "\\u{1}\\u{1b}[31m\\u{9}\\u{d}\\u{7f}");
 	/* C1, soft hyphen, zero width, turns of direction, byte order mark, no character. */
-	assert_written(html_text, "\xc2\x85\u00ad\u200b\u202e\u2066\ufeff\uffff", "\\u{85}\\u{ad}\\u{200b}\\u{202e}\\u{2066}\\u{feff}\\u{ffff}");
+	assert_written(html_text, "\xc2\x85\u00ad\u200b\u202e\u2066\ufeff\uffff",
+		       "\\u{85}\\u{ad}\\u{200b}\\u{202e}\\u{2066}\\u{feff}\\u{ffff}");
 }
 
 /* What is no UTF-8 neither hides the markup behind it nor reads beyond the end. */
@@ -129,7 +130,8 @@ static void times(void **state)
 
 static void numbers(void **state)
 {
-	json_t *object = json_pack("{s:i, s:i, s:I, s:s, s:f}", "a", 7, "b", -1, "c", (json_int_t)INT64_MAX, "d", "9", "e", 1.5);
+	json_t *object =
+		json_pack("{s:i, s:i, s:I, s:s, s:f}", "a", 7, "b", -1, "c", (json_int_t)INT64_MAX, "d", "9", "e", 1.5);
 
 	(void)state;
 	assert_non_null(object);
@@ -149,8 +151,9 @@ static void numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(markup),  cmocka_unit_test(characters), cmocka_unit_test(no_utf8), cmocka_unit_test(columns),
-		cmocka_unit_test(prose),   cmocka_unit_test(emphasis),	 cmocka_unit_test(times),   cmocka_unit_test(numbers),
+		cmocka_unit_test(markup),  cmocka_unit_test(characters), cmocka_unit_test(no_utf8),
+		cmocka_unit_test(columns), cmocka_unit_test(prose),	 cmocka_unit_test(emphasis),
+		cmocka_unit_test(times),   cmocka_unit_test(numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

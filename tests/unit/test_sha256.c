@@ -38,7 +38,8 @@ static void a_million(void **state)
 	(void)state;
 	memset(text, 'a', sizeof(text));
 	for (size_t piece = 999; piece < 1000000; piece *= 7)
-		assert_hash(text, sizeof(text), piece, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+		assert_hash(text, sizeof(text), piece,
+			    "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 /* Around the ends of blocks; from another implementation. */

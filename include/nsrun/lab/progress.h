@@ -63,7 +63,7 @@ struct lab_ask_result {
 
 struct lab_task_result {
 	const char *id, *text;
-	const char *state; /* "open", "solved", "shown" */
+	const char *state;  /* "open", "solved", "shown" */
 	size_t hints_there; /* that the chapter has */
 	unsigned hints, tries;
 	const char *skipped, *time;
@@ -79,7 +79,7 @@ struct lab_result {
 	size_t n_asks;
 	struct lab_task_result *tasks;
 	size_t n_tasks;
-	unsigned right, solved;		    /* of these */
+	unsigned right, solved;		  /* of these */
 	size_t asks_wanted, tasks_wanted; /* without those that were skipped */
 };
 

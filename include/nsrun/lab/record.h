@@ -3,7 +3,7 @@
  * What a report shows of launches: launches.json of the lab's directory, {"version": 1, "launches": [LAUNCH...]}, the last that were played. LAUNCH:
  * "chapter", "name", "command", "time", "state", "status" (of one that ended),
  * "namespaces": {"host"|"container": {KIND: {"inode", "owner"}}} (owner: of the user namespace; of a user namespace its parent; null: the kernel does not tell),
- * "uid_map", "gid_map": [[inside, outside, count]...], "mounts": [{"id", "parent", "target", "type", "options", "propagation"}...],
+ * "uid_map", "gid_map": [[inside, outside, count]...], "mounts": [{"id", "parent", "target", "type", "options", "masked", "propagation"}...],
  * "network": {"time", "host"|"container": [{"name", "state", "addresses", "index", "peer"}...]}, "rows": [{"name", "role", "result", "begin", "end", "interface", "note"}...], in
  * nanoseconds from the first row's begin, "end" null of one that goes on. What the kernel did not tell is missing.
  */

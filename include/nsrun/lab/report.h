@@ -16,10 +16,10 @@
 #define LAB_REPORT_VERSION 1
 
 enum lab_verdict_of_file {
-	LAB_FILE_SOUND,	     /* what was hashed */
-	LAB_FILE_EDITED,     /* or hashed with another salt: that cannot be told apart */
-	LAB_FILE_UNSALTED,   /* a salt is wanted, and this was hashed without: whoever edits it can do so again */
-	LAB_FILE_WANTS_SALT, /* it was salted, and no salt was named here */
+	LAB_FILE_SOUND,	      /* what was hashed */
+	LAB_FILE_EDITED,      /* or hashed with another salt: that cannot be told apart */
+	LAB_FILE_UNSALTED,    /* a salt is wanted, and this was hashed without: whoever edits it can do so again */
+	LAB_FILE_WANTS_SALT,  /* it was salted, and no salt was named here */
 	LAB_FILE_CONTRADICTS, /* the hash is right, and the lab would not have written that */
 	LAB_FILE_UNREADABLE,
 };

@@ -31,7 +31,7 @@ struct lab_container {
 	bool left_it; /* the command has ended well, and left its container: `create`, -d */
 	enum step_id held;
 	enum role held_role;
-	char *command; /* as it was typed */
+	char *command;	/* as it was typed */
 	json_t *record; /* lab/record.h; NULL: nothing was taken down */
 };
 
