@@ -404,7 +404,7 @@ def evil_screen(view, columns=80):
         lab.go("3/12 answer", "Enter")
         lab.type("box " + EVIL)
         lab.key("Enter")
-        screen = lab.see(r"\bend$")
+        screen = lab.see(r"(\\x04 |\| |^)end$")
         contains(screen, r"\x1b]2;stolen\x07\x1b[2J\x1b[31mred\x1b[0m")
         contains(screen, r"\x9bH\xc2\x9b2J")
         lab.at("3/12 answer")
