@@ -31,6 +31,7 @@ struct panes_terminal {
 	FILE *in, *out;
 	struct termios saved, changed;
 	struct sigaction before[ENDS];
+	struct sigaction stop_before, stop; /* SIGTSTP: ncurses' own handler leaves the screen and comes back */
 	struct tty_guard guard;
 	char *locale;
 	char leave[LEAVE_MAX];
@@ -155,6 +156,7 @@ int panes_terminal_open(FILE *in, FILE *out, bool colour, struct panes_terminal 
 
 	for (size_t i = 0; i < ENDS; i++)
 		(void)sigaction(ends[i], NULL, &t->before[i]);
+	(void)sigaction(SIGTSTP, NULL, &t->stop_before);
 	t->screen = r == 0 ? newterm(NULL, out, in) : NULL;
 	if (!t->screen) {
 		if (r == 0)
@@ -163,6 +165,7 @@ int panes_terminal_open(FILE *in, FILE *out, bool colour, struct panes_terminal 
 		free(t);
 		return r;
 	}
+	(void)sigaction(SIGTSTP, NULL, &t->stop);
 	set_modes(colour);
 	panes_terminal_resized(t);
 	const char *bold = tigetstr("bold");
@@ -186,6 +189,7 @@ void panes_terminal_close(struct panes_terminal *t)
 	tty_guard_end(&t->guard);
 	for (size_t i = 0; i < ENDS; i++)
 		(void)sigaction(ends[i], &t->before[i], NULL);
+	(void)sigaction(SIGTSTP, &t->stop_before, NULL);
 	delscreen(t->screen);
 	if (t->locale)
 		(void)setlocale(LC_CTYPE, t->locale);
@@ -197,6 +201,8 @@ void panes_terminal_leave(struct panes_terminal *t)
 {
 	(void)def_prog_mode();
 	(void)endwin();
+	/* Who comes back from ^Z would draw over whoever has the terminal. */
+	(void)sigaction(SIGTSTP, &t->stop_before, NULL);
 	owner = NULL;
 	tty_guard_end(&t->guard);
 }
@@ -204,6 +210,7 @@ void panes_terminal_leave(struct panes_terminal *t)
 void panes_terminal_return(struct panes_terminal *t)
 {
 	(void)reset_prog_mode();
+	(void)sigaction(SIGTSTP, &t->stop, NULL);
 	owner = t;
 	(void)clearok(stdscr, TRUE);
 	/* Without the guard all else still gives the terminal back. */

@@ -326,6 +326,24 @@ def skipped_question(kind, who):
 
 
 @test(timeout=120)
+def test_answer_that_comes_late():
+    """The kernel is asked until what the chapter has started is there."""
+    path = chapter(BOX.replace("rootfs", "--ephemeral rootfs") + """```ask who
+Which user id has the program?
+answer: box/late.uid.inner
+```
+
+```sh box
+cp /bin/bash /tmp/late
+(sleep 0.7; exec /tmp/late -c 'sleep 300; true') >/dev/null 2>&1 &
+```
+
+It is there.
+""")
+    lab("solve", "own", chapters=path).check(0)
+
+
+@test(timeout=120)
 def test_wrong_is_wrong():
     path = chapter(SMALL)
     fresh()
