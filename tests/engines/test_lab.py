@@ -17,10 +17,10 @@ def unpacked():
     """The archive, as it is unpacked on the laptop."""
     if "top" not in _made:
         run(["meson", "compile", "-C", BUILD, "lab-archive"], timeout=300).check(0)
-        [name] = [name for name in os.listdir(os.path.join(BUILD, "lab-archive")) if name.endswith(".tar.gz")]
+        [name] = [name for name in os.listdir(os.path.join(BUILD, "docs/labs/archive")) if name.endswith(".tar.gz")]
         top = os.path.join(base(), "laptop")
         os.mkdir(top, 0o755)
-        with tarfile.open(os.path.join(BUILD, "lab-archive", name)) as archive:
+        with tarfile.open(os.path.join(BUILD, "docs/labs/archive", name)) as archive:
             archive.extractall(top)
         _made["top"] = os.path.join(top, name[:-len(".tar.gz")])
     return _made["top"]

@@ -18,8 +18,8 @@ LEARNER = 1000
 def make(**env):
     """The archive's file."""
     run(["meson", "compile", "-C", BUILD, "lab-archive"], env=env, timeout=300).check(0)
-    [found] = [name for name in os.listdir(os.path.join(BUILD, "lab-archive")) if name.endswith(".tar.gz")]
-    return os.path.join(BUILD, "lab-archive", found)
+    [found] = [name for name in os.listdir(os.path.join(BUILD, "docs/labs/archive")) if name.endswith(".tar.gz")]
+    return os.path.join(BUILD, "docs/labs/archive", found)
 
 
 def digest(path):
@@ -68,7 +68,7 @@ def on_host(top, line, timeout=60):
 @test(root=True, timeout=300, needs=["meson", "busybox", "bash-static"])
 def test_same_bytes():
     first = digest(make())
-    os.utime(os.path.join(TOP, "lab-archive/start"))
+    os.utime(os.path.join(TOP, "docs/labs/archive/start"))
     old = os.umask(0o077)
     try:
         equal(digest(make(TZ="Asia/Tokyo", LC_ALL="C.UTF-8", HOME="/nowhere")), first, "digest of the second")
