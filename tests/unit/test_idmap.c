@@ -253,7 +253,7 @@ static bool outlives_its_caller(bool bound)
 	bool lives = true;
 
 	assert_true(file >= 0);
-	snprintf(command, sizeof(command), "echo $$ > %s; exec sleep 3", path);
+	snprintf(command, sizeof(command), "echo $$ > %s; exec sleep 60", path);
 	served = start_waiting();
 	pid = fork();
 	if (pid == 0) {
@@ -280,6 +280,8 @@ static bool outlives_its_caller(bool bound)
 		lives = lives && system(command) != 0;
 		usleep(10000);
 	}
+	if (lives)
+		kill(program, SIGKILL);
 	kill(served, SIGKILL);
 	assert_int_equal(waitpid(served, &status, 0), served);
 	close(file);
