@@ -300,6 +300,21 @@ def one_chapter(name, all_of, basic):
         fail("used before it was said:\n%s" % "\n".join("    docs/labs/%s.md:%d: %s %s" % (name, *gap) for gap in gaps))
 
 
+def test_notes_for_the_teacher_have_each_chapter():
+    minutes = {}
+    for name, (path, _) in chapters().items():
+        minutes[name] = [int(value) for block in blocks_of(path) if block.word == "lab" for _, key, value in entries(block) if key == "minutes"][0]
+    with open(os.path.join(TOP, "docs/lab-teacher.md"), encoding="utf-8") as file:
+        text = file.read()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\d+) \| (.*?) \|", text, re.M)
+    equal({name: int(number) for name, number, _ in rows}, minutes, "minutes in docs/lab-teacher.md")
+    for name, _, missed in rows:
+        with open(os.path.join(LABS, name + ".md"), encoding="utf-8") as file:
+            known = set(re.findall(r"^```ask ([a-z0-9-]+)", file.read(), re.M))
+        asked = set(re.findall(r"`([a-z-]+)`[:,]", missed))
+        check(asked and asked <= known, "docs/lab-teacher.md: questions of %s: %s" % (name, asked - known))
+
+
 def test_gaps_are_found():
     """A chapter with one gap of each kind, beside what is known."""
     path = os.path.join(tmp("chapters"), "own.md")
