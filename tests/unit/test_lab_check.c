@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/lab/check.h>
+#include <nsrun/lab/sieve.h>
 #include <nsrun/lab/text.h>
 
 #include <nsrun/base/strings.h>
@@ -152,9 +153,12 @@ static char *printed(unsigned width, bool colour, const char *text)
 	char *result = NULL;
 	size_t size;
 	FILE *out = open_memstream(&result, &size);
-	const struct lab_view view = { .out = out, .width = width, .colour = colour };
+	/* As a terminal gets it. */
+	const struct lab_view view = { .out = lab_sieve_open(out, colour), .width = width, .colour = colour };
 
+	assert_non_null(view.out);
 	lab_print_markdown(&view, text);
+	fclose(view.out);
 	fclose(out);
 	return result;
 }
