@@ -121,6 +121,8 @@ static void other_container(struct lab_panes *panes, bool right)
 
 	if (n > 1)
 		panes->chosen = (panes->chosen + (right ? 1 : n - 1)) % n;
+	/* To its end. */
+	panes->pane[PART_TAPE].top = PANE_LINES_MAX;
 	renew(panes);
 }
 
@@ -294,6 +296,8 @@ static char *read_line(struct lab_play *play, enum lab_prompt where)
 	panes->status = NULL;
 	panes->key = 0;
 	panes->open = false;
+	/* What is new is text. */
+	panes->whole = panes->whole && panes->focus == PART_TEXT;
 	relay_out(panes);
 	panes_fill(panes);
 	/* A container that has just begun, or ended, gives the text another size. */

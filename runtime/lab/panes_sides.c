@@ -353,6 +353,7 @@ void panes_fill(struct lab_panes *panes)
 {
 	struct lab_session *session = panes->play->session;
 	struct pane *tape = &panes->pane[PART_TAPE];
+	const size_t rows = tape->n, shown = panes->chosen;
 
 	/* The one that was started last, until the learner chooses another. */
 	if (panes->known != session->n)
@@ -363,6 +364,8 @@ void panes_fill(struct lab_panes *panes)
 			 panes->pane[PART_SIDES].height, panes->heading[PART_SIDES], sizeof(panes->heading[0]));
 	panes_fill_tape(tape, panes->chosen < session->n ? session->containers[panes->chosen] : NULL,
 			panes->heading[PART_TAPE], sizeof(panes->heading[0]));
-	tape->top = tape->n;
+	/* The last row is where the launch is; who has scrolled stays where he is until there is another one. */
+	if (tape->n != rows || panes->chosen != shown)
+		tape->top = tape->n;
 	pane_lay_out(tape);
 }

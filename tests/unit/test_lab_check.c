@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <nsrun/lab/check.h>
+#include <nsrun/lab/sieve.h>
 #include <nsrun/lab/text.h>
 
 #include <nsrun/base/strings.h>
@@ -151,11 +152,12 @@ static char *printed(unsigned width, bool colour, const char *text)
 {
 	char *result = NULL;
 	size_t size;
-	FILE *out = open_memstream(&result, &size);
+	FILE *to = open_memstream(&result, &size), *out = lab_sieve_open(to, colour);
 	const struct lab_view view = { .out = out, .width = width, .colour = colour };
 
 	lab_print_markdown(&view, text);
 	fclose(out);
+	fclose(to);
 	return result;
 }
 
