@@ -41,8 +41,14 @@ static void relay_out(struct lab_panes *panes)
 		const int headed = part == PART_TEXT ? 0 : 1;
 
 		/* What is not seen keeps its width: its rows need not be made again. */
-		if (area->height > headed && area->width > 1)
-			pane_resize(&panes->pane[part], (unsigned)(area->width - 1), (unsigned)(area->height - headed));
+		if (area->height <= headed || area->width < 2)
+			continue;
+		/* The tape is seen at its end first; panes_fill() finds that. */
+		const bool tape_anew = part == PART_TAPE && panes->pane[part].width != (unsigned)(area->width - 1);
+
+		pane_resize(&panes->pane[part], (unsigned)(area->width - 1), (unsigned)(area->height - headed));
+		if (tape_anew)
+			panes->pane[part].top = PANE_LINES_MAX;
 	}
 	const unsigned width = panes->pane[PART_TEXT].width;
 
