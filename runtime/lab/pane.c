@@ -98,11 +98,11 @@ static char *own_hang(const char *text)
 static void sort_pieces(const char *raw, size_t n, char *text, char *hang)
 {
 	char *at[2] = { text, hang };
-	enum lab_piece piece;
+	enum lab_piece piece = LAB_PIECE_BAD;
 	size_t length;
 	int in = 0;
 
-	for (; (length = lab_sieve_next(raw, n, true, &piece)); raw += length, n -= length) {
+	for (; n > 0 && (length = lab_sieve_next(raw, n, true, &piece)); raw += length, n -= length) {
 		switch (piece) {
 		case LAB_PIECE_HANG_BEGIN:
 		case LAB_PIECE_HANG_END:
@@ -156,12 +156,13 @@ int pane_write(struct pane *pane, const char *p, size_t n)
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
-		if (pane->part_n == pane->part_room) {
+		if (!pane->part || pane->part_n == pane->part_room) {
 			const size_t room = pane->part_room ? pane->part_room * 2 : 256;
 			char *part = realloc(pane->part, room);
 
 			if (!part)
 				return -ENOMEM;
+			pane->part_n = pane->part ? pane->part_n : 0;
 			pane->part = part;
 			pane->part_room = room;
 		}
@@ -172,7 +173,7 @@ int pane_write(struct pane *pane, const char *p, size_t n)
 			pane->part_n >= PANE_LINE_MAX && (i + 1 == n || ((unsigned char)p[i + 1] & 0xc0) != 0x80);
 
 		if (p[i] == '\n' || full) {
-			r = add_line(pane, pane->part ? pane->part : "", pane->part_n);
+			r = add_line(pane, pane->part, pane->part_n);
 			pane->part_n = 0;
 		}
 	}

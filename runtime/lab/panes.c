@@ -41,8 +41,14 @@ static void relay_out(struct lab_panes *panes)
 		const int headed = part == PART_TEXT ? 0 : 1;
 
 		/* What is not seen keeps its width: its rows need not be made again. */
-		if (area->height > headed && area->width > 1)
-			pane_resize(&panes->pane[part], (unsigned)(area->width - 1), (unsigned)(area->height - headed));
+		if (area->height <= headed || area->width < 2)
+			continue;
+		/* The tape is seen at its end first; panes_fill() finds that. */
+		const bool tape_anew = part == PART_TAPE && panes->pane[part].width != (unsigned)(area->width - 1);
+
+		pane_resize(&panes->pane[part], (unsigned)(area->width - 1), (unsigned)(area->height - headed));
+		if (tape_anew)
+			panes->pane[part].top = PANE_LINES_MAX;
 	}
 	const unsigned width = panes->pane[PART_TEXT].width;
 
@@ -121,6 +127,8 @@ static void other_container(struct lab_panes *panes, bool right)
 
 	if (n > 1)
 		panes->chosen = (panes->chosen + (right ? 1 : n - 1)) % n;
+	/* To its end. */
+	panes->pane[PART_TAPE].top = PANE_LINES_MAX;
 	renew(panes);
 }
 
@@ -294,6 +302,8 @@ static char *read_line(struct lab_play *play, enum lab_prompt where)
 	panes->status = NULL;
 	panes->key = 0;
 	panes->open = false;
+	/* What is new is text. */
+	panes->whole = panes->whole && panes->focus == PART_TEXT;
 	relay_out(panes);
 	panes_fill(panes);
 	/* A container that has just begun, or ended, gives the text another size. */

@@ -245,13 +245,18 @@ void panes_fill_sides(struct pane *pane, struct lab_session *session, size_t cho
 
 /* ---- the tape ---- */
 
+struct ran {
+	const struct tape_record *record;
+	int64_t begin_ns; /* as it was when the order was made */
+};
+
 static int compare_begin(const void *a, const void *b)
 {
-	const struct tape_record *const *x = a, *const *y = b;
+	const struct ran *x = a, *y = b;
 
-	if ((*x)->begin_ns != (*y)->begin_ns)
-		return (*x)->begin_ns < (*y)->begin_ns ? -1 : 1;
-	return *x < *y ? -1 : 1;
+	if (x->begin_ns != y->begin_ns)
+		return x->begin_ns < y->begin_ns ? -1 : 1;
+	return x->record < y->record ? -1 : x->record > y->record;
 }
 
 static void put_tape_row(FILE *out, enum step_id id, enum role role, const char *state, const char *time,
@@ -289,7 +294,7 @@ static void put_record(FILE *out, const struct tape *tape, const struct tape_rec
 
 void panes_fill_tape(struct pane *pane, const struct lab_container *container, char *ret_heading, size_t heading_size)
 {
-	const struct tape_record *ran[STEP_COUNT];
+	struct ran ran[STEP_COUNT];
 	char *text = NULL;
 	size_t size = 0, n = 0;
 
@@ -303,11 +308,13 @@ void panes_fill_tape(struct pane *pane, const struct lab_container *container, c
 		return;
 	}
 	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
-		if (atomic_load_explicit(&container->tape->records[id].state, memory_order_acquire) != TAPE_NOT_RUN)
-			ran[n++] = &container->tape->records[id];
+		if (atomic_load_explicit(&container->tape->records[id].state, memory_order_acquire) != TAPE_NOT_RUN) {
+			ran[n].record = &container->tape->records[id];
+			ran[n++].begin_ns = container->tape->records[id].begin_ns;
+		}
 	qsort(ran, n, sizeof(ran[0]), compare_begin);
 	for (size_t i = 0; i < n; i++)
-		put_record(out, container->tape, ran[i]);
+		put_record(out, container->tape, ran[i].record);
 	if (container->state == LAB_HELD)
 		put_tape_row(out, container->held, container->held_role, "held", "", NULL);
 	if (fclose(out) == 0)
@@ -346,6 +353,7 @@ void panes_fill(struct lab_panes *panes)
 {
 	struct lab_session *session = panes->play->session;
 	struct pane *tape = &panes->pane[PART_TAPE];
+	const size_t rows = tape->n, shown = panes->chosen;
 
 	/* The one that was started last, until the learner chooses another. */
 	if (panes->known != session->n)
@@ -356,6 +364,8 @@ void panes_fill(struct lab_panes *panes)
 			 panes->pane[PART_SIDES].height, panes->heading[PART_SIDES], sizeof(panes->heading[0]));
 	panes_fill_tape(tape, panes->chosen < session->n ? session->containers[panes->chosen] : NULL,
 			panes->heading[PART_TAPE], sizeof(panes->heading[0]));
-	tape->top = tape->n;
+	/* The last row is where the launch is; who has scrolled stays where he is until there is another one. */
+	if (tape->n != rows || panes->chosen != shown)
+		tape->top = tape->n;
 	pane_lay_out(tape);
 }

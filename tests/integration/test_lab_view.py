@@ -542,6 +542,29 @@ def test_stopped_and_shell():
         lab.see(r"^ended 130\n(.*\n)*isig icanon echo$")
 
 
+@generate(timeout=120, root=True)
+def ordinary_user():
+    """On a terminal that the harness reads: what goes to it begins with the other screen, and ends with this one."""
+    for kind, who in (("ranges", ranger), ("one-id", single)):
+        yield kind, lambda who=who: as_user(who())
+
+
+def as_user(who):
+    place = tmp("lab", 0o700, owner=who)
+    env = {"TERM": "xterm", "NSRUN_LAB_DIR": place, "NSRUN_DATA_DIR": data()}
+    before = leftovers()
+    with Pty([binary(), "lab", "own", "--chapters", chapters()], user=who, env=env) as pty:
+        pty.expect(r"own 2/12>")
+        pty.write("\r")
+        pty.expect(r"box running")
+        pty.expect(r"answer>")
+        pty.write("\004")
+        equal(pty.wait(30), 0, "status")
+        check(pty.text.index("\033[?1049h") < pty.text.index("box running") < pty.text.rindex("\033[?1049l") < pty.text.index("goes on there"), repr(pty.text))
+        equal(pty.settings(), pty.initial, "settings of the terminal")
+    assert_clean(before, 10)
+
+
 # ---- which view -------------------------------------------------------------------------------------------------------
 
 @test(needs=["tmux"], timeout=120)

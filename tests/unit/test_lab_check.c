@@ -152,14 +152,12 @@ static char *printed(unsigned width, bool colour, const char *text)
 {
 	char *result = NULL;
 	size_t size;
-	FILE *out = open_memstream(&result, &size);
-	/* As a terminal gets it. */
-	const struct lab_view view = { .out = lab_sieve_open(out, colour), .width = width, .colour = colour };
+	FILE *to = open_memstream(&result, &size), *out = lab_sieve_open(to, colour);
+	const struct lab_view view = { .out = out, .width = width, .colour = colour };
 
-	assert_non_null(view.out);
 	lab_print_markdown(&view, text);
-	fclose(view.out);
 	fclose(out);
+	fclose(to);
 	return result;
 }
 
