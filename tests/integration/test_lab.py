@@ -159,7 +159,16 @@ def solve(name, who):
     elif name == "uts":
         fail("uts needs nothing, and was skipped: %r" % found)
     check("\033" not in found.stdout, "escape sequences without a terminal")
+    said_as_told(found.stdout)
     assert_nothing_left(before, who)
+
+
+def said_as_told(transcript):
+    """An error that the text of a chapter quotes, EADDRINUSE, "address already in use", is one that a command has met: another one would be another reason."""
+    lines = transcript.split("\n")
+    printed = "\n".join(line for line in lines if line.startswith("  | ")).lower()
+    told = " ".join(line.strip() for line in lines if not line.startswith("  | "))
+    equal([text for text in re.findall(r'\bE[A-Z]{3,},\s+"([^"]+)"', told) if text.lower() not in printed], [], "errors that nothing has met")
 
 
 def test_list_reads_all():
