@@ -101,7 +101,7 @@ def test_plays_on_a_bare_host():
         equal(sorted(holding + skipped), sorted(chapters), "chapters that %s has played" % who)
         check({"uts", "ipc", "pid", "mount", "capabilities", "seccomp"} <= set(holding), "%s was not given %s" % (who, skipped))
     # What a learner types goes to the same place, and the place is his own.
-    played = on_host(top, "printf '\\nb\\n' | " + AS % ("learner", start + " uts")).check(0)
+    played = on_host(top, "printf '\\nb\\n\\n' | " + AS % ("learner", start + " uts")).check(0)
     contains(played.stdout, "RIGHT")
     equal(os.stat(os.path.join(top, "home/learner/.local/state/nsrun/lab")).st_uid, LEARNER, "owner of the lab's directory")
     contains(on_host(top, AS % ("learner", start + " reset")).check(0).stdout, "All chapters are new again")
