@@ -125,11 +125,13 @@ def solve(name, who, kind):
 
 
 def said_as_told(transcript):
-    """An error that the text of a chapter quotes, EADDRINUSE, "address already in use", is one that a command has met: another one would be another reason."""
+    """An error that the text of a chapter quotes, EADDRINUSE, "address already in use", is one that a command has met:
+    another one would be another reason."""
     lines = transcript.split("\n")
     printed = "\n".join(line for line in lines if line.startswith("  | ")).lower()
     told = " ".join(line.strip() for line in lines if not line.startswith("  | "))
-    equal([text for text in re.findall(r'\bE[A-Z]{3,},\s+"([^"]+)"', told) if text.lower() not in printed], [], "errors that nothing has met")
+    quoted = re.findall(r'\bE[A-Z]{3,},\s+"([^"]+)"', told)
+    equal([text for text in quoted if text.lower() not in printed], [], "errors that nothing has met")
 
 
 def test_list_reads_all():
