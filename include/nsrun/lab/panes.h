@@ -123,4 +123,19 @@ enum panes_event panes_event(struct lab_panes *panes, wchar_t *ret_char, enum pa
 /* All of it, anew. */
 void panes_draw(struct lab_panes *panes);
 
+/* ---- what keys do ---- */
+
+/* The layout, for the screen and the containers as they are now. */
+void panes_relay_out(struct lab_panes *panes);
+/* Everything as it is now. */
+void panes_renew(struct lab_panes *panes);
+void panes_toggle_help(struct lab_panes *panes);
+/* Reads on; false: all was seen. */
+bool panes_read_on(struct lab_panes *panes);
+/* Keys that scroll, or show something else. */
+void panes_look_around(struct lab_panes *panes, enum panes_event event, enum panes_motion motion);
+bool panes_is_scroll(enum panes_event event);
+/* One key: the line that it ends ("" and "quit" are some, too); NULL: none, and with *ret_end none will come. */
+char *panes_await_line(struct lab_panes *panes, bool *ret_end);
+
 #endif
