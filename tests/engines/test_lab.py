@@ -32,14 +32,19 @@ def chapters():
 
 # What the page says.
 PRIVILEGED = ("--privileged", "-v", "lab:/root")
-DOCKER_LEAST = ("--user", "1000:1000", "-e", "HOME=/tmp", "--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined",
-                "-v", "/sys:/sys")
-PODMAN_ORDINARY = ("--privileged", "--user", "1000:1000", "-e", "HOME=/tmp")
+FIRST = ("-v", "mine:/mine", "busybox", "chmod", "1777", "/mine")
+MINE = ("--user", "1000:1000", "-v", "mine:/mine", "-e", "HOME=/mine")
+DOCKER_LEAST = (*MINE, "--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined", "-v", "/sys:/sys")
+PODMAN_ORDINARY = (*MINE, "--privileged")
 
 
 def play(run, options, ordinary):
     """Each chapter holds, or says that this container cannot play it."""
-    found = run(*options, "--network", "none", "-v", unpacked() + ":/lab:ro", "busybox", "/lab/start", "solve", *chapters(), timeout=300).check(0)
+    found = run(*options, "--network", "none", "-v", unpacked() + ":/lab:ro", "busybox", "/lab/start", "solve", *chapters(), timeout=300)
+    lines = found.stdout.splitlines()
+    wrong = [at for at, line in enumerate(lines) if line.startswith("/lab/share/nsrun/labs/") or " does not hold here: " in line]
+    if found.status or wrong:
+        fail("%s: status %d\n%s" % (options, found.status, "\n".join("    " + "\n    ".join(lines[max(0, at - 3):at + 4]) for at in wrong) or repr(found)))
     skipped = re.findall(r"^skipped: (\S+): ", found.stdout, re.M)
     equal(sorted(re.findall(r"^lab: (\S+): holds\.", found.stdout, re.M) + skipped), chapters(), "chapters that were played with %s" % (options,))
     check({"uts", "ipc", "pid", "mount", "user", "network", "capabilities", "seccomp", "launch"}.isdisjoint(skipped), "skipped: %s" % skipped)
@@ -60,6 +65,7 @@ def test_docker():
     docker = Docker()
     docker.image()
     started = lambda *words, **how: docker("run", "--rm", *words, **how)
+    started(*FIRST).check(0)
     # runc applies all capabilities or none, and a machine without CAP_SYS_RESOURCE has not all: the privileged one is this runtime's.
     play_all([(started, PRIVILEGED, False), (lambda *words, **how: started("--runtime", "runc", *words, **how), DOCKER_LEAST, True)])
     # What was done is there again in the next container.
@@ -73,6 +79,7 @@ def test_podman():
     podman, ordinary = Podman(), Podman("rootless", who=ranger())
     for engine in (podman, ordinary):
         engine("import", busybox_tar(), "busybox").check(0)
+    ordinary("run", "--rm", *FIRST).check(0)
     play_all([(lambda *words, **how: podman("run", "--rm", *words, **how), PRIVILEGED, False),
               (lambda *words, **how: ordinary("run", "--rm", *words, **how), PODMAN_ORDINARY, True)])
 
