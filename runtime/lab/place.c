@@ -313,12 +313,11 @@ int lab_place_furnish_machine(struct lab_place *place, struct err *err)
 int lab_place_strip(struct lab_place *place, struct err *err)
 {
 	/* What other users of a container made belongs to ids of the caller's range, over which only root of a container is root. */
-	(void)shell(
-		place,
-		"for tree in rootfs machine; do test -d $tree && bin/nsrun $tree /bin/busybox rm -rf "
-		"/etc /home /lib /mnt /opt /root /rootfs /run /sbin /srv /tmp /usr /var; done; "
-		"for name in * .[!.]* ..?*; do [ \"$name\" = lock ] || [ \"$name\" = " MARK " ] || rm -rf -- \"./$name\" || "
-		"{ chmod -R u+rwx -- \"./$name\"; rm -rf -- \"./$name\"; }; done");
+	(void)shell(place, "for tree in rootfs machine; do test -d $tree && bin/nsrun $tree /bin/busybox rm -rf "
+			   "/etc /home /lib /mnt /opt /root /rootfs /run /sbin /srv /tmp /usr /var; done; "
+			   "for name in * .[!.]* ..?*; do [ \"$name\" = lock ] || [ \"$name\" = " MARK
+			   " ] || rm -rf -- \"./$name\" || "
+			   "{ chmod -R u+rwx -- \"./$name\"; rm -rf -- \"./$name\"; }; done");
 	_cleanup_free_ char *left = NULL;
 	const int r = something_else(place, &left, err);
 
