@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -156,6 +157,14 @@ void report_cleanup(FILE *out, const struct err *err)
 	log_error("warning", "cleaning up: ", err);
 }
 
+/* A write that failed some time ago has left no errno. */
+static bool has_lost_its_reader(FILE *out)
+{
+	struct pollfd pipe = { .fd = fileno(out) };
+
+	return poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR);
+}
+
 int report_flush(FILE *out, const char *name)
 {
 	struct err err = ERR_INIT;
@@ -164,7 +173,7 @@ int report_flush(FILE *out, const char *name)
 	if (fflush(out) == 0 && !failed_before)
 		return 0;
 	/* The reader has seen what it wanted ("nsrun --help | head -1"): nothing to tell a person. */
-	if (errno == EPIPE)
+	if (errno == EPIPE || (failed_before && has_lost_its_reader(out)))
 		return 128 + SIGPIPE;
 	err_set(&err, ERR_SYSTEM, ERR_ID_NONE, errno ? errno : EIO, "%s: write", name);
 	return report_error(stderr, &err);

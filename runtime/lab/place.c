@@ -14,6 +14,8 @@
 
 #define ROOTFS_SECONDS 120
 #define LOCK "lock"
+/* Says whose the directory is. The name of the lock does not: /var/lib/dpkg has a `lock`, too. */
+#define MARK ".nsrun-lab"
 
 static char *join(const char *a, const char *b)
 {
@@ -125,7 +127,7 @@ static int make_dirs(const char *path, struct err *err)
 	}
 }
 
-/* A name in the lab's directory that is not the lock's. NULL: there is none. */
+/* A name in the lab's directory that is neither the lock's nor the mark's. NULL: there is none. */
 static int something_else(const struct lab_place *place, char **ret, struct err *err)
 {
 	/* Its own offset: a duplicate would share the one of dir_fd. */
@@ -135,28 +137,41 @@ static int something_else(const struct lab_place *place, char **ret, struct err 
 	if (!dir)
 		return err_system(err, "%s", place->dir);
 	for (struct dirent *entry; (entry = readdir(dir));)
-		if (!streq(entry->d_name, ".") && !streq(entry->d_name, "..") && !streq(entry->d_name, LOCK)) {
+		if (!streq(entry->d_name, ".") && !streq(entry->d_name, "..") && !streq(entry->d_name, LOCK) &&
+		    !streq(entry->d_name, MARK)) {
 			*ret = strdup(entry->d_name);
 			return *ret ? 0 : err_oom(err);
 		}
 	return 0;
 }
 
+static bool is_marked(const struct lab_place *place)
+{
+	struct stat st;
+
+	return fstatat(place->dir_fd, MARK, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool has_text(const struct lab_place *place, const char *name)
+{
+	struct stat st;
+
+	return fstatat(place->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0;
+}
+
 /* A reset removes what is in it, and its mode becomes 0700: never one that has something else, such as a home. */
 static int is_own(const struct lab_place *place, struct err *err)
 {
 	_cleanup_free_ char *name = NULL;
-
-	if (faccessat(place->dir_fd, LOCK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
+	/* In this order: a lab that has just been started marks it before it makes anything else. */
 	const int r = something_else(place, &name, err);
 
-	if (r < 0 || !name)
+	if (r < 0 || is_marked(place) || (!name && !has_text(place, LOCK)))
 		return r;
 	return err_input(
 		err,
 		"%s: it has files, such as %s, and is no directory of the lab; name an empty one, or one that is not there",
-		place->dir, name);
+		place->dir, name ? name : LOCK);
 }
 
 int lab_place_make(struct lab_place *place, struct err *err)
@@ -167,6 +182,8 @@ int lab_place_make(struct lab_place *place, struct err *err)
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOTDIR && lstat(place->dir, &st) == 0 && S_ISLNK(st.st_mode))
+		return err_input(err, "%s: it is a symbolic link; name the directory itself", place->dir);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_system(err, "%s", place->dir);
 	if (st.st_uid != geteuid())
@@ -195,6 +212,9 @@ int lab_place_lock(struct lab_place *place, int ms, struct err *err)
 				       "%s: another lab is open here, or is tidying up", place->dir);
 		usleep(20000);
 	}
+	_cleanup_close_ int mark = openat(place->dir_fd, MARK, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (mark < 0)
+		return err_system(err, "%s/" MARK, place->dir);
 	place->lock_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -295,7 +315,8 @@ int lab_place_strip(struct lab_place *place, struct err *err)
 	/* What other users of a container made belongs to ids of the caller's range, over which only root of a container is root. */
 	(void)shell(place, "for tree in rootfs machine; do test -d $tree && bin/nsrun $tree /bin/busybox rm -rf "
 			   "/etc /home /lib /mnt /opt /root /rootfs /run /sbin /srv /tmp /usr /var; done; "
-			   "for name in * .[!.]* ..?*; do [ \"$name\" = lock ] || rm -rf -- \"./$name\" || "
+			   "for name in * .[!.]* ..?*; do [ \"$name\" = lock ] || [ \"$name\" = " MARK
+			   " ] || rm -rf -- \"./$name\" || "
 			   "{ chmod -R u+rwx -- \"./$name\"; rm -rf -- \"./$name\"; }; done");
 	_cleanup_free_ char *left = NULL;
 	const int r = something_else(place, &left, err);

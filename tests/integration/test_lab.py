@@ -572,6 +572,25 @@ def test_typed_commands():
     assert_nothing_left(before)
 
 
+def test_a_wrong_launch_that_was_typed():
+    """It is no mistake of the chapter, which has no line 0."""
+    found = lab("own", chapters=chapter(BOX), input="nsrun --name bad nowhere sleep 600\n").check(0)
+    contains(found.stdout, "bad: it was not started: exit status 125")
+    check("own.md:" not in found.stdout, "the chapter is blamed: %r" % found)
+
+
+def test_a_reader_that_went_away():
+    """`nsrun lab uts | head -3`: nothing to tell a person."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        process = subprocess.run([binary(), "lab", "own", "--chapters", chapter(BOX)], stdin=subprocess.DEVNULL, stdout=writer,
+                                 stderr=subprocess.PIPE, env=environment(None, variables(None)))
+    finally:
+        os.close(writer)
+    equal((process.returncode, process.stderr), (141, b""), "status and standard error")
+
+
 def test_answer_that_is_coming():
     """A process that a command has put into the background may not be there yet when its text follows."""
     path = chapter(BOX + "```ask late\nWho?\nanswer: box/tail.uid.inner\n```\n```sh box\n(sleep 0.7; exec tail -f /dev/null) >/dev/null 2>&1 &\n```\nText.\n")

@@ -2,6 +2,7 @@
 """nsrun lab, killed at any moment: no container, mount, link, group or process stays. Its guardian sees to that; when that is killed, too, the next start of a lab does."""
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -209,7 +210,7 @@ def killed_at_the_edges(who):
         assert_nothing_left(before, who, " killed after %d ms with its rootfs" % (50 * i))
     lab("solve", "uts", who=who).check(0)
     names = os.listdir(lab_dir(who))
-    check(not [name for name in names if name.startswith(".")], "half a rootfs: %s" % names)
+    check(not [name for name in names if name.startswith(".") and name != ".nsrun-lab"], "half a rootfs: %s" % names)
 
 
 # ---- the guardian, too ------------------------------------------------------------------------------------------------
@@ -280,6 +281,35 @@ def test_its_directory_is_its_own():
     equal((os.listdir(path), os.stat(path).st_mode & 0o777), (["letter"], 0o755), "what is there, and its mode")
 
 
+def test_a_lock_is_no_mark():
+    """A file of that name is in /var/lib/dpkg and in many others: neither emptied by a reset, nor written to."""
+    for text, letter in (("", True), ("1234\n", True), ("1234\n", False)):
+        path = tmp("locked", 0o755)
+        with open(os.path.join(path, "lock"), "w") as file:
+            file.write(text)
+        if letter:
+            with open(os.path.join(path, "letter"), "w") as file:
+                file.write("dear")
+        before = sorted(os.listdir(path))
+        for words in (("reset",), ("uts",), ("check",)):
+            found = nsrun(["lab", *words], env={"NSRUN_LAB_DIR": path, "NSRUN_DATA_DIR": data()})
+            equal(found.status, 125, "status of %r" % found)
+            contains(found.stderr, "it has files, such as %s" % ("letter" if letter else "lock"))
+        equal((sorted(os.listdir(path)), os.stat(path).st_mode & 0o777), (before, 0o755), "what is there, and its mode")
+        equal(open(os.path.join(path, "lock")).read(), text, "the lock of somebody else")
+        shutil.rmtree(path)
+
+
+def test_a_link_is_told():
+    where = tmp("real", 0o755)
+    path = where + "-link"
+    os.symlink(where, path)
+    found = nsrun(["lab", "uts"], env={"NSRUN_LAB_DIR": path, "NSRUN_DATA_DIR": data()})
+    os.unlink(path)
+    equal(found.status, 125, "status of %r" % found)
+    contains(found.stderr, "it is a symbolic link; name the directory itself")
+
+
 @generate(timeout=120)
 def reset_of_all():
     for kind, who in kinds():
@@ -292,7 +322,7 @@ def reset_removes_all(who):
     lab("own", who=who, chapters=path, input="\n\n").check(0)
     check({"own", ".hidden", "progress.json"} <= set(os.listdir(lab_dir(who))), "nothing is there to be reset")
     lab("reset", who=who).check(0)
-    equal(set(os.listdir(lab_dir(who))) - {"state", "progress.json"}, {"lock"}, "what is left")
+    equal(set(os.listdir(lab_dir(who))) - {"state", "progress.json"}, {"lock", ".nsrun-lab"}, "what is left")
 
 
 if __name__ == "__main__":
