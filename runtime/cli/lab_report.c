@@ -12,8 +12,9 @@
 
 #define PAGE_NAME "nsrun-lab-report.html"
 
-/* The file as a whole or not at all; what is no regular file (/dev/null, a pipe) is written to. */
-static int write_file(const char *path, const char *text, size_t size, struct err *err)
+/* The file as a whole or not at all. What is no regular file (/dev/null, a pipe) is written to where the caller has named it; under the
+   name that nobody has named it could be anybody's. */
+static int write_file(const char *path, bool named, const char *text, size_t size, struct err *err)
 {
 	_cleanup_close_ int fd = FD_NONE;
 	const char *slash = strrchr(path, '/');
@@ -23,6 +24,8 @@ static int write_file(const char *path, const char *text, size_t size, struct er
 	if (!dir)
 		return err_oom(err);
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		if (!named)
+			return err_input(err, "%s: is there, and is no regular file; -o names another one", path);
 		fd = open(path, O_WRONLY | O_TRUNC | O_NOCTTY | O_CLOEXEC);
 		if (fd < 0)
 			return err_system(err, "%s", path);
@@ -68,13 +71,25 @@ static int put(const struct lab_options *options, const json_t *document, bool c
 		return report_flush(stdout, "standard output");
 	}
 	if (r == 0)
-		r = write_file(path, text, size, &err);
+		r = write_file(path, options->output != NULL, text, size, &err);
 	if (r < 0)
 		return report_error(stderr, &err);
 	if (!options->output) {
 		printf("Written: %s\n", path);
 		return report_flush(stdout, "standard output");
 	}
+	return 0;
+}
+
+/* A chapter's name in the place of a file would make the page of a class of nobody. */
+static int want_files(const char *const *files, size_t n, struct err *err)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < n; i++)
+		if (!strpbrk(files[i], "/.") && lstat(files[i], &st) < 0 && errno == ENOENT)
+			return err_input(err, "lab report: there is no file %s; it takes files that learners have handed in, and without one it tells of all chapters",
+					 files[i]);
 	return 0;
 }
 
@@ -117,8 +132,10 @@ static int report_class(const struct lab_options *options, const char *salt, con
 {
 	json_t *class = lab_class_new(salt);
 	struct err err = ERR_INIT;
-	int r = class ? keep_inputs(options, files, n, &err) : err_oom(&err);
+	int r = class ? want_files(files, n, &err) : err_oom(&err);
 
+	if (r == 0)
+		r = keep_inputs(options, files, n, &err);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = lab_class_add(class, files[i], salt, &err);
 	int status = r < 0 ? report_error(stderr, &err) : put(options, class, true);

@@ -69,6 +69,8 @@ static bool is_key(struct lab_panes *panes, wchar_t c)
 		panes_toggle_help(panes);
 		return true;
 	}
+	if (c == L':')
+		return panes->open = true;
 	if (panes->where == LAB_AT_ASK)
 		return false;
 	if (c == L't')
@@ -76,7 +78,7 @@ static bool is_key(struct lab_panes *panes, wchar_t c)
 	else if (c == L'z')
 		toggle_whole(panes);
 	else
-		return panes->open = c == L':';
+		return false;
 	panes->key = c;
 	panes->key_ms = now_ms();
 	return true;

@@ -80,7 +80,8 @@ static json_t *summary_of(const json_t *chapter)
 			 "seconds", (json_int_t)number_in(chapter, "seconds"));
 }
 
-static json_t *summaries(json_t *class, const json_t *document)
+/* Which chapters there are is not told by files that are doubtful: one could name others, or too many. */
+static json_t *summaries(json_t *class, const json_t *document, bool names_chapters)
 {
 	const json_t *list = json_object_get(document, "chapters");
 	json_t *known = json_object_get(class, "chapters"), *all = json_object();
@@ -91,7 +92,7 @@ static json_t *summaries(json_t *class, const json_t *document)
 
 		if (!*id)
 			continue;
-		if (!find(known, id))
+		if (names_chapters && !find(known, id))
 			json_array_append_new(known, json_pack("{s:s, s:s, s:I, s:[]}", "id", id, "title",
 							       text_in(chapter, "title"), "minutes",
 							       (json_int_t)number_in(chapter, "minutes"), "questions"));
@@ -289,10 +290,12 @@ int lab_class_add(json_t *class, const char *path, const char *salt, struct err 
 		hash_work(document, work);
 	}
 	const char *twin = same_as(class, work);
+	/* Without the salt no salted file can be checked, and a class would have no chapters at all. */
+	const bool believed = verdict == LAB_FILE_SOUND || (!salt && verdict == LAB_FILE_WANTS_SALT);
 	json_t *learner = json_pack("{s:o, s:o, s:s, s:o, s:s, s:s, s:s?, s:o}", "name", name_of(path), "file",
 				    text_json(path), "verdict", lab_verdict_word(verdict), "reason", text_json(message),
 				    "made", text_in(document, "made"), "work", work, "same_as", twin, "chapters",
-				    summaries(class, document));
+				    summaries(class, document, believed));
 	const int r = json_array_append_new(json_object_get(class, "learners"), learner);
 
 	/* Each counts once, and what is doubtful does not. */

@@ -8,10 +8,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #define STATUS_NOT_EXECUTED 127
+/* Room for a desktop and for every exercise; a fork bomb that somebody types all the same leaves the rest of the pids, of which there
+   are 32768 at least (proc_sys_kernel(5)), to the host. */
+#define PROCESSES_MAX 8192
 
 static void default_signals(void)
 {
@@ -23,12 +27,24 @@ static void default_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Of a user namespace it is the bound for all its processes together with those of who made it (Linux 5.14), whatever rights they have in there. */
+static void bound_processes(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NPROC, &limit) < 0 || limit.rlim_max <= PROCESSES_MAX)
+		return;
+	limit.rlim_cur = limit.rlim_max = PROCESSES_MAX;
+	(void)setrlimit(RLIMIT_NPROC, &limit);
+}
+
 static _Noreturn void child(const struct lab_spawn *how, pid_t parent, int input, int output)
 {
 	/* Its parent may have ended before it could say so. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(STATUS_NOT_EXECUTED);
 	default_signals();
+	bound_processes();
 	if (!how->terminal && setsid() < 0)
 		_exit(STATUS_NOT_EXECUTED);
 	if (input >= 0 && dup2(input, STDIN_FILENO) < 0)

@@ -591,6 +591,22 @@ def test_a_reader_that_went_away():
     equal((process.returncode, process.stderr), (141, b""), "status and standard error")
 
 
+@generate
+def a_bound_for_processes():
+    """A fork bomb that somebody types all the same does not take all pids: the bound of its user namespace is that of the lab's processes, which root in there
+    cannot raise."""
+    for kind, who in USERS:
+        if ROOT or kind == "root":
+            yield kind, lambda who=who: bounded(who())
+
+
+def bounded(who):
+    path = chapter(BOX + "```check\nbox.limit:nproc <= 8192\n```\n```sh box\nulimit -Hp 16384; ulimit -Sp 16384; grep processes /proc/self/limits\n```\n")
+    found = lab("solve", "own", chapters=path, who=who)
+    limits = re.search(r"Max processes +(\d+) +(\d+)", found.stdout)
+    check(limits and max(map(int, limits.groups())) <= 8192, "the bound can be raised: %r" % found)
+
+
 def test_answer_that_is_coming():
     """A process that a command has put into the background may not be there yet when its text follows."""
     path = chapter(BOX + "```ask late\nWho?\nanswer: box/tail.uid.inner\n```\n```sh box\n(sleep 0.7; exec tail -f /dev/null) >/dev/null 2>&1 &\n```\nText.\n")

@@ -324,6 +324,12 @@ def test_class():
     equal([each["same_as"] for each in json.loads(found.stdout)["learners"]], [None, None, None, "anna"], "same as")
     equal(json.loads(found.stdout)["chapters"][0]["questions"][0]["answered"], 3, "a copy is not counted")
     contains(found.stderr, "dora.json: the same work as that of anna")
+    # Which chapters there are is not for a file that was edited.
+    other = json.loads(open(files[0]).read())
+    other["chapters"][0].update(id="invented", title="Invented")
+    forged = write("aaa.json", other, directory)
+    found = report("--json", forged, *files[:3], status=1, env={"NSRUN_LAB_SALT": "autumn"})
+    equal([each["id"] for each in json.loads(found.stdout)["chapters"]], ["own"], "chapters with a file that was edited")
     # Some have done nothing: that is not the same work.
     forget(None)
     idle = [write(name + ".json", document(chapters=path), directory) for name in ("emil", "frida")]
@@ -349,6 +355,17 @@ def test_output():
     parse(open(target).read())
     equal(os.listdir(directory), ["page.html"], "files")
     equal(report("-o", "/dev/null", chapters=path).stdout, "", "output")
+    # The name that nobody has named could be anybody's: a link to a file of the caller's, a FIFO without a reader.
+    for make in (lambda at: os.symlink("page.html", at), os.mkfifo):
+        default, content = os.path.join(directory, "nsrun-lab-report.html"), open(target).read()
+        make(default)
+        found = nsrun(["lab", "report", "--chapters", path], env=variables(None), cwd=directory).check(125)
+        contains(found.stderr, "nsrun-lab-report.html: is there, and is no regular file")
+        equal(open(target).read(), content, "what the link leads to")
+        os.unlink(default)
+    found = nsrun(["lab", "report", "own", "--chapters", path], env=variables(None), cwd=directory).check(125)
+    contains(found.stderr, "there is no file own; it takes files that learners have handed in")
+    equal(os.listdir(directory), ["page.html"], "files after that")
     os.symlink("page.html", os.path.join(directory, "link"))
     report("--json", "-o", os.path.join(directory, "link"), chapters=path)
     equal((os.path.islink(os.path.join(directory, "link")), json.loads(open(target).read())["kind"]), (True, "report"), "through a link")

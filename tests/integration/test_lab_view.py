@@ -251,6 +251,10 @@ def test_played_by_keys():
         lab.type("tq")
         lab.see(r"^own 6/12 answer> tq$")
         lab.key("BSpace", "BSpace")
+        # But a colon begins a line that may be a word of the prompt, as everywhere.
+        lab.type(":next")
+        lab.see(r"^own 6/12 answer> next$")
+        lab.key("C-u")
         lab.type("0")
         screen = lab.go("7/12", "Enter")
         lab.key("t")
