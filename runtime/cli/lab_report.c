@@ -88,8 +88,10 @@ static int want_files(const char *const *files, size_t n, struct err *err)
 
 	for (size_t i = 0; i < n; i++)
 		if (!strpbrk(files[i], "/.") && lstat(files[i], &st) < 0 && errno == ENOENT)
-			return err_input(err, "lab report: there is no file %s; it takes files that learners have handed in, and without one it tells of all chapters",
-					 files[i]);
+			return err_input(
+				err,
+				"lab report: there is no file %s; it takes files that learners have handed in, and without one it tells of all chapters",
+				files[i]);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <nsrun/lab/panes.h>
 
 #include <nsrun/base/strings.h>
+#include <nsrun/lab/look.h>
 
 #include <string.h>
 
@@ -245,20 +246,6 @@ void panes_fill_sides(struct pane *pane, struct lab_session *session, size_t cho
 
 /* ---- the tape ---- */
 
-struct ran {
-	const struct tape_record *record;
-	int64_t begin_ns; /* as it was when the order was made */
-};
-
-static int compare_begin(const void *a, const void *b)
-{
-	const struct ran *x = a, *y = b;
-
-	if (x->begin_ns != y->begin_ns)
-		return x->begin_ns < y->begin_ns ? -1 : 1;
-	return x->record < y->record ? -1 : x->record > y->record;
-}
-
 static void put_tape_row(FILE *out, enum step_id id, enum role role, const char *state, const char *time,
 			 const char *note)
 {
@@ -278,9 +265,9 @@ static void put_tape_row(FILE *out, enum step_id id, enum role role, const char 
 	fputs(LAB_NORMAL "\n", out);
 }
 
-static void put_record(FILE *out, const struct tape *tape, const struct tape_record *record)
+static void put_record(FILE *out, const struct tape *tape, enum step_id id)
 {
-	const enum step_id id = (enum step_id)(record - tape->records);
+	const struct tape_record *record = &tape->records[id];
 	const uint32_t state = atomic_load_explicit(&record->state, memory_order_acquire);
 	char time[32] = "", note[TAPE_NOTE_MAX + 1] = "";
 	const char *word = state == TAPE_OK ? "done" : state == TAPE_BEGUN ? "now" : strerrorname_np(record->errnum);
@@ -294,9 +281,9 @@ static void put_record(FILE *out, const struct tape *tape, const struct tape_rec
 
 void panes_fill_tape(struct pane *pane, const struct lab_container *container, char *ret_heading, size_t heading_size)
 {
-	struct ran ran[STEP_COUNT];
+	enum step_id ran[STEP_COUNT];
 	char *text = NULL;
-	size_t size = 0, n = 0;
+	size_t size = 0;
 
 	pane_clear(pane);
 	snprintf(ret_heading, heading_size, "the launch of %s: state, row, process, time, manual page",
@@ -307,14 +294,10 @@ void panes_fill_tape(struct pane *pane, const struct lab_container *container, c
 		(void)pane_write(pane, "No launch that has rows.\n", 25);
 		return;
 	}
-	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
-		if (atomic_load_explicit(&container->tape->records[id].state, memory_order_acquire) != TAPE_NOT_RUN) {
-			ran[n].record = &container->tape->records[id];
-			ran[n++].begin_ns = container->tape->records[id].begin_ns;
-		}
-	qsort(ran, n, sizeof(ran[0]), compare_begin);
+	const size_t n = lab_tape_order(container->tape, ran);
+
 	for (size_t i = 0; i < n; i++)
-		put_record(out, container->tape, ran[i].record);
+		put_record(out, container->tape, ran[i]);
 	if (container->state == LAB_HELD)
 		put_tape_row(out, container->held, container->held_role, "held", "", NULL);
 	if (fclose(out) == 0)

@@ -3,6 +3,7 @@
 
 #include <nsrun/base/mountinfo.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/lab/look.h>
 #include <nsrun/plan/state.h>
 
 #include <inttypes.h>
@@ -233,27 +234,14 @@ static json_t *row_json(const struct tape *tape, enum step_id id, int64_t first)
 			 "note", text_json(note));
 }
 
-static int compare_begin(const void *a, const void *b)
-{
-	const struct tape_record *x = *(const struct tape_record *const *)a, *y = *(const struct tape_record *const *)b;
-
-	if (x->begin_ns != y->begin_ns)
-		return x->begin_ns < y->begin_ns ? -1 : 1;
-	return x < y ? -1 : 1;
-}
-
 static void add_rows(json_t *record, const struct tape *tape)
 {
-	const struct tape_record *ran[STEP_COUNT];
+	enum step_id ran[STEP_COUNT];
+	const size_t n = lab_tape_order(tape, ran);
 	json_t *rows = json_array();
-	size_t n = 0;
 
-	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
-		if (atomic_load_explicit(&tape->records[id].state, memory_order_acquire) != TAPE_NOT_RUN)
-			ran[n++] = &tape->records[id];
-	qsort(ran, n, sizeof(struct tape_record *), compare_begin);
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(rows, row_json(tape, (enum step_id)(ran[i] - tape->records), ran[0]->begin_ns));
+		json_array_append_new(rows, row_json(tape, ran[i], tape->records[ran[0]].begin_ns));
 	json_object_set_new(record, "rows", rows);
 }
 

@@ -8,7 +8,7 @@
 
 struct ran {
 	enum step_id id;
-	int64_t begin;
+	int64_t begin; /* as it was when the order was made */
 };
 
 static int compare_begin(const void *a, const void *b)
@@ -18,6 +18,22 @@ static int compare_begin(const void *a, const void *b)
 	if (x->begin != y->begin)
 		return x->begin < y->begin ? -1 : 1;
 	return (int)x->id - (int)y->id;
+}
+
+size_t lab_tape_order(const struct tape *tape, enum step_id ret[STEP_COUNT])
+{
+	struct ran ran[STEP_COUNT];
+	size_t n = 0;
+
+	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
+		if (atomic_load_explicit(&tape->records[id].state, memory_order_acquire) != TAPE_NOT_RUN) {
+			ran[n].id = id;
+			ran[n++].begin = tape->records[id].begin_ns;
+		}
+	qsort(ran, n, sizeof(ran[0]), compare_begin);
+	for (size_t i = 0; i < n; i++)
+		ret[i] = ran[i].id;
+	return n;
 }
 
 /* "pivot_root(2)"; "clone3, pid_namespaces(7)" where the page is called otherwise. */
@@ -85,8 +101,7 @@ int lab_show_tape(const struct lab_view *view, struct lab_session *session, cons
 		  struct err *err)
 {
 	struct lab_container *c = find_tape(session, name, err);
-	struct ran ran[STEP_COUNT];
-	size_t n = 0;
+	enum step_id ran[STEP_COUNT];
 
 	if (!c)
 		return -EINVAL;
@@ -94,14 +109,10 @@ int lab_show_tape(const struct lab_view *view, struct lab_session *session, cons
 		"kernel interface, manual page");
 	if (rows && *rows)
 		return print_some(view, c->tape, rows, err);
-	for (enum step_id id = STEP_NONE + 1; id < STEP_COUNT; id++)
-		if (atomic_load_explicit(&c->tape->records[id].state, memory_order_acquire) != TAPE_NOT_RUN) {
-			ran[n].id = id;
-			ran[n++].begin = c->tape->records[id].begin_ns;
-		}
-	qsort(ran, n, sizeof(ran[0]), compare_begin);
+	const size_t n = lab_tape_order(c->tape, ran);
+
 	for (size_t i = 0; i < n; i++)
-		print_row(view, c->tape, ran[i].id, false);
+		print_row(view, c->tape, ran[i], false);
 	return 0;
 }
 
