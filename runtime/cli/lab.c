@@ -234,6 +234,8 @@ static int solve(const struct lab_options *options, struct lab_place *place, con
 
 /* ---- the command ---- */
 
+const char *const lab_commands[] = { "list", "check", "solve", "report", "reset", NULL };
+
 static int dispatch(const struct lab_options *options, struct lab_place *place, const char *const *words, size_t n)
 {
 	struct err err = ERR_INIT;

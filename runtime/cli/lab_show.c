@@ -105,11 +105,35 @@ struct listing {
 	const struct lab_progress *progress;
 	struct table *table;
 	json_t *json;
+	char **ids;
+	size_t n;
 	unsigned mistakes;
 };
 
-static void list_one(struct listing *listing, const char *id)
+/* What can be told only of all together: names that `nsrun lab` takes for something else, and chapters that wait for each other. */
+static bool fits_in(const struct listing *listing, const struct lab_chapter *chapter, size_t at)
 {
+	bool fits = true;
+
+	for (size_t i = 0; lab_commands[i]; i++)
+		if (streq(lab_commands[i], chapter->id)) {
+			fprintf(stderr, "%s: a chapter cannot be called like `nsrun lab %s`\n", chapter->path,
+				chapter->id);
+			fits = false;
+		}
+	for (char **id = chapter->after; *id; id++)
+		for (size_t i = at; i < listing->n; i++)
+			if (streq(listing->ids[i], *id)) {
+				fprintf(stderr, "%s: after: %s: that one comes after this one in its turn\n",
+					chapter->path, *id);
+				fits = false;
+			}
+	return fits;
+}
+
+static void list_one(struct listing *listing, size_t at)
+{
+	const char *id = listing->ids[at];
 	_cleanup_(lab_chapter_freep) struct lab_chapter *chapter = NULL;
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
 	struct lab_mistakes mistakes = { 0 };
@@ -130,7 +154,7 @@ static void list_one(struct listing *listing, const char *id)
 			err_oom(&err);
 		report_error(stderr, &err);
 	}
-	listing->mistakes += r < 0;
+	listing->mistakes += r < 0 || !fits_in(listing, chapter, at);
 	lab_mistakes_done(&mistakes);
 }
 
@@ -160,12 +184,14 @@ int lab_show_list(const struct lab_options *options, struct lab_place *place)
 		status = list_ids(place, &ids, &n);
 	if (status)
 		return status;
+	listing.ids = ids;
+	listing.n = n;
 	if (options->json == YES)
 		listing.json = json_array();
 	else
 		listing.table = table_new(ARRAY_LEN(titles), titles);
 	for (size_t i = 0; (listing.json || listing.table) && i < n; i++)
-		list_one(&listing, ids[i]);
+		list_one(&listing, i);
 	if (listing.json) {
 		status = print_json(listing.json);
 		json_decref(listing.json);

@@ -415,7 +415,8 @@ int lab_chapter_read(const char *dir, const char *id, struct lab_chapter **ret, 
 	size_t size;
 
 	if (!lab_is_id(id))
-		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENOENT, "%s: no chapter has such a name", id);
+		return err_set(err, ERR_INPUT, ERR_ID_NONE, ENOENT,
+			       "%s: no chapter has such a name: wanted is a-z, 0-9 and -", id);
 	if (asprintf(&path, "%s/%s.md", dir, id) < 0) {
 		path = NULL;
 		return err_oom(err);

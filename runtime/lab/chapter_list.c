@@ -25,9 +25,10 @@ static int read_names(const char *dir, char ***ret, size_t *ret_n, struct err *e
 	for (struct dirent *entry; (entry = readdir(stream));) {
 		const char *end = strrchr(entry->d_name, '.');
 		char *name = end && streq(end, ".md") ? strndup(entry->d_name, (size_t)(end - entry->d_name)) : NULL;
-		char **more = name && lab_is_id(name) ? reallocarray(names, n + 1, sizeof(*names)) : NULL;
+		/* Others are listed, too, to be told of by who reads them: their writer would look for them in vain. */
+		char **more = name && !streq(name, "README") ? reallocarray(names, n + 1, sizeof(*names)) : NULL;
 
-		if (!more) { /* README.md is no id */
+		if (!more) {
 			free(name);
 			continue;
 		}

@@ -591,6 +591,20 @@ def test_a_reader_that_went_away():
     equal((process.returncode, process.stderr), (141, b""), "status and standard error")
 
 
+def test_mistakes_of_all_together():
+    """What no chapter shows by itself: a name that is none, one that means something else, chapters that wait for each other."""
+    text = HEAD + "Text.\n"
+    path = chapter("Text.\n", "check")
+    for name, after in (("one", "two"), ("two", "one"), ("Bad Name", None), ("README", None)):
+        with open(os.path.join(path, name + ".md"), "w") as file:
+            file.write(text.replace("minutes:", "after: %s\nminutes:" % after, 1) if after else text)
+    found = lab("list", "--verify", chapters=path).check(1)
+    for part in ("check.md: a chapter cannot be called like `nsrun lab check`", "one.md: after: two: that one comes after this one in its turn",
+                 "Bad Name: no chapter has such a name: wanted is a-z, 0-9 and -"):
+        contains(found.stderr, part)
+    contains(found.stdout, "4 chapters, 3 with mistakes")
+
+
 @generate
 def a_bound_for_processes():
     """A fork bomb that somebody types all the same does not take all pids: the bound of its user namespace is that of the lab's processes, which root in there

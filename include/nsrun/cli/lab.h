@@ -13,6 +13,9 @@ struct lab_options {
 	const char *chapters, *output, *salt, *view;
 };
 
+/* What `nsrun lab WORD` takes for no chapter; ends with NULL. */
+extern const char *const lab_commands[];
+
 /* Where the learner is, and what comes next. */
 int lab_show_next(const struct lab_options *options, struct lab_place *place);
 /* Exit status 1: with --verify a chapter has mistakes. */
