@@ -174,11 +174,55 @@ static int is_own(const struct lab_place *place, struct err *err)
 		place->dir, name ? name : LOCK);
 }
 
+/* The directory is root's or the caller's, and nobody else writes to it: the caller's own group is taken for his alone, as useradd(8) makes it. */
+static bool is_safe_above(const struct stat *st)
+{
+	const bool group = (st->st_mode & S_IWGRP) && st->st_gid != 0 && st->st_gid != getegid();
+
+	return (st->st_uid == 0 || st->st_uid == geteuid()) &&
+	       ((st->st_mode & S_ISVTX) || !((st->st_mode & S_IWOTH) || group));
+}
+
+/* Who may rename what the lab's directory lies in may put another one in its place, and with it programs that the lab starts by their paths. */
+static int is_within_own(const struct lab_place *place, struct err *err)
+{
+	_cleanup_free_ char *there = strdup(place->dir);
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (!there)
+		return err_oom(err);
+	for (char *slash; (slash = strrchr(there, '/')) && slash != there;) {
+		*slash = '\0';
+		if (!realpath(there, path)) {
+			if (errno != ENOENT)
+				return err_system(err, "%s", there);
+			continue; /* it will be made */
+		}
+		for (char *end = path + strlen(path); end; end = strrchr(path, '/')) {
+			end[end == path] = '\0';
+			if (stat(path, &st) < 0)
+				return err_system(err, "%s", path);
+			if (!is_safe_above(&st))
+				return err_input(
+					err,
+					"%s: it lies in %s, where other users can put another one in its place (user %u, mode 0%o)",
+					place->dir, path, st.st_uid, st.st_mode & 07777);
+			if (end == path)
+				break;
+		}
+		break;
+	}
+	return 0;
+}
+
 int lab_place_make(struct lab_place *place, struct err *err)
 {
 	struct stat st;
 
-	int r = make_dirs(place->dir, err);
+	int r = is_within_own(place, err);
+	if (r == 0)
+		r = make_dirs(place->dir, err);
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -24,7 +24,8 @@ def bash(line, cwd=None):
     _nsrun
     printf '%s\n' "${COMPREPLY[@]}"
     """
-    result = run(["bash", "--norc", "-c", script, "bash", binary(), completion("nsrun"), *words[1:]], cwd=cwd).check(0, stderr="")
+    result = run(["bash", "--norc", "-c", script, "bash", binary(), completion("nsrun"), *words[1:]], cwd=cwd,
+                 env={"HOME": tmp("home")}).check(0, stderr="")
     equal(result.stderr, "", "messages of the completion")
     return set(result.stdout.split("\n")) - {""}
 

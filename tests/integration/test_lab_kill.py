@@ -300,6 +300,24 @@ def test_a_lock_is_no_mark():
         shutil.rmtree(path)
 
 
+@test(root=True)
+def test_within_the_reach_of_others():
+    """Who owns the directory above, or may write there, could exchange the lab's."""
+    for owner, mode in ((ranger().uid, 0o755), (0, 0o777), (0, 0o1777)):
+        above = tmp("above", 0o755)
+        os.chown(above, owner, 0)
+        os.chmod(above, mode)
+        for words in (("uts",), ("reset",)):
+            found = nsrun(["lab", *words], env={"NSRUN_LAB_DIR": above + "/mine/lab", "NSRUN_DATA_DIR": data()})
+            if mode & 0o1000:
+                found.check(0)
+            else:
+                equal(found.status, 125, "status of %r" % found)
+                contains(found.stderr, "it lies in %s, where other users can put another one" % above)
+                equal(os.listdir(above), [], "what is there")
+        shutil.rmtree(above)
+
+
 def test_a_link_is_told():
     where = tmp("real", 0o755)
     path = where + "-link"
