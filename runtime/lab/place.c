@@ -3,6 +3,7 @@
 
 #include <nsrun/base/clock.h>
 #include <nsrun/base/strings.h>
+#include <nsrun/kernel/probe.h>
 #include <nsrun/lab/spawn.h>
 
 #include <dirent.h>
@@ -174,13 +175,17 @@ static int is_own(const struct lab_place *place, struct err *err)
 		place->dir, name ? name : LOCK);
 }
 
-/* The directory is root's or the caller's, and nobody else writes to it: the caller's own group is taken for his alone, as useradd(8) makes it. */
+#define OVERFLOW_ID 65534
+
+/* The directory is root's or the caller's, and nobody else writes to it: the caller's own group is taken for his alone, as useradd(8) makes it.
+ * In a user namespace an id that it does not have is nobody's in there, and the host's root is one of those (user_namespaces(7)). */
 static bool is_safe_above(const struct stat *st)
 {
-	const bool group = (st->st_mode & S_IWGRP) && st->st_gid != 0 && st->st_gid != getegid();
+	const bool inside = !probe_in_initial_userns();
+	const bool owner = st->st_uid == 0 || st->st_uid == geteuid() || (inside && st->st_uid == OVERFLOW_ID);
+	const bool group = st->st_gid == 0 || st->st_gid == getegid() || (inside && st->st_gid == OVERFLOW_ID);
 
-	return (st->st_uid == 0 || st->st_uid == geteuid()) &&
-	       ((st->st_mode & S_ISVTX) || !((st->st_mode & S_IWOTH) || group));
+	return owner && ((st->st_mode & S_ISVTX) || !((st->st_mode & S_IWOTH) || ((st->st_mode & S_IWGRP) && !group)));
 }
 
 /* Who may rename what the lab's directory lies in may put another one in its place, and with it programs that the lab starts by their paths. */
