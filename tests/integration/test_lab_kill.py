@@ -318,6 +318,17 @@ def test_within_the_reach_of_others():
         shutil.rmtree(above)
 
 
+@test(root=True, needs=["unshare"])
+def test_where_the_hosts_root_has_no_number():
+    """In a user namespace without a map for root, / belongs to 65534, and to nobody who could do anything there."""
+    place = os.path.join(tmp("inside", 0o777), "lab")
+    found = run(["unshare", "-Ur", binary(), "lab", "reset"], user=ranger(), env={"NSRUN_LAB_DIR": place, "NSRUN_DATA_DIR": data()})
+    # What it lies in can be written by all, and that is what counts here too.
+    equal(found.status, 125, "status of %r" % found)
+    os.chmod(os.path.dirname(place), 0o1777)
+    run(["unshare", "-Ur", binary(), "lab", "reset"], user=ranger(), env={"NSRUN_LAB_DIR": place, "NSRUN_DATA_DIR": data()}).check(0)
+
+
 def test_a_link_is_told():
     where = tmp("real", 0o755)
     path = where + "-link"
