@@ -5,6 +5,7 @@ a fake (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881). On Linux 6.1 by procfs,
 import os
 
 from common import *
+from test_lab import lab
 from test_oci_life import Bundle, failing
 
 PROFILE = """
@@ -114,6 +115,16 @@ def test_a_profile_that_is_not_loaded():
         failing(result, "process.apparmorProfile: nsrun-nowhere")
         contains(result.stderr, "[apparmor-profile]", "remedy")
         equal(result.stdout, "", "output")
+
+
+@test(root=True, timeout=300)
+def test_the_chapter_of_the_lab():
+    """Where AppArmor is, root is shown all of it but the part about SELinux."""
+    prepare()
+    transcript = lab("solve", "labels", timeout=250).check(0).stdout
+    contains(transcript, "lab: labels: holds")
+    contains(transcript, "nsrun-lab (enforce)")
+    equal([line for line in transcript.split("\n") if line.startswith("skipped") and "AppArmor" in line], [], "what was skipped")
 
 
 if __name__ == "__main__":
