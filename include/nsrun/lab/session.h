@@ -71,6 +71,13 @@ enum lab_state lab_session_state(struct lab_session *session, const char *name, 
 /* "held", "created", "running", "paused", "stopped", "none". */
 const char *lab_session_state_word(struct lab_session *session, const char *name);
 
+/* The same of a container by its record alone; `ret_paused` may be NULL, too. */
+enum lab_state lab_state_of_record(const char *name, int *ret_status, bool *ret_paused);
+/* Looks once, and waits for a row that holds at most `ms` milliseconds. */
+enum lab_state lab_container_look(struct lab_container *container, int ms);
+/* Until it is held, created, runs, or has ended. */
+int lab_container_await(struct lab_container *container, struct err *err);
+
 /* Process 1 of a container, or the first that is called COMM; "host" is this process. -ESRCH with `err` filled. */
 int lab_session_pid(struct lab_session *session, const char *subject, const char *comm, pid_t *ret, struct err *err);
 /* What a term is: struct lab_kernel. `data` is the session. */
