@@ -185,12 +185,23 @@ def measure(bench, args, gates):
 
 # ---- soak ----
 
+def groups_and_records():
+    return glob.glob("/sys/fs/cgroup/nsrun/*/") + glob.glob("/sys/fs/cgroup/*/nsrun/*/") + glob.glob("/run/nsrun/*.*/*") + glob.glob("/run/nsrun/names/*")
+
+
+def name_of(path):
+    return os.path.basename(path.rstrip("/"))
+
+
+# Of somebody else's containers, which were there before; by name, since the hierarchy is at another place later.
+OTHERS = {name_of(path) for path in groups_and_records()}
+
+
 def left_behind():
     """Groups and records of containers, once things have settled."""
     end, left = time.monotonic() + 5, None
     while time.monotonic() < end:
-        left = [path for path in glob.glob("/sys/fs/cgroup/nsrun/*/") + glob.glob("/sys/fs/cgroup/*/nsrun/*/") + glob.glob("/run/nsrun/*.*/*")
-                + glob.glob("/run/nsrun/names/*")]
+        left = [path for path in groups_and_records() if name_of(path) not in OTHERS]
         if not left:
             return []
         time.sleep(0.1)
