@@ -164,8 +164,13 @@ def inside_child(launcher):
     def inside(pid):
         with contextlib.suppress(OSError):  # the helper that entered, which has ended
             return os.readlink("/proc/%d/ns/mnt" % pid) != os.readlink("/proc/self/ns/mnt")
-    [pid] = [pid for pid in descendants(launcher.pid) if inside(pid)]
-    return pid
+    found = []
+
+    def alone():
+        found[:] = [pid for pid in descendants(launcher.pid) if inside(pid)]
+        return len(found) == 1
+    wait_for(alone, "the one process inside")  # the helper that entered may not have ended yet
+    return found[0]
 
 
 @generate
